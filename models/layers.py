@@ -1,0 +1,118 @@
+"""Parts that hybrids and BiT share: weight-standardised convolutions and their padding.
+
+B batch, C channels in, O channels out (filters), H W rows and columns.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.configs import ResNetFields, WeightEpsForm
+
+# Standard deviation of a unit normal cut at plus and minus 2: flax divides by it.
+_TRUNCATED_DEVIATION = 0.87962566103423978
+
+
+def lecun_normal_(weight: Tensor) -> None:
+    """Fill with a normal of variance 1 / fan-in, cut at two deviations: flax's default kernel.
+
+    The first axis of `weight` is the output.
+    """
+    fan_in = weight[0].numel()
+    std = 1.0 / math.sqrt(fan_in) / _TRUNCATED_DEVIATION
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after one axis under TensorFlow's SAME: the odd one goes after.
+
+    `same_padding(224, 7, 2)` is (2, 3).
+    """
+    total = max((math.ceil(size / stride) - 1) * stride + kernel_size - size, 0)
+    return total // 2, total - total // 2
+
+
+def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """Surround the images (B, C, H, W) with the zeros of SAME padding."""
+    top, bottom = same_padding(x.shape[2], kernel_size, stride)
+    left, right = same_padding(x.shape[3], kernel_size, stride)
+    return F.pad(x, (left, right, top, bottom))
+
+
+def standardize(weight: Tensor, eps: float, eps_form: WeightEpsForm) -> Tensor:
+    """Every filter of (O, C, H, W) with mean 0 and (biased) deviation 1, up to `eps`.
+
+    "variance" divides by sqrt(variance + eps) (BiT, timm), "deviation" by deviation + eps
+    (vit_jax/models_resnet.py).
+    """
+    if eps_form == "variance":
+        # A layer norm over a flattened filter is the same arithmetic in one fused kernel.
+        filters = weight.flatten(1)
+        return F.layer_norm(filters, filters.shape[1:], eps=eps).view_as(weight)
+    std, mean = torch.std_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
+    return (weight - mean) / (std + eps)
+
+
+class StdConv2d(nn.Conv2d):
+    """A convolution without bias whose filters are standardised (arXiv:1903.10520).
+
+    `same` pads like TensorFlow, on one side only where the stride asks for it; else both sides
+    get half a kernel.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        eps: float,
+        eps_form: WeightEpsForm,
+        same: bool,
+    ) -> None:
+        # At stride 1 and with an odd kernel, SAME is half a kernel on both sides too.
+        self.pads_first = same and stride > 1 and kernel_size > 1
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=0 if self.pads_first else kernel_size // 2,
+            bias=False,
+        )
+        self.eps = eps
+        self.eps_form = eps_form
+
+    def reset_parameters(self) -> None:
+        """Start as flax does."""
+        lecun_normal_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, O, H / stride, W / stride), rounded up."""
+        if self.pads_first:
+            x = pad_same(x, self.kernel_size[0], self.stride[0])
+        weight = standardize(self.weight, self.eps, self.eps_form)
+        return F.conv2d(x, weight, None, self.stride, self.padding)
+
+
+def std_conv(
+    config: ResNetFields, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
+) -> StdConv2d:
+    """The convolution of a ResNet of this config."""
+    return StdConv2d(
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride,
+        eps=config.weight_eps,
+        eps_form=config.weight_eps_form,
+        same=config.padding == "same",
+    )
+
+
+def group_norm(config: ResNetFields, channels: int) -> nn.GroupNorm:
+    """The norm of a ResNet of this config."""
+    return nn.GroupNorm(config.group_norm_groups, channels, eps=config.group_norm_eps)
