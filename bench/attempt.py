@@ -1,0 +1,160 @@
+"""An attempt at a run: its claim, its heartbeat, its end; and a run's state as files tell it.
+
+`attempts/0001.json` is created exclusively (the claim), then replaced whole at every heartbeat;
+its `ended` says how the attempt ended. `attempts/0001.parquet` is its row in the ledger.
+"""
+
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from bench.config import BenchError
+from results import parquet
+from results.files import write_whole
+
+State = Literal["missing", "queued", "running", "done", "failed", "cancelled"]
+
+SILENT_SECONDS = 120.0
+
+
+class AlreadyRunning(BenchError):
+    """Another process holds the run."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """What a run's folder says: its state, and the last attempt's heartbeat ({} without one)."""
+
+    state: State
+    attempt: int
+    beat: dict[str, Any]
+
+
+def read_disk(run_dir: Path) -> Disk:
+    """The run's state from its files alone: "missing" where no attempt is alive or has ended it."""
+    number = last_attempt(run_dir)
+    beat = _read_beat(run_dir, number) if number else {}
+    ended = beat.get("ended")
+    if ended in ("done", "failed"):
+        return Disk(ended, number, beat)
+    if beat and ended is None and is_alive(beat, _beat_path(run_dir, number)):
+        return Disk("running", number, beat)
+    ledger = run_dir / "run.parquet"
+    if ledger.exists():
+        return Disk(parquet.read_rows(ledger)[0]["state"], number, beat)
+    return Disk("missing", number, beat)
+
+
+def last_attempt(run_dir: Path) -> int:
+    """The number of the newest attempt, 0 where there is none."""
+    try:
+        names = os.listdir(run_dir / "attempts")
+    except FileNotFoundError:
+        return 0
+    return max((int(n[:4]) for n in names if n[:4].isdigit()), default=0)
+
+
+def is_alive(beat: dict[str, Any], path: Path) -> bool:
+    """Whether the process behind a heartbeat still runs.
+
+    On this host its process is looked up; elsewhere a heartbeat younger than two minutes counts,
+    unless this very job holds it: a requeued job is its own successor.
+    """
+    if beat["host"] == socket.gethostname():
+        try:
+            return abs(psutil.Process(beat["pid"]).create_time() - beat["pid_started"]) < 1.0
+        except psutil.Error:
+            return False
+    if beat["job_id"] is not None and beat["job_id"] == job_id():
+        return False
+    return time.time() - path.stat().st_mtime < SILENT_SECONDS
+
+
+def job_id() -> str | None:
+    """The scheduler's id of the job this process belongs to; None outside one."""
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID") or os.environ.get("SUBMITIT_LOCAL_JOB_ID")
+
+
+class Attempt:
+    """This process's claim on a run."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Claims the next attempt; raises AlreadyRunning where another process is at it."""
+        before = read_disk(run_dir)
+        if before.state == "running":
+            host, pid = before.beat["host"], before.beat["pid"]
+            raise AlreadyRunning(f"{run_dir.name}: already running on {host} as process {pid}")
+        self.run_dir = run_dir
+        self.number = before.attempt + 1
+        self._beaten = 0.0
+        self._content: dict[str, Any] = {
+            "job_id": job_id(),
+            "cluster": os.environ.get("SUBMITIT_EXECUTOR"),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "pid_started": psutil.Process().create_time(),
+            "created_at": datetime.now(UTC).isoformat(),
+            "ended": None,
+        }
+        self._path = _beat_path(run_dir, self.number)
+        # A hard link is made exclusively, and its content is there from the first moment on.
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        self._write(draft)
+        try:
+            os.link(draft, self._path)
+        except FileExistsError:
+            raise AlreadyRunning(f"{run_dir.name}: another process has just claimed it") from None
+        finally:
+            draft.unlink()
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the last heartbeat said."""
+        return dict(self._content)
+
+    def beat(self, interval: float, **progress: Any) -> None:
+        """Writes the heartbeat with `progress`, at most every `interval` seconds."""
+        self._content |= progress
+        now = time.monotonic()
+        if now - self._beaten >= interval:
+            self._beaten = now
+            self._write(self._path)
+
+    def end(self, ended: str, reason: str | None = None) -> None:
+        """The last heartbeat: how the attempt ended."""
+        self.beat(0.0, ended=ended, reason=reason, ended_at=datetime.now(UTC).isoformat())
+
+    def _write(self, path: Path) -> None:
+        content = json.dumps(self._content).encode()
+        write_whole(path, lambda file: file.write(content))
+
+
+def unrecorded(run_dir: Path, before: int) -> list[tuple[int, dict[str, Any]]]:
+    """Heartbeats of attempts before number `before` that left no row: their processes died."""
+    found = []
+    for number in range(1, before):
+        if not (run_dir / "attempts" / f"{number:04d}.parquet").exists():
+            beat = _read_beat(run_dir, number)
+            if beat:
+                found.append((number, beat))
+    return found
+
+
+def _beat_path(run_dir: Path, number: int) -> Path:
+    return run_dir / "attempts" / f"{number:04d}.json"
+
+
+def _read_beat(run_dir: Path, number: int) -> dict[str, Any]:
+    try:
+        return json.loads(_beat_path(run_dir, number).read_text())
+    except FileNotFoundError:
+        return {}

@@ -1,0 +1,103 @@
+"""What the hardware is, and what it can do at most."""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+# Dense peak FLOP/s with bf16 inputs (fp16 where the type has no bf16), by a part of the name that
+# torch reports, the more special part first. Sources: NVIDIA's and AMD's data sheets, halved where
+# they print the sparse figure; V100 fp16: NVIDIA V100 data sheet. MI250X is one of its two dies.
+PEAK_FLOPS: dict[str, float] = {
+    "B200": 2.25e15,
+    "H200": 989.4e12,
+    "H100 PCIe": 756.5e12,
+    "H100": 989.4e12,
+    "A100": 312e12,
+    "A40": 149.7e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "RTX 4090": 165.2e12,
+    "RTX 3090": 71e12,
+    "V100-PCIE": 112e12,
+    "V100": 125e12,
+    "T4": 65e12,
+    "MI300X": 1307.4e12,
+    "MI250X": 191.5e12,
+}
+
+
+@dataclass(frozen=True)
+class Device:
+    """An accelerator, or the CPU in its place. `peak_flops` is None where it is not known."""
+
+    name: str
+    peak_flops: float | None
+
+
+def describe(device: torch.device) -> Device:
+    """Name and dense peak FLOP/s of the device a process computes on."""
+    if device.type != "cuda":
+        return Device(_cpu_name(), None)
+    name = torch.cuda.get_device_name(device)
+    return Device(name, peak_flops(name))
+
+
+def peak_flops(name: str) -> float | None:
+    """Dense 16-bit peak FLOP/s of the accelerator `name`; None where the table lacks it.
+
+    >>> peak_flops("NVIDIA A100-SXM4-80GB")
+    312000000000000.0
+    """
+    return next((peak for part, peak in PEAK_FLOPS.items() if part in name), None)
+
+
+def peak_memory_bytes(device: torch.device) -> int | None:
+    """The most memory the process has had on the device; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
+
+def energy_meter(device: torch.device) -> Callable[[], float | None]:
+    """A function that gives the joules the device has used since this call.
+
+    NVML's counter, in millijoules since the driver was loaded (Volta and newer); None on a CPU
+    and on devices without the counter.
+    """
+    start = _energy_millijoules(device)
+
+    def joules() -> float | None:
+        now = _energy_millijoules(device)
+        # A counter that went back was reset: the difference is unknown.
+        return None if start is None or now is None or now < start else (now - start) / 1000
+
+    return joules
+
+
+def _energy_millijoules(device: torch.device) -> int | None:
+    if device.type != "cuda":
+        return None
+    import pynvml
+
+    with suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        uuid = str(torch.cuda.get_device_properties(device).uuid)
+        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        return int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+    return None
+
+
+def _cpu_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def num_cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))

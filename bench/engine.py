@@ -1,0 +1,235 @@
+"""The one door to DeepSpeed: a data-parallel engine, the same on a CPU (gloo) and on GPUs (NCCL)."""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from bench.config import RunConfig, micro_batches
+from bench.transforms import normalize
+
+# DeepSpeed chooses its accelerator when it is imported.
+if not torch.cuda.is_available():
+    os.environ.setdefault("DS_ACCELERATOR", "cpu")
+os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "warning")
+import deepspeed  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+
+TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of one attempt, one a device."""
+
+    rank: int
+    local_rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.rank == 0
+
+    def sum(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of `values` over all processes."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def share(self, value: Any) -> Any:
+        """The main process's `value`, on every process."""
+        if self.size == 1:
+            return value
+        holder = [value]
+        dist.broadcast_object_list(holder, src=0, device=self.device)
+        return holder[0]
+
+    def barrier(self) -> None:
+        """Returns when every process has come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+def join_world() -> World:
+    """Connects the processes that RANK, WORLD_SIZE, LOCAL_RANK and MASTER_* describe.
+
+    A process started without them is a world of its own.
+    """
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    if "RANK" not in os.environ:
+        os.environ.update(alone, MASTER_PORT=str(_free_port()))
+    local_rank = int(os.environ["LOCAL_RANK"])
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    backend = "nccl" if on_gpu else "gloo"
+    # A kernel for inference only, which DeepSpeed would compile for half a minute on a CPU.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(
+        dist_backend=backend, auto_mpi_discovery=False, timeout=TIMEOUT, verbose=False
+    )
+    return World(dist.get_rank(), local_rank, dist.get_world_size(), device)
+
+
+def leave_world() -> None:
+    """Closes the process group, so that the next run of this process can join another."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    deepspeed.comm.comm.cdb = None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Engine:
+    """A network under training: steps, evaluation, and a checkpoint in DeepSpeed's layout."""
+
+    def __init__(self, model: torch.nn.Module, config: RunConfig, world: World) -> None:
+        self.world = world
+        self.recipe = config.recipe
+        self.micro_batch_size, self.num_micro_batches = micro_batches(config, world.size)
+        self._engine, self._optimizer, _, _ = deepspeed.initialize(
+            model=model.to(world.device),
+            optimizer=_optimizer(model, config),
+            config=self._settings(model, config),
+            dist_init_required=False,
+        )
+        self._loss_sum = torch.zeros((), device=world.device)
+        self._num_losses = 0
+        self._norm: torch.Tensor | None = None
+
+    def train_step(
+        self, images: torch.Tensor, labels: torch.Tensor, lr: float, *, measure: bool = False
+    ) -> None:
+        """One optimizer step on this device's share: images uint8 (B, C, H, W), labels (B,).
+
+        `measure` also takes the gradient's norm, for `grad_norm`.
+        """
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        for x, y in self._micro_batches(images, labels):
+            loss = F.cross_entropy(
+                self._engine(normalize(x)).float(), y, label_smoothing=self.recipe.label_smoothing
+            )
+            self._engine.backward(loss)
+            self._loss_sum += loss.detach()
+            if measure and self._engine.is_gradient_accumulation_boundary():
+                self._measure_norm()
+            self._engine.step()
+        self._num_losses += self.num_micro_batches
+
+    def take_loss(self) -> float:
+        """The mean training loss over all devices since the last call; waits for the device."""
+        mean = self.world.sum(self._loss_sum / self._num_losses) / self.world.size
+        self._loss_sum.zero_()
+        self._num_losses = 0
+        return float(mean)
+
+    def grad_norm(self) -> float | None:
+        """The global norm, before clipping, of the gradients of the last measured step."""
+        norm = self._norm if self._zero_stage == 0 else self._engine.get_global_grad_norm()
+        return None if norm is None else float(norm)
+
+    @torch.no_grad()
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Scores (B, num_classes) of a uint8 batch, in evaluation mode."""
+        self._engine.eval()
+        scores = self._engine(normalize(images.to(self.world.device))).float()
+        self._engine.train()
+        return scores
+
+    def save(self, folder: Path, client_state: dict[str, Any]) -> None:
+        """Writes every process's shard into `folder`; all processes must enter."""
+        self._engine.save_checkpoint(
+            str(folder.parent), tag=folder.name, client_state=client_state, save_latest=False
+        )
+
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Restores weights and moments, and gives the client state; all processes must enter.
+
+        Raises FileNotFoundError where `folder` is no checkpoint (DeepSpeed would go on from zero).
+        """
+        path, client_state = self._engine.load_checkpoint(str(folder.parent), tag=folder.name)
+        if path is None:
+            raise FileNotFoundError(f"{folder} is no checkpoint")
+        return client_state
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The whole network's fp32 state on the CPU; all processes must enter."""
+        module = self._engine.module
+        parameters = list(module.parameters())
+        with deepspeed.zero.GatheredParameters(parameters, enabled=self._zero_stage == 3):
+            return {
+                name: value.detach().to("cpu", torch.float32, copy=True).contiguous()
+                for name, value in module.state_dict().items()
+            }
+
+    def _measure_norm(self) -> None:
+        # At stage 0 DeepSpeed clips without keeping the norm; later stages keep their own.
+        if self._zero_stage == 0:
+            gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
+            self._norm = torch.nn.utils.get_total_norm(gradients)
+
+    def _micro_batches(
+        self, images: torch.Tensor, labels: torch.Tensor
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        device = self.world.device
+        for start in range(0, len(labels), self.micro_batch_size):
+            part = slice(start, start + self.micro_batch_size)
+            yield (
+                images[part].to(device, non_blocking=True),
+                labels[part].to(device, non_blocking=True),
+            )
+
+    def _settings(self, model: torch.nn.Module, config: RunConfig) -> dict[str, Any]:
+        """DeepSpeed's configuration: what costs time for nothing is off.
+
+        Autocast keeps weights and gradients in fp32, buckets are no larger than the network.
+        """
+        self._zero_stage = stage = config.engine.zero_stage
+        num_parameters = sum(p.numel() for p in model.parameters())
+        zero: dict[str, Any] = {"stage": stage}
+        if stage:
+            zero |= {"reduce_bucket_size": num_parameters, "allgather_bucket_size": num_parameters}
+            zero["overlap_comm"] = self.world.device.type == "cuda"
+        settings: dict[str, Any] = {
+            "train_batch_size": config.batch_size,
+            "train_micro_batch_size_per_gpu": self.micro_batch_size,
+            "gradient_accumulation_steps": self.num_micro_batches,
+            "gradient_clipping": config.recipe.clip_norm or 0.0,
+            "zero_optimization": zero,
+            "zero_allow_untested_optimizer": True,
+            "timers": {"throughput": {"enabled": False}},
+            "steps_per_print": 2**31,
+        }
+        if config.recipe.precision == "bf16":
+            settings["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
+        return settings
+
+
+def _optimizer(model: torch.nn.Module, config: RunConfig) -> torch.optim.Optimizer:
+    """Adam with decoupled decay, or SGD; only kernels (two and more axes, named `weight`) decay."""
+    recipe = config.recipe
+    kernels, others = [], []
+    for name, parameter in model.named_parameters():
+        is_kernel = name.endswith("weight") and parameter.ndim > 1
+        (kernels if is_kernel else others).append(parameter)
+    groups = [{"params": kernels, "weight_decay": recipe.weight_decay}]
+    groups += [{"params": others, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adam":
+        betas = (recipe.beta1, recipe.beta2)
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, fused=True)
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, fused=True)

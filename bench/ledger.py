@@ -1,0 +1,180 @@
+"""Rows of the ledger: an attempt's from its last heartbeat, a run's from all its attempts."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import models
+from bench.attempt import unrecorded
+from bench.config import Run
+from bench.devices import peak_flops
+from bench.evaluate import Evaluation
+from results import parquet
+
+Row = dict[str, Any]
+
+SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
+FLOPS_PER_MAC = 2
+TRAIN_PER_FORWARD = 3
+SECONDS_PER_DAY = 86_400
+STATES = {"done": "done", "failed": "failed", "cancelled": "cancelled", None: "running"}
+NOT_IN_TABLE = ("host", "pid", "pid_started", "step", "num_steps", "loss", "images_per_second")
+
+
+def train_flops(macs_per_image: int, examples_seen: int) -> float:
+    """Model FLOPs of training: 3 × forward, 2 a multiply-add; recomputation is not counted.
+
+    >>> train_flops(17_563_828_224, 1)  # ViT-B/16 at 224 px, one image
+    105382969344.0
+    """
+    return float(TRAIN_PER_FORWARD * FLOPS_PER_MAC * macs_per_image * examples_seen)
+
+
+def write_attempt(run_dir: Path, run: Run, number: int, beat: Row) -> None:
+    """The row of an attempt whose heartbeat has said its last."""
+    row: Row = {key: value for key, value in beat.items() if key not in NOT_IN_TABLE}
+    row |= {"study": run.study, "run_id": run.run_id, "attempt": number}
+    row["state"] = STATES.get(beat["ended"], "failed")
+    for key in ("created_at", "ended_at"):
+        row[key] = datetime.fromisoformat(beat[key]) if beat.get(key) else None
+    parquet.write(run_dir / "attempts" / f"{number:04d}.parquet", "attempts", [row])
+
+
+def write_lost_attempts(run_dir: Path, run: Run, before: int) -> None:
+    """Rows for earlier attempts that died without leaving one, as their last heartbeats tell."""
+    for number, beat in unrecorded(run_dir, before):
+        if beat.get("ended") is None:
+            beat |= {"ended": "lost", "reason": "its process ended without a word"}
+        write_attempt(run_dir, run, number, beat)
+
+
+def read_attempts(run_dir: Path) -> list[Row]:
+    """The rows of all recorded attempts, oldest first."""
+    paths = sorted((run_dir / "attempts").glob("[0-9]*.parquet"))
+    return [row for path in paths for row in parquet.read_rows(path)]
+
+
+def totals(attempts: Iterable[Row]) -> Row:
+    """Sums over attempts, as the columns of `runs`; a sum with an unknown part is unknown."""
+    rows = list(attempts)
+    summed: Row = {key: _sum(row[key] for row in rows) for key in (*SECONDS, "energy_joules")}
+    device_seconds = _sum(_times(row["num_devices"], row["train_seconds"]) for row in rows)
+    images = _sum(_minus(row["to_examples"], row["from_examples"]) for row in rows)
+    peaks = [row["peak_memory_bytes"] for row in rows]
+    summed["accelerator_days"] = None if device_seconds is None else device_seconds / SECONDS_PER_DAY
+    summed["peak_memory_bytes"] = None if None in peaks else max(peaks, default=None)
+    seconds = summed["train_seconds"]
+    summed["images_per_second"] = images / seconds if images and seconds else None
+    return summed
+
+
+def run_row(
+    run: Run,
+    attempts: list[Row],
+    *,
+    state: str,
+    failure: str | None,
+    forward_macs: int | None,
+    forward_macs_valid: int | None,
+    params: int | None,
+    manifest: str | None,
+    evaluation: Evaluation | None,
+) -> Row:
+    """The row of a run that ended. What was not reached is null."""
+    model = models.config(run.config.model)
+    last = attempts[-1]
+    seen = last["to_examples"]
+    row: Row = {
+        "study": run.study,
+        "run_id": run.run_id,
+        "state": state,
+        "failure": failure,
+        "attempts": last["attempt"],
+        "model": model.name,
+        "label": model.label,
+        "family": model.family,
+        "params": params,
+        "image_size": run.image_size,
+        "dataset": run.data.name,
+        "data_manifest": manifest,
+        "train_examples": run.train_examples,
+        "examples_seen": seen,
+        "epochs": None if seen is None else seen / run.train_examples,
+        "steps": None if seen is None else seen // run.config.batch_size,
+        "batch_size": run.config.batch_size,
+        "seed": run.config.seed,
+        "recipe": run.config.recipe.label,
+        "forward_macs_per_image": forward_macs,
+        "forward_macs_valid_per_image": forward_macs_valid,
+        "train_flops": _flops(forward_macs, seen),
+        "train_flops_valid": _flops(forward_macs_valid, seen),
+        "host": (last["hosts"] or "").split(",")[0] or None,
+        "created_at": attempts[0]["created_at"],
+        "ended_at": last["ended_at"],
+    }
+    row |= {
+        key: last[key]
+        for key in (
+            "device",
+            "num_devices",
+            "git_commit",
+            "git_dirty",
+            "torch_version",
+            "deepspeed_version",
+        )
+    }
+    row |= totals(attempts)
+    row["model_flops_utilization"] = _utilization(row, forward_macs)
+    if evaluation is not None:
+        row["loss"] = evaluation.loss
+        row["top1_accuracy"] = evaluation.top1_accuracy
+        row["top5_accuracy"] = evaluation.top5_accuracy
+    return row
+
+
+def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:
+    """The study's own evaluation as rows of `evals`, one a metric."""
+    shared = {
+        "study": run.study,
+        "run_id": run.run_id,
+        "protocol": "upstream",
+        "dataset": run.data.name,
+        "split": "eval",
+        "num_examples": evaluation.num_examples,
+        "step": run.num_steps,
+        "image_size": run.image_size,
+    }
+    metrics = ("loss", "top1_accuracy", "top5_accuracy")
+    found = {metric: getattr(evaluation, metric) for metric in metrics}
+    return [
+        shared | {"metric": metric, "value": value}
+        for metric, value in found.items()
+        if value is not None
+    ]
+
+
+def _utilization(row: Row, forward_macs: int | None) -> float | None:
+    """Model FLOPs a second and device over the dense peak; None where the peak is not known."""
+    peak = peak_flops(row["device"]) if row["device"] else None
+    speed = row["images_per_second"]
+    if peak is None or speed is None or forward_macs is None or not row["num_devices"]:
+        return None
+    return train_flops(forward_macs, 1) * speed / (peak * row["num_devices"])
+
+
+def _flops(macs: int | None, examples_seen: int | None) -> float | None:
+    return None if macs is None or examples_seen is None else train_flops(macs, examples_seen)
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    known = list(values)
+    return None if None in known else sum(known)
+
+
+def _times(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a * b
+
+
+def _minus(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a - b

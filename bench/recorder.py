@@ -1,0 +1,151 @@
+"""What the main process of an attempt writes down while a run goes."""
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import models.cost
+from bench import ledger
+from bench.attempt import Attempt
+from bench.clock import Clock
+from bench.config import BenchError, Run
+from bench.devices import Device, peak_memory_bytes
+from bench.engine import World
+from bench.evaluate import Evaluation
+from bench.provenance import software
+from results import parquet
+
+log = logging.getLogger("scalebench")
+
+
+class NonFiniteLoss(BenchError):
+    """The training loss is no number any more."""
+
+
+class Recorder:
+    """Heartbeats, curve and ledger rows of one attempt; only the main process has one."""
+
+    def __init__(self, run_dir: Path, run: Run, clock: Clock) -> None:
+        """Claims the run; raises AlreadyRunning."""
+        self.run_dir, self.run, self.clock = run_dir, run, clock
+        self.attempt = Attempt(run_dir)
+        ledger.write_lost_attempts(run_dir, run, self.attempt.number)
+        self._before = ledger.totals(ledger.read_attempts(run_dir))
+        self._interval = run.config.engine.heartbeat_seconds
+        self._curve: list[dict[str, Any]] = []
+        self._last = (0, 0.0)
+        self._device: Callable[[], dict[str, Any]] = dict
+        self.manifest: str | None = None
+        self.cost = models.cost.count(
+            models.config(run.config.model, **run.config.model_options),
+            image_size=run.image_size,
+            num_classes=run.data.num_classes,
+        )
+
+    def begin(self, world: World, device: Device, joules: Callable[[], float | None]) -> None:
+        """Notes what the attempt runs on."""
+        hosts = os.environ.get("SLURM_JOB_NODELIST") or self.attempt.content["host"]
+        self.attempt.beat(
+            0.0, device=device.name, num_devices=world.size, hosts=hosts, **software()
+        )
+        self._device = lambda: {
+            "energy_joules": joules(),
+            "peak_memory_bytes": peak_memory_bytes(world.device),
+        }
+
+    def start_steps(self, step: int) -> None:
+        """The first step of this attempt is about to begin."""
+        seen = step * self.run.config.batch_size
+        self._last = (step, self.clock.seconds("train"))
+        self.attempt.beat(0.0, from_examples=seen, **self._progress(step))
+        log.info("%s: from step %d of %d", self.run.run_id, step, self.run.num_steps)
+
+    def beat(self, step: int) -> None:
+        """A sign of life, with how far the run has come."""
+        self.attempt.beat(self._interval, **self._progress(step))
+
+    def point(self, step: int, loss: float, lr: float, grad_norm: float | None) -> None:
+        """A point of the curve, after `step` steps; raises NonFiniteLoss."""
+        if not math.isfinite(loss):
+            raise NonFiniteLoss(f"the loss is {loss} at step {step}")
+        seconds = self.clock.seconds("train")
+        last_step, last_seconds = self._last
+        self._last = (step, seconds)
+        seen = step * self.run.config.batch_size
+        speed = (step - last_step) * self.run.config.batch_size / max(seconds - last_seconds, 1e-9)
+        self._curve.append(
+            {
+                "study": self.run.study,
+                "run_id": self.run.run_id,
+                "attempt": self.attempt.number,
+                "step": step,
+                "examples_seen": seen,
+                "train_flops": ledger.train_flops(self.cost.forward_macs, seen),
+                "train_seconds": (self._before["train_seconds"] or 0.0) + seconds,
+                "loss": loss,
+                "lr": lr,
+                "grad_norm": grad_norm,
+                "images_per_second": speed,
+            }
+        )
+        self.attempt.beat(
+            self._interval, loss=loss, images_per_second=speed, **self._progress(step)
+        )
+
+    def flush(self) -> None:
+        """Writes the points since the last flush as a part of the curve."""
+        if self._curve:
+            name = f"{self.attempt.number:04d}-{self._curve[-1]['step']:08d}.parquet"
+            parquet.write(self.run_dir / "curve" / name, "curve", self._curve)
+            self._curve = []
+
+    def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
+        """The run is done: its evaluation, its attempt, its row in the ledger."""
+        self.flush()
+        rows = ledger.eval_rows(self.run, evaluation)
+        parquet.write(self.run_dir / "evals" / "upstream.parquet", "evals", rows)
+        self._end("done", None, step, evaluation, forward_macs)
+        log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
+
+    def fail(self, step: int | None, reason: str) -> None:
+        """The run has failed: what is known of it goes into the ledger with the reason."""
+        self.flush()
+        self._end("failed", reason, step, None, self.cost.forward_macs)
+        log.error("%s: failed: %s", self.run.run_id, reason)
+
+    def _end(
+        self,
+        state: str,
+        failure: str | None,
+        step: int | None,
+        evaluation: Evaluation | None,
+        forward_macs: int,
+    ) -> None:
+        progress = {} if step is None else self._progress(step)
+        ended_at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        self.attempt.beat(0.0, **progress, ended_at=ended_at)
+        beat = self.attempt.content | {"ended": state, "reason": failure}
+        ledger.write_attempt(self.run_dir, self.run, self.attempt.number, beat)
+        row = ledger.run_row(
+            self.run,
+            ledger.read_attempts(self.run_dir),
+            state=state,
+            failure=failure,
+            forward_macs=forward_macs,
+            forward_macs_valid=self.cost.forward_macs_valid,
+            params=self.cost.params,
+            manifest=self.manifest,
+            evaluation=evaluation,
+        )
+        parquet.write(self.run_dir / "run.parquet", "runs", [row])
+        # Last of all: whoever reads "done" in the heartbeat finds the ledger complete.
+        self.attempt.beat(0.0, ended=state, reason=failure)
+
+    def _progress(self, step: int) -> dict[str, Any]:
+        seen = step * self.run.config.batch_size
+        progress = {"step": step, "num_steps": self.run.num_steps, "to_examples": seen}
+        return progress | self.clock.all_seconds() | self._device()

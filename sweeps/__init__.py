@@ -1,0 +1,1 @@
+"""Many runs: a spec becomes configs, jobs and a status."""
