@@ -24,8 +24,8 @@ SIZES: dict[str, tuple[int, int, int, int]] = {
     "h": (1280, 32, 5120, 16),
     "giant": (1408, 40, 6144, 16),
     "gigantic": (1664, 48, 8192, 16),
-    "nano": (48, 3, 192, 3),
-    "micro": (96, 3, 384, 6),
+    "nano": (48, 2, 192, 3),
+    "micro": (96, 2, 384, 6),
 }
 
 # Units per stage. R50, R101, R152, R200: arXiv:1603.05027 and bit_pytorch/models.py; R50/16 has
@@ -86,7 +86,7 @@ def _small_hybrid(
         root="small",
         stages=stages,
         base_width=base_width,
-        group_norm_groups=4,
+        group_norm_groups=base_width // 2,  # two channels a group after the root, like R50x1
         patch_size=1,
         width=width,
         depth=depth,
@@ -115,7 +115,7 @@ def _small_bit(
         root="small",
         stages=stages,
         base_width=base_width,
-        group_norm_groups=4,
+        group_norm_groups=base_width // 2,  # two channels a group after the root, like R50x1
     )
 
 
@@ -144,8 +144,8 @@ _ALL: tuple[Config, ...] = (
     _vit("vit_gigantic14", "ViT-G/14", "gigantic", 14, "vit_gigantic_patch14_224"),
     _small_hybrid("r8_vit_nano2", "R8+ViT-nano/2", "nano", (1, 1), 8, 8),
     _small_hybrid("r8_vit_micro2", "R8+ViT-micro/2", "micro", (1, 1), 16, 8),
-    _small_hybrid("r11_vit_nano4", "R11+ViT-nano/4", "nano", (1, 1, 1), 8, 32),
-    _small_hybrid("r11_vit_micro4", "R11+ViT-micro/4", "micro", (1, 1, 1), 16, 32),
+    _small_hybrid("r11_vit_nano4", "R11+ViT-nano/4", "nano", (1, 1, 1), 6, 32),
+    _small_hybrid("r11_vit_micro4", "R11+ViT-micro/4", "micro", (1, 1, 1), 12, 32),
     # "/16" is the paper's name; the root's pooling makes it 32 pixels (vit_jax/models_vit.py).
     _hybrid("r_vit_ti16", "R+ViT-Ti/16", "r", "ti", 8, "vit_tiny_r_s16_p8_224"),
     _hybrid("r26_vit_s32", "R26+ViT-S/32", "r26", "s", 1, "vit_small_r26_s32_224"),
@@ -156,8 +156,8 @@ _ALL: tuple[Config, ...] = (
     _hybrid("r50_vit_l16", "R50x1+ViT-L/16", "r50/16", "l", 1),
     _small_bit("bit_nano", "ResNet-nano", (1, 1, 1), 12, 8),
     _small_bit("bit_micro", "ResNet-micro", (1, 1, 1), 24, 8),
-    _small_bit("bit_nano32", "ResNet-nano32", (1, 1, 1, 1), 12, 32),
-    _small_bit("bit_micro32", "ResNet-micro32", (1, 1, 1, 1), 24, 32),
+    _small_bit("bit_nano32", "ResNet-nano32", (1, 1, 1, 1), 6, 32),
+    _small_bit("bit_micro32", "ResNet-micro32", (1, 1, 1, 1), 12, 32),
     # R50x1, R50x3, R101x1, R101x3, R152x4: arXiv:1912.11370. The others: the ViT paper's Table 6.
     _bit(50, 1, "resnetv2_50x1_bit"),
     _bit(50, 2),
