@@ -1,0 +1,49 @@
+"""Files that appear whole: written beside, flushed to the disk, renamed. Standard library only."""
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush_folder(folder.parent)
+
+
+def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
+    """Makes `path` hold what `fill` writes into the stream it is given; returns `path`.
+
+    A reader sees the old file or the new one, never a part: the bytes go to a hidden `.tmp` file
+    in the same folder, which is made if need be. When this returns, a power cut cannot undo it.
+    Errors leave `path` as it was and no temporary file.
+    """
+    path = Path(path)
+    _make_folder(path.parent)
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with beside.open("xb") as stream:
+            fill(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+    return path
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a reader must pass over this file: hidden, or still being written."""
+    return name.startswith(".") or name.endswith(".tmp")

@@ -1,0 +1,184 @@
+"""Studies load whatever state they are in, and say which files they passed over."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from results import parquet, store
+from results.schema import TABLES
+
+NOW = datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
+
+
+def run_row(run_id, study="digits", **values):
+    return {"study": study, "run_id": run_id, "state": "done", "created_at": NOW} | values
+
+
+def curve_rows(run_id, steps, attempt=1):
+    ids = {"study": "digits", "run_id": run_id, "attempt": attempt}
+    return [ids | {"step": step, "loss": 1.0} for step in steps]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two runs of three: `a` is done, `b` is half way, `c` has not begun."""
+    folder = tmp_path / "runs" / "digits"
+    for run_id in "abc":
+        (folder / run_id).mkdir(parents=True)
+        (folder / run_id / "config.json").write_text("{}")
+    (folder / "study.json").write_text(json.dumps({"study": "digits"}))
+    parquet.write(folder / "a" / "run.parquet", "runs", [run_row("a", steps=10, seed=2**53 + 1)])
+    parquet.write(folder / "a" / "curve" / "1-0.parquet", "curve", curve_rows("a", range(5)))
+    parquet.write(folder / "a" / "curve" / "1-1.parquet", "curve", curve_rows("a", range(5, 10)))
+    parquet.write(folder / "b" / "curve" / "1-0.parquet", "curve", curve_rows("b", range(3)))
+    return folder
+
+
+def test_parts_of_a_half_finished_study_are_united(study):
+    loaded = store.load(study)
+    assert loaded.runs.run_id.tolist() == ["a"]
+    assert loaded.curve.groupby("run_id").step.apply(list).to_dict() == {
+        "a": list(range(10)),
+        "b": [0, 1, 2],
+    }
+    assert loaded.skipped == []
+
+
+def test_a_table_without_rows_has_its_columns(study):
+    for table, columns in TABLES.items():
+        frame = getattr(store.load(study), table)
+        assert list(frame.columns) == [column.name for column in columns]
+    assert store.load(study).evals.empty
+
+
+def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study):
+    parquet.write(study / "b" / "run.parquet", "runs", [run_row("b")])
+    runs = store.load(study).runs
+    assert runs.seed.dtype == "Int64"
+    assert runs.seed[0] == 2**53 + 1  # no float holds it
+    assert runs.seed[1] is pd.NA
+    assert runs.created_at[0] == NOW
+    assert str(runs.created_at.dt.tz) == "UTC"
+
+
+def test_several_studies_are_taken_together_and_each_once(study):
+    other = study.parent / "more"
+    parquet.write(other / "a" / "run.parquet", "runs", [run_row("a", study="more")])
+    runs = store.load([study, other, str(study)]).runs
+    assert sorted(zip(runs.study, runs.run_id, strict=True)) == [("digits", "a"), ("more", "a")]
+
+
+def test_temporary_and_foreign_names_are_passed_over(study):
+    (study / "a" / "curve" / ".1-2.parquet.0f.tmp").write_bytes(b"PAR1 half of it")
+    (study / "a" / "curve" / "1-3.parquet.tmp").write_bytes(b"PAR1 half of it")
+    (study / "a" / "curve" / "notes.txt").write_text("mine")
+    loaded = store.load(study)
+    assert len(loaded.curve) == 13
+    assert loaded.skipped == []
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"a,b\n1,2\n"])
+def test_unreadable_files_are_named_and_the_rest_is_read(study, content):
+    bad = study / "b" / "curve" / "1-1.parquet"
+    bad.write_bytes(content)
+    loaded = store.load(study)
+    assert len(loaded.curve) == 13
+    (line,) = loaded.skipped
+    assert str(bad) in line
+
+
+def test_a_foreign_parquet_file_is_named(study):
+    pd.DataFrame({"x": [1]}).to_parquet(study / "b" / "curve" / "1-1.parquet")
+    loaded = store.load(study)
+    assert len(loaded.curve) == 13
+    assert "1-1.parquet: column study is missing" in loaded.skipped[0]
+
+
+def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study):
+    path = study / "a" / "run.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["energy_joules", "seed"]), path)
+    parquet.write(study / "b" / "run.parquet", "runs", [run_row("b", energy_joules=5.0, seed=1)])
+    runs = store.load(study).runs.set_index("run_id")
+    assert runs.loc["a", "steps"] == 10
+    assert runs.loc["a", "seed"] is pd.NA
+    assert runs.loc["b", "energy_joules"] == 5.0
+    assert runs.seed.dtype == "Int64"
+
+
+def test_a_newer_files_unknown_columns_are_left_out(study):
+    path = study / "a" / "run.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("water_liters", [[1.0]]), path)
+    runs = store.load(study).runs
+    assert runs.steps.tolist() == [10]
+    assert "water_liters" not in runs
+
+
+def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(study, monkeypatch):
+    own, list_parts = study / "a" / "run.parquet", store.list_parts
+
+    def merge_after_listing(folder, table):
+        listed = list(list_parts(folder, table))
+        if own.exists():
+            parquet.write(study / "_merged" / "run.parquet", "runs", parquet.read_rows(own))
+            own.unlink()
+        return iter(listed)
+
+    monkeypatch.setattr(store, "list_parts", merge_after_listing)
+    assert store.load(study).runs.steps.tolist() == [10]
+
+
+def test_of_a_run_that_is_also_in_a_merged_file_its_own_row_counts(study):
+    older = [run_row("a", steps=1), run_row("b", steps=2)]
+    parquet.write(study / "_merged" / "run.parquet", "runs", older)
+    runs = store.load(study).runs
+    assert runs.set_index("run_id").steps.to_dict() == {"a": 10, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("path", "match"),
+    [
+        ("missing", "which does not exist; expected the folder of a study"),
+        ("runs/digits/study.json", "which is a file"),
+        ("runs", r"neither study\.json nor runs; .*there are studies in it: digits"),
+        ("runs/digits/a", "neither study.json nor runs"),
+    ],
+)
+def test_what_is_no_study_is_named(study, path, match):
+    with pytest.raises(store.NotAStudy, match=match):
+        store.load(study.parent.parent / path)
+
+
+def test_no_path_at_all_is_an_error():
+    with pytest.raises(store.NotAStudy, match="given no path"):
+        store.load([])
+
+
+WRITER = """
+import sys
+from results import parquet
+folder, run_id = sys.argv[1:]
+for part in range(40):
+    ids = {"study": "digits", "run_id": run_id, "attempt": 1}
+    rows = [ids | {"step": 10 * part + step} for step in range(10)]
+    parquet.write(f"{folder}/{run_id}/curve/1-{part}.parquet", "curve", rows)
+"""
+
+
+def test_a_reader_sees_whole_parts_only_while_two_processes_write(study):
+    commands = [[sys.executable, "-c", WRITER, str(study), run_id] for run_id in "de"]
+    writers = [subprocess.Popen(command) for command in commands]
+    seen = 13  # rows that were there before
+    while any(writer.poll() is None for writer in writers):
+        loaded = store.load(study)
+        assert loaded.skipped == []
+        assert (len(loaded.curve) - 13) % 10 == 0
+        assert len(loaded.curve) >= seen
+        seen = len(loaded.curve)
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert len(store.load(study).curve) == 13 + 2 * 40 * 10
