@@ -25,7 +25,7 @@ class ModelsError(Exception):
     """Base of every error of this package: the user named something that does not fit."""
 
 
-class UnknownModel(ModelsError):  # noqa: N818 (reads as the sentence it is)
+class UnknownModel(ModelsError):
     """The name is not in the registry."""
 
 

@@ -36,8 +36,8 @@ def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
     """Surround the images (B, C, H, W) with the zeros of SAME padding."""
-    top, bottom = same_padding(x.shape[2], kernel_size, stride)
-    left, right = same_padding(x.shape[3], kernel_size, stride)
+    top, bottom = same_padding(int(x.shape[2]), kernel_size, stride)
+    left, right = same_padding(int(x.shape[3]), kernel_size, stride)
     return F.pad(x, (left, right, top, bottom))
 
 
@@ -47,12 +47,14 @@ def standardize(weight: Tensor, eps: float, eps_form: WeightEpsForm) -> Tensor:
     "variance" divides by sqrt(variance + eps) (BiT, timm), "deviation" by deviation + eps
     (vit_jax/models_resnet.py).
     """
+    filters = weight.flatten(1)
     if eps_form == "variance":
-        # A layer norm over a flattened filter is the same arithmetic in one fused kernel.
-        filters = weight.flatten(1)
+        # A layer norm over a filter is the same arithmetic in one fused kernel.
         return F.layer_norm(filters, filters.shape[1:], eps=eps).view_as(weight)
-    std, mean = torch.std_mean(weight, dim=(1, 2, 3), correction=0, keepdim=True)
-    return (weight - mean) / (std + eps)
+    # The norm of what is centred, rather than torch.std: half the time on a CPU (R50, measured).
+    centred = filters - filters.mean(1, keepdim=True)
+    std = torch.linalg.vector_norm(centred, dim=1, keepdim=True) / math.sqrt(filters.shape[1])
+    return (centred * (std + eps).reciprocal()).view_as(weight)
 
 
 class StdConv2d(nn.Conv2d):
