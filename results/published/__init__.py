@@ -1,0 +1,1 @@
+"""Published figures as Parquet, one file per table; `make` builds them from CSV files."""
