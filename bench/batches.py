@@ -103,7 +103,7 @@ def stream(
     if num_workers == 0:
         return (batches[item] for item in items)
     pin = torch.cuda.is_available()
-    loader = DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         batches,  # type: ignore[arg-type]
         sampler=items,
         batch_size=None,

@@ -24,7 +24,7 @@ class CheckpointError(BenchError):
     """A checkpoint that should be there is not, or is not whole."""
 
 
-def save(run_dir: Path, engine: Engine, world: World, step: int, state: dict[str, Any]) -> None:
+def save(run_dir: Path, engine: Engine, world: World, step: int) -> None:
     """Saves `step` for all processes, which must all enter; the one before is then removed."""
     root = run_dir / "checkpoint"
     name = f"step-{step:08d}"
@@ -33,12 +33,12 @@ def save(run_dir: Path, engine: Engine, world: World, step: int, state: dict[str
         shutil.rmtree(temporary, ignore_errors=True)
         root.mkdir(exist_ok=True)
     world.barrier()
-    engine.save(temporary, {"scalebench": state | {"step": step}})
+    engine.save(temporary, {"scalebench": {"step": step}})
     world.barrier()
     if world.is_main:
         files = _sync(temporary)
         shutil.rmtree(final, ignore_errors=True)
-        os.rename(temporary, final)
+        temporary.rename(final)
         _sync_folder(root)
         pointer = json.dumps({"name": name, "step": step, "files": files})
         write_whole(root / POINTER, lambda file: file.write(pointer.encode()))

@@ -153,19 +153,27 @@ class Run(Frozen):
     def identity(self) -> dict[str, Any]:
         """What determines the result: neither where the run is executed nor where the data lie.
 
-        Fields at their default are left out, so a field added later changes no existing id.
+        Fields at their default are left out, so a field added later changes no existing id; the
+        duration stands in steps and sizes are resolved, so two ways to say the same are one.
         """
         chosen = self.config.model_dump(mode="json", exclude_defaults=True)
-        chosen.pop("engine", None)
-        chosen["data"] = [self.data.name, self.data.fingerprint]
-        return chosen
+        for key in ("engine", "epochs", "examples"):
+            chosen.pop(key, None)
+        return chosen | {
+            "data": [self.data.name, self.data.fingerprint],
+            "steps": self.num_steps,
+            "image_size": self.image_size,
+            "train_examples": self.train_examples,
+        }
 
     @cached_property
     def run_id(self) -> str:
         """A readable prefix and 12 hex digits of a SHA-256 over `identity`."""
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
         config = self.config
-        return f"{config.model}-{self.data.name}-n{self.train_examples}-s{config.seed}-{digest[:12]}"
+        return (
+            f"{config.model}-{self.data.name}-n{self.train_examples}-s{config.seed}-{digest[:12]}"
+        )
 
     @property
     def image_size(self) -> int:

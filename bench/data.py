@@ -6,7 +6,7 @@ import importlib.util
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from bench.config import BenchError, DataInfo
 from bench.subsets import held_out
 from results import parquet
+from results.schema import ResultsError
 
 Image = npt.NDArray[np.uint8]
 Split = Literal["train", "eval"]
@@ -68,15 +69,20 @@ def load(info: DataInfo, split: Split) -> Images:
     """
     if info.kind == "digits":
         return _split(_digits(), split, DIGITS_HOLD_OUT_EVERY)
+    readers = _readers(info)
+    if "eval" in readers:
+        return readers[split]()
+    return _split(readers["train"](), split, HOLD_OUT_EVERY)
+
+
+def _readers(info: DataInfo) -> dict[str, Callable[[], Images]]:
+    """What reads each split that the source has as such."""
+    root, classes = Path(info.source), info.num_classes
     if info.kind == "parquet":
-        files = _parquet_splits(Path(info.source))
-        read = _read_parquet
-    else:
-        files = _folder_splits(Path(info.source))
-        read = _read_folder
-    if "eval" in files:
-        return read(files[split], info.num_classes)
-    return _split(read(files["train"], info.num_classes), split, HOLD_OUT_EVERY)
+        files = _parquet_splits(root).items()
+        return {split: partial(_read_parquet, members, classes) for split, members in files}
+    folders = _folder_splits(root).items()
+    return {split: partial(_read_folder, folder, classes) for split, folder in folders}
 
 
 def _split(images: Images, split: Split, every: int) -> Images:
@@ -126,8 +132,11 @@ def _describe_digits() -> DataInfo:
 
 @lru_cache(maxsize=64)
 def _describe_path(path: Path) -> DataInfo:
-    if path.is_file() or any(path.rglob("*.parquet")):
-        return _describe_parquet(path)
+    try:
+        if path.is_file() or any(path.rglob("*.parquet")):
+            return _describe_parquet(path)
+    except ResultsError as error:
+        raise DataError(f"data: {error}") from error
     return _describe_folder(path)
 
 
@@ -222,7 +231,9 @@ def _read_parquet(files: list[Path], num_classes: int) -> Images:
 
     def read(at: Sequence[int]) -> list[Image]:
         rows = table[list(at)]["image"]
-        return [decode(row["bytes"], f"row {i} of {files[0]}") for i, row in zip(at, rows, strict=True)]
+        return [
+            decode(row["bytes"], f"row {i} of {files[0]}") for i, row in zip(at, rows, strict=True)
+        ]
 
     return Images(labels, read)
 

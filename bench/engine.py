@@ -1,4 +1,4 @@
-"""The one door to DeepSpeed: a data-parallel engine, the same on a CPU (gloo) and on GPUs (NCCL)."""
+"""The one door to DeepSpeed: data-parallel training, on a CPU (gloo) as on GPUs (NCCL)."""
 
 import os
 import socket
@@ -18,8 +18,8 @@ from bench.transforms import normalize
 if not torch.cuda.is_available():
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
 os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "warning")
-import deepspeed  # noqa: E402
-import torch.distributed as dist  # noqa: E402
+import deepspeed
+import torch.distributed as dist
 
 TIMEOUT = timedelta(minutes=10)
 
@@ -222,7 +222,8 @@ class Engine:
 def _optimizer(model: torch.nn.Module, config: RunConfig) -> torch.optim.Optimizer:
     """Adam with decoupled decay, or SGD; only kernels (two and more axes, named `weight`) decay."""
     recipe = config.recipe
-    kernels, others = [], []
+    kernels: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_kernel = name.endswith("weight") and parameter.ndim > 1
         (kernels if is_kernel else others).append(parameter)

@@ -1,23 +1,13 @@
 """Loss and accuracy of a network on the study's own evaluation split."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
 from bench.batches import EvaluationBatches, stream
 from bench.engine import Engine, World
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Means over `num_examples` images; `top5_accuracy` is None with five classes or fewer."""
-
-    num_examples: int
-    loss: float
-    top1_accuracy: float
-    top5_accuracy: float | None
+from bench.ledger import Evaluation
 
 
 def evaluate(

@@ -1,15 +1,15 @@
 """Rows of the ledger: an attempt's from its last heartbeat, a run's from all its attempts."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import models
+from bench.accelerators import peak_flops
 from bench.attempt import unrecorded
 from bench.config import Run
-from bench.devices import peak_flops
-from bench.evaluate import Evaluation
 from results import parquet
 
 Row = dict[str, Any]
@@ -20,6 +20,16 @@ TRAIN_PER_FORWARD = 3
 SECONDS_PER_DAY = 86_400
 STATES = {"done": "done", "failed": "failed", "cancelled": "cancelled", None: "running"}
 NOT_IN_TABLE = ("host", "pid", "pid_started", "step", "num_steps", "loss", "images_per_second")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over `num_examples` images; `top5_accuracy` is None with five classes or fewer."""
+
+    num_examples: int
+    loss: float
+    top1_accuracy: float
+    top5_accuracy: float | None
 
 
 def train_flops(macs_per_image: int, examples_seen: int) -> float:
@@ -62,7 +72,9 @@ def totals(attempts: Iterable[Row]) -> Row:
     device_seconds = _sum(_times(row["num_devices"], row["train_seconds"]) for row in rows)
     images = _sum(_minus(row["to_examples"], row["from_examples"]) for row in rows)
     peaks = [row["peak_memory_bytes"] for row in rows]
-    summed["accelerator_days"] = None if device_seconds is None else device_seconds / SECONDS_PER_DAY
+    summed["accelerator_days"] = (
+        None if device_seconds is None else device_seconds / SECONDS_PER_DAY
+    )
     summed["peak_memory_bytes"] = None if None in peaks else max(peaks, default=None)
     seconds = summed["train_seconds"]
     summed["images_per_second"] = images / seconds if images and seconds else None

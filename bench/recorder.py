@@ -1,7 +1,6 @@
 """What the main process of an attempt writes down while a run goes."""
 
 import logging
-import math
 import os
 import time
 from collections.abc import Callable
@@ -12,22 +11,45 @@ import models.cost
 from bench import ledger
 from bench.attempt import Attempt
 from bench.clock import Clock
-from bench.config import BenchError, Run
-from bench.devices import Device, peak_memory_bytes
+from bench.config import Run
+from bench.devices import Device, energy_meter, peak_memory_bytes
 from bench.engine import World
-from bench.evaluate import Evaluation
+from bench.ledger import Evaluation
 from bench.provenance import software
 from results import parquet
 
 log = logging.getLogger("scalebench")
 
 
-class NonFiniteLoss(BenchError):
-    """The training loss is no number any more."""
+class Silence:
+    """The recorder of every process but the main one: it writes nothing."""
+
+    manifest: str | None = None
+
+    def begin(self, world: World, device: Device) -> None:
+        """Notes what the attempt runs on."""
+
+    def start_steps(self, step: int) -> None:
+        """The first step of this attempt is about to begin."""
+
+    def beat(self, step: int) -> None:
+        """A sign of life, with how far the run has come."""
+
+    def point(self, step: int, loss: float, lr: float, grad_norm: float | None) -> None:
+        """A point of the curve, after `step` steps."""
+
+    def flush(self) -> None:
+        """Writes the points since the last flush as a part of the curve."""
+
+    def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
+        """The run is done: its evaluation, its attempt, its row in the ledger."""
+
+    def fail(self, step: int | None, reason: str) -> None:
+        """The run has failed: what is known of it goes into the ledger with the reason."""
 
 
-class Recorder:
-    """Heartbeats, curve and ledger rows of one attempt; only the main process has one."""
+class Recorder(Silence):
+    """Heartbeats, curve and ledger rows of one attempt, by its main process."""
 
     def __init__(self, run_dir: Path, run: Run, clock: Clock) -> None:
         """Claims the run; raises AlreadyRunning."""
@@ -46,32 +68,27 @@ class Recorder:
             num_classes=run.data.num_classes,
         )
 
-    def begin(self, world: World, device: Device, joules: Callable[[], float | None]) -> None:
-        """Notes what the attempt runs on."""
+    def begin(self, world: World, device: Device) -> None:
         hosts = os.environ.get("SLURM_JOB_NODELIST") or self.attempt.content["host"]
         self.attempt.beat(
             0.0, device=device.name, num_devices=world.size, hosts=hosts, **software()
         )
+        joules = energy_meter(world.device)
         self._device = lambda: {
             "energy_joules": joules(),
             "peak_memory_bytes": peak_memory_bytes(world.device),
         }
 
     def start_steps(self, step: int) -> None:
-        """The first step of this attempt is about to begin."""
         seen = step * self.run.config.batch_size
         self._last = (step, self.clock.seconds("train"))
         self.attempt.beat(0.0, from_examples=seen, **self._progress(step))
         log.info("%s: from step %d of %d", self.run.run_id, step, self.run.num_steps)
 
     def beat(self, step: int) -> None:
-        """A sign of life, with how far the run has come."""
         self.attempt.beat(self._interval, **self._progress(step))
 
     def point(self, step: int, loss: float, lr: float, grad_norm: float | None) -> None:
-        """A point of the curve, after `step` steps; raises NonFiniteLoss."""
-        if not math.isfinite(loss):
-            raise NonFiniteLoss(f"the loss is {loss} at step {step}")
         seconds = self.clock.seconds("train")
         last_step, last_seconds = self._last
         self._last = (step, seconds)
@@ -97,14 +114,12 @@ class Recorder:
         )
 
     def flush(self) -> None:
-        """Writes the points since the last flush as a part of the curve."""
         if self._curve:
             name = f"{self.attempt.number:04d}-{self._curve[-1]['step']:08d}.parquet"
             parquet.write(self.run_dir / "curve" / name, "curve", self._curve)
             self._curve = []
 
     def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
-        """The run is done: its evaluation, its attempt, its row in the ledger."""
         self.flush()
         rows = ledger.eval_rows(self.run, evaluation)
         parquet.write(self.run_dir / "evals" / "upstream.parquet", "evals", rows)
@@ -112,7 +127,6 @@ class Recorder:
         log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
 
     def fail(self, step: int | None, reason: str) -> None:
-        """The run has failed: what is known of it goes into the ledger with the reason."""
         self.flush()
         self._end("failed", reason, step, None, self.cost.forward_macs)
         log.error("%s: failed: %s", self.run.run_id, reason)

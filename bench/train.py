@@ -1,121 +1,194 @@
 """One run, from its folder to its row in the ledger."""
 
+import json
 import logging
+import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import models
 import torch
 
-from bench import checkpoint, devices, seeds, subsets
-from bench.attempt import read_disk
+import models
+from bench import checkpoint, devices, flops, schedule, seeds, subsets
+from bench.attempt import AlreadyRunning, read_disk
 from bench.batches import EvaluationBatches, TrainingBatches, stream
 from bench.clock import Clock
 from bench.config import BenchError, Run, read_run
-from bench.data import load
+from bench.data import Images, load
 from bench.engine import Engine, World, join_world, leave_world
 from bench.evaluate import evaluate
-from bench.recorder import Recorder
-from bench.schedule import lr
+from bench.ledger import Evaluation
+from bench.recorder import Recorder, Silence
 
 log = logging.getLogger("scalebench")
 
 
-def train(run_dir: Path) -> None:
-    """Brings the run in `run_dir` to its end: from its checkpoint, if there is one.
+class NonFiniteLoss(BenchError):
+    """The training loss is no number any more."""
 
-    Every process of the attempt calls this. A run that is done is left alone. Raises what went
-    wrong, after it has been written down; AlreadyRunning if another attempt is alive.
+
+def train(run_dir: Path) -> None:
+    """Brings the run in `run_dir` to its end, from its checkpoint if there is one.
+
+    Every process of the attempt calls this. A run that is done is left alone. Raises
+    AlreadyRunning if another attempt is alive, and whatever goes wrong, after writing it down.
     """
     run = read_run(run_dir)
     world = join_world()
     try:
         clock = Clock(_synchronizer(world))
         recorder = _claim(run_dir, run, world, clock)
-        if recorder == "done":
-            log.info("%s: done before", run.run_id)
-            return
-        _train(run_dir, run, world, clock, recorder)
+        if recorder is None:
+            log.info("%s: was done before", run.run_id)
+        else:
+            _train(run_dir, run, world, clock, recorder)
     finally:
         leave_world()
 
 
-def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Recorder | None) -> None:
-    config, engine_config = run.config, run.config.engine
+def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silence) -> None:
+    config = run.config
     step: int | None = None
     try:
-        if recorder:
-            device = devices.describe(world.device)
-            recorder.begin(world, device, devices.energy_meter(world.device))
+        recorder.begin(world, devices.describe(world.device))
         images = load(run.data, "train")
-        subset = subsets.subset(images.labels, run.train_examples, config.subset_seed)
-        if recorder:
-            folder = run_dir.parent / "manifests"
-            recorder.manifest = subsets.write_manifest(folder, run.data, subset, config.subset_seed)
-        engine = build_engine(run, world)
+        batches = _training_batches(run_dir, run, world, images, recorder)
+        engine = Engine(_build(run), config, world)
         step = checkpoint.resume(run_dir, engine, world)
-        batches = TrainingBatches(
-            images=images,
-            subset=subset,
-            image_size=run.image_size,
-            augment=config.augment,
-            seed=seeds.derive(config.seed, "data"),
-            batch_size=config.batch_size,
-            rank=world.rank,
-            world_size=world.size,
-        )
-        if recorder:
-            recorder.start_steps(step)
+        recorder.start_steps(step)
+
         clock.switch("train")
         saved_at = time.monotonic()
-        for image_batch, labels in stream(
-            batches, range(step, run.num_steps), engine_config.num_workers
+        for pixels, labels in stream(
+            batches, range(step, run.num_steps), config.engine.num_workers
         ):
-            is_point = (step + 1) % engine_config.log_steps == 0 or step + 1 == run.num_steps
-            rate = lr(step, run.num_steps, config.recipe)
-            _seed_dropout(run, step, world)
-            engine.train_step(image_batch, labels, rate, measure=is_point)
+            torch.manual_seed(seeds.derive(config.seed, run.run_id, "dropout", step, world.rank))
+            is_point = (step + 1) % config.engine.log_steps == 0 or step + 1 == run.num_steps
+            lr = schedule.lr(step, run.num_steps, config.recipe)
+            engine.train_step(pixels, labels, lr, measure=is_point)
             step += 1
-            if is_point:
-                loss, norm = engine.take_loss(), engine.grad_norm()
-                if recorder:
-                    recorder.point(step, loss, rate, norm)
-                is_due = time.monotonic() - saved_at > engine_config.checkpoint_seconds
-                if world.share(is_due) and step < run.num_steps:
-                    with clock.during("checkpoint"):
-                        if recorder:
-                            recorder.flush()
-                        checkpoint.save(run_dir, engine, world, step, {})
-                    saved_at = time.monotonic()
-            elif recorder:
-                recorder.beat(step)
+            recorder.beat(step)
+            if not is_point:
+                continue
+            loss = engine.take_loss()
+            if not math.isfinite(loss):
+                raise NonFiniteLoss(f"the loss is {loss} at step {step}")
+            recorder.point(step, loss, lr, engine.grad_norm())
+            is_due = time.monotonic() - saved_at > config.engine.checkpoint_seconds
+            if world.share(is_due) and step < run.num_steps:
+                with clock.during("checkpoint"):
+                    recorder.flush()
+                    checkpoint.save(run_dir, engine, world, step)
+                saved_at = time.monotonic()
+
         clock.switch("eval")
-        evaluation = evaluate(
-            engine,
-            EvaluationBatches(
-                load(run.data, "eval"),
-                run.image_size,
-                engine_config.eval_batch_size,
-                world.rank,
-                world.size,
-            ),
-            world,
-            num_workers=engine_config.num_workers,
-            beat=lambda: recorder.beat(run.num_steps) if recorder else None,
-        )
+        evaluation = _evaluate(run, world, engine, recorder)
         clock.switch("checkpoint")
         checkpoint.write_weights(run_dir, engine, world, _describe_model(run))
-        clock.switch("eval")
-        if recorder:
-            recorder.finish(step, evaluation, _count_macs(run))
+        recorder.finish(step, evaluation, _count_macs(run) if world.is_main else 0)
         world.barrier()
     except Exception as error:
-        if recorder:
-            recorder.fail(step, f"{type(error).__name__}: {error}".splitlines()[0])
+        recorder.fail(step, f"{type(error).__name__}: {error}".splitlines()[0])
         if world.size > 1:
-            # The other processes may wait in a collective that this one will never enter.
+            # The others may wait in a collective that this process will never enter.
             log.exception("rank %d failed", world.rank)
             logging.shutdown()
             os._exit(1)
         raise
+
+
+def _claim(run_dir: Path, run: Run, world: World, clock: Clock) -> Silence | None:
+    """The recorder of this attempt; None where the run is done. Raises AlreadyRunning."""
+    recorder, outcome = Silence(), "claimed"
+    if world.is_main:
+        try:
+            if read_disk(run_dir).state == "done":
+                outcome = "done"
+            else:
+                recorder = Recorder(run_dir, run, clock)
+        except AlreadyRunning as error:
+            outcome = str(error)
+    outcome = world.share(outcome)
+    if outcome == "done":
+        return None
+    if outcome != "claimed":
+        raise AlreadyRunning(outcome)
+    return recorder
+
+
+def _training_batches(
+    run_dir: Path, run: Run, world: World, images: Images, recorder: Silence
+) -> TrainingBatches:
+    seed = run.config.subset_seed
+    subset = subsets.subset(images.labels, run.train_examples, seed)
+    if world.is_main:
+        folder = run_dir.parent / "manifests"
+        recorder.manifest = subsets.write_manifest(folder, run.data, subset, seed)
+    return TrainingBatches(
+        images=images,
+        subset=subset,
+        image_size=run.image_size,
+        augment=run.config.augment,
+        seed=seeds.derive(run.config.seed, "data"),
+        batch_size=run.config.batch_size,
+        rank=world.rank,
+        world_size=world.size,
+    )
+
+
+def _evaluate(run: Run, world: World, engine: Engine, recorder: Silence) -> Evaluation:
+    batches = EvaluationBatches(
+        images=load(run.data, "eval"),
+        image_size=run.image_size,
+        batch_size=run.config.engine.eval_batch_size,
+        rank=world.rank,
+        world_size=world.size,
+    )
+    return evaluate(
+        engine,
+        batches,
+        world,
+        num_workers=run.config.engine.num_workers,
+        beat=lambda: recorder.beat(run.num_steps),
+    )
+
+
+def _build(run: Run) -> torch.nn.Module:
+    """The network with its initial weights, the same on every process."""
+    torch.manual_seed(seeds.derive(run.config.seed, run.run_id, "init"))
+    return models.build(
+        run.config.model,
+        num_classes=run.data.num_classes,
+        image_size=run.image_size,
+        **run.config.model_options,
+    )
+
+
+def _count_macs(run: Run) -> int:
+    """Multiply-adds of one image, as fvcore counts them."""
+    counted = flops.count(
+        run.config.model,
+        run.image_size,
+        num_classes=run.data.num_classes,
+        **run.config.model_options,
+    )
+    return counted.forward_macs
+
+
+def _describe_model(run: Run) -> dict[str, str]:
+    """What is needed to build the network of a weights file again, as safetensors metadata."""
+    return {
+        "model": run.config.model,
+        "num_classes": str(run.data.num_classes),
+        "image_size": str(run.image_size),
+        "model_options": json.dumps(run.config.model_options),
+    }
+
+
+def _synchronizer(world: World) -> Callable[[], None]:
+    """Waits for the device's work, so that the clock reads what has been done."""
+    if world.device.type == "cuda":
+        return torch.cuda.synchronize
+    return lambda: None

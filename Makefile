@@ -1,0 +1,41 @@
+# Everything a clone needs. `make demo` and `make test` set up the environment themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slurm lint clean
+.DELETE_ON_ERROR:
+
+demo: $(READY)
+	$(BIN)/scalebench submit demo --wait
+	$(BIN)/scalebench table demo
+	$(BIN)/scalebench plot frontier demo -o runs/demo/frontier.png
+	$(BIN)/scalebench plot data-scale demo -o runs/demo/data_scale.png
+	@printf '\n%s\n' \
+	  'ledger        runs/demo/*/run.parquet' \
+	  'compute       runs/demo/frontier.png' \
+	  'data          runs/demo/data_scale.png' \
+	  'type next     $(BIN)/scalebench status demo' \
+	  '              $(BIN)/scalebench plot frontier demo --with-published -o runs/demo/with_paper.png' \
+	  '              $(BIN)/scalebench submit demo --set seed=[0,1,2] --wait   # error bars'
+
+test: $(READY) lint
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not slurm"
+
+test-slurm: $(READY)
+	$(BIN)/python -m pytest -m slurm
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	touch $@

@@ -1,0 +1,224 @@
+"""What the command line prints: one JSON document, or tables that line up."""
+
+import json as jsonlib
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+Format = Callable[[Any], str]
+
+
+def count(value: Any) -> str:
+    """A count with three figures and a prefix.
+
+    >>> [count(n) for n in (86_567_656, 1_000, 12)]
+    ['86.6 M', '1.00 k', '12']
+    """
+    if value < 1000:
+        return f"{value:g}" if isinstance(value, int) else f"{value:.3g}"
+    power = min(int(math.log10(value) + 1e-12) // 3, 7)
+    scaled = value / 1000**power
+    digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
+    return f"{scaled:.{digits}f} {' kMGTPEZ'[power]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(42), duration(4000)
+    ('42 s', '1 h 07 min')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return (
+        f"{minutes} min"
+        if minutes < 120 and minutes < 60
+        else f"{minutes // 60} h {minutes % 60:02d} min"
+    )
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+def _gmacs(value: Any) -> str:
+    return f"{value / 1e9:.2f}" if value >= 1e7 else f"{value / 1e9:.5f}"
+
+
+def _percent(value: Any) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _millions(value: Any) -> str:
+    return f"{value / 1e6:.2f}"
+
+
+def _days(value: Any) -> str:
+    return f"{value:.3g}"
+
+
+# Key of the row, heading with its unit, format.
+Column = tuple[str, str, Format]
+
+_MODEL: list[Column] = [
+    ("name", "name", _text),
+    ("label", "label", _text),
+    ("family", "family", _text),
+    ("image_size", "px", _text),
+    ("params", "params (M)", _millions),
+    ("forward_macs_per_image", "GMACs", _gmacs),
+]
+MODELS: list[Column] = [
+    *_MODEL,
+    ("published_names", "published as", lambda names: ", ".join(names)),
+]
+COST: list[Column] = [
+    *_MODEL,
+    ("forward_macs_valid_per_image", "GMACs valid", _gmacs),
+    ("norm_operations_per_image", "norm Gops", _gmacs),
+    ("forward_flops_per_image", "GFLOPs", _gmacs),
+    ("train_exaflops", "train exaFLOPs", lambda value: f"{value:.4g}"),
+    ("train_exaflops_valid", "valid", lambda value: f"{value:.4g}"),
+]
+BY_MODULE: list[Column] = [
+    ("name", "name", _text),
+    ("module", "module", _text),
+    ("params", "params", lambda value: f"{value:,}"),
+    ("forward_macs_per_image", "MACs", lambda value: f"{value:,}"),
+    ("norm_operations_per_image", "norm operations", lambda value: f"{value:,}"),
+]
+PLAN: list[Column] = [
+    ("state", "state", _text),
+    ("model", "model", _text),
+    ("train_examples", "images", lambda value: f"{value:,}"),
+    ("seed", "seed", _text),
+    ("steps", "steps", lambda value: f"{value:,}"),
+    ("params", "params", count),
+    ("train_flops", "train FLOPs", count),
+    ("accelerator_days", "acc.-days", _days),
+    ("state_memory_bytes", "weights+Adam (B)", count),
+]
+STATUS: list[Column] = [
+    ("run_id", "run", _text),
+    ("state", "state", _text),
+    ("attempts", "tries", _text),
+    ("progress", "done", _percent),
+    ("images_per_second", "images/s", count),
+    ("loss", "loss", lambda value: f"{value:.3f}"),
+    ("eta_seconds", "left", duration),
+    ("host", "host", _text),
+    ("failure", "reason", _text),
+]
+STATE_STYLES = {
+    "done": "green",
+    "running": "cyan",
+    "queued": "yellow",
+    "failed": "bold red",
+    "missing": "dim",
+    "cancelled": "magenta",
+}
+
+
+def document(content: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(jsonlib.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def note(message: str) -> None:
+    """A line for people, on standard error."""
+    sys.stderr.write(message + "\n")
+
+
+def rows(content: Sequence[Row], *, json: bool, columns: Sequence[Column]) -> None:
+    """The rows as a JSON list, or as a table of those columns that any row has."""
+    if json:
+        document(content)
+    else:
+        _print(make_table(content, columns))
+
+
+def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None:
+    """The plan of a study: its runs, and what they come to."""
+    if json:
+        document({"study": study, "totals": totals, "runs": content})
+        return
+    _print(make_table(content, PLAN))
+    days = totals["accelerator_days_to_do"]
+    said = "not known before a run was measured" if days is None else f"{days:.3g}"
+    note(
+        f"study {study}: {totals['runs']} runs, {count(totals['train_flops'])}FLOPs; to do: "
+        f"{totals['runs_to_do']} runs, {count(totals['train_flops_to_do'])}FLOPs, "
+        f"accelerator-days: {said}"
+    )
+
+
+def status(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None:
+    """The state of a study: its runs, and how many are in each state."""
+    if json:
+        document({"study": study, "totals": totals, "runs": content})
+        return
+    _print(status_table(content))
+    note(f"study {study}: " + ", ".join(f"{n} {state}" for state, n in totals.items() if n))
+
+
+def status_table(content: Sequence[Row]) -> Any:
+    """The states of runs as a rich table."""
+    shown = [
+        {**row, "progress": row["step"] / row["num_steps"] if row.get("num_steps") else None}
+        for row in content
+    ]
+    return make_table(shown, STATUS)
+
+
+def doctor(checks: Sequence[Row], *, json: bool) -> None:
+    """What was found on the machine, a line each."""
+    if json:
+        document(list(checks))
+        return
+    marks = {True: "ok", False: "MISSING"}
+    columns: list[Column] = [
+        ("mark", "", _text),
+        ("name", "what", _text),
+        ("found", "found", _text),
+    ]
+    _print(
+        make_table(
+            [{**c, "mark": marks[c["ok"]] if c["ok"] or c["needed"] else "-"} for c in checks],
+            columns,
+        )
+    )
+
+
+def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:
+    """A rich table; numbers to the right, unknown values empty, empty columns left out."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    used = [c for c in columns if any(row.get(c[0]) not in (None, [], ()) for row in content)]
+    for key, heading, _ in used:
+        numeric = any(isinstance(row.get(key), int | float) for row in content)
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=key != "failure")
+    for row in content:
+        cells = []
+        for key, _, form in used:
+            value = row.get(key)
+            style = STATE_STYLES.get(str(value), "") if key == "state" else ""
+            cells.append(Text("" if value is None else form(value), style=style))
+        table.add_row(*cells)
+    return table
+
+
+def _print(renderable: Any) -> None:
+    """On a terminal as wide as it is; elsewhere as wide as the table, so that nothing is cut."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 400
+    console = Console(width=width, highlight=False, soft_wrap=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    sys.stdout.write("\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n")

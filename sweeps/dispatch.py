@@ -1,0 +1,107 @@
+"""The local scheduler: hands runs to submitit's local executor, so many at a time.
+
+submitit's local executor starts every job at once, so runs would fight for the cores. One
+dispatcher a study, detached from the terminal, starts the next run when one ends. It takes up
+submissions made while it works, and leaves when none is left.
+"""
+
+import argparse
+import logging
+import os
+import time
+from pathlib import Path
+
+import submitit
+
+from bench.attempt import last_attempt, read_disk
+from sweeps import queue
+from sweeps.job import TrainJob, start_logging
+
+POLL_SECONDS = 0.2
+HANDOVER_SECONDS = 3.0
+
+log = logging.getLogger("scalebench")
+
+
+def dispatch(study_dir: Path, after: str) -> None:
+    """Runs all local submissions named after `after`, and those that are made meanwhile.
+
+    Returns at once where another dispatcher of the study is at work: it takes them up.
+    """
+    with queue.exclusive(study_dir / queue.DISPATCHER_LOCK, HANDOVER_SECONDS) as held:
+        if held:
+            _Dispatcher(study_dir, after).work()
+
+
+class _Dispatcher:
+    def __init__(self, study_dir: Path, after: str) -> None:
+        self._study_dir = study_dir
+        self._after = after
+        self._waiting: dict[str, queue.Submission] = {}
+        self._running: dict[str, tuple[submitit.Job[None], int]] = {}
+
+    def work(self) -> None:
+        while True:
+            self._take_up()
+            self._reap()
+            self._start()
+            if not self._waiting and not self._running:
+                return
+            time.sleep(POLL_SECONDS)
+
+    def _take_up(self) -> None:
+        for submission in queue.read(self._study_dir, self._after):
+            self._after = submission.name
+            if submission.cluster == "local":
+                fresh = submission.attempts.keys() - self._running.keys()
+                self._waiting |= {i: submission for i in submission.attempts if i in fresh}
+
+    def _reap(self) -> None:
+        for run_id, (job, _) in list(self._running.items()):
+            if job.done():
+                del self._running[run_id]
+                log.info("%s: job %s ended", run_id, job.job_id)
+
+    def _start(self) -> None:
+        while self._waiting:
+            run_id, submission = next(iter(self._waiting.items()))
+            slots = submission.resources["parallel"]
+            taken = {slot for _, slot in self._running.values()}
+            free = [slot for slot in range(slots) if slot not in taken]
+            if not free:
+                return
+            del self._waiting[run_id]
+            if read_disk(self._study_dir / run_id).state in ("missing", "failed"):
+                self._running[run_id] = self._submit(run_id, submission, free[0]), free[0]
+
+    def _submit(self, run_id: str, submission: queue.Submission, slot: int) -> submitit.Job[None]:
+        resources = submission.resources
+        run_dir = self._study_dir / run_id
+        # A folder for each job: submitit names its files by process ids, which come again.
+        folder = run_dir / "log" / f"{last_attempt(run_dir) + 1:04d}-{submission.name}"
+        gpus = resources["gpus_per_node"]
+        os.environ["OMP_NUM_THREADS"] = str(resources["cpus_per_task"])
+        executor = submitit.AutoExecutor(folder, cluster="local")
+        executor.update_parameters(
+            tasks_per_node=resources["devices_per_node"],
+            gpus_per_node=gpus,
+            timeout_min=resources["timeout_min"],
+            local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)),
+        )
+        job = executor.submit(TrainJob(run_dir))
+        log.info("%s: job %s in slot %d", run_id, job.job_id, slot)
+        return job
+
+
+def main() -> None:
+    """`python -m sweeps.dispatch STUDY_DIR --after NAME`, as `submit` starts it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study_dir", type=Path)
+    parser.add_argument("--after", default="")
+    arguments = parser.parse_args()
+    start_logging()
+    dispatch(arguments.study_dir, arguments.after)
+
+
+if __name__ == "__main__":
+    main()

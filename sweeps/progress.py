@@ -1,0 +1,115 @@
+"""Progress of a study in the terminal, read from its files."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import show
+from sweeps.status import RunStatus, counts, status
+
+POLL_SECONDS = 0.5
+LINES_EVERY_SECONDS = 15.0
+MAX_RUNNING_SHOWN = 12
+
+
+def wait(study_dir: Path) -> list[str]:
+    """Shows progress until no run is queued or running; then a line for each that is not done."""
+    runs = _follow_bars(study_dir) if sys.stderr.isatty() else _follow_lines(study_dir)
+    problems = []
+    for run in runs:
+        if run.state == "failed":
+            problems.append(f"{run.run_id}: failed: {run.beat.get('reason')}")
+        elif run.state != "done":
+            log = study_dir / run.run_id / "log"
+            problems.append(f"{run.run_id}: {run.state}, its job ended without a word; see {log}")
+    return problems
+
+
+def watch(study_dir: Path) -> None:
+    """The table of `status`, refreshed until all runs have ended."""
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(console=Console(), auto_refresh=False) as live:
+        while True:
+            runs = status(study_dir)
+            live.update(show.status_table([run.as_json() for run in runs]), refresh=True)
+            if _is_over(runs):
+                return
+            time.sleep(2 * POLL_SECONDS)
+
+
+def _is_over(runs: list[RunStatus]) -> bool:
+    return not any(run.state in ("queued", "running") for run in runs)
+
+
+def _follow_lines(study_dir: Path) -> list[RunStatus]:
+    """Plain lines: one when a run ends, and now and then a summary."""
+    ended: set[str] = set()
+    said_at = time.monotonic()
+    first = True
+    while True:
+        runs = status(study_dir)
+        for run in runs:
+            if run.state in ("done", "failed") and run.run_id not in ended:
+                ended.add(run.run_id)
+                if not first:
+                    show.note(f"[{len(ended)}/{len(runs)}] {run.run_id}: {run.state}")
+        first = False
+        if _is_over(runs):
+            return runs
+        if time.monotonic() - said_at > LINES_EVERY_SECONDS:
+            said_at = time.monotonic()
+            show.note(", ".join(f"{n} {state}" for state, n in counts(runs).items() if n))
+        time.sleep(POLL_SECONDS)
+
+
+def _follow_bars(study_dir: Path) -> list[RunStatus]:
+    """One bar for the study, and one for each run under way."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+    bars: dict[str, Any] = {}
+    with progress:
+        whole = progress.add_task(f"study {study_dir.name}", note="")
+        while True:
+            runs = status(study_dir)
+            tally = counts(runs)
+            failed = f"{tally['failed']} failed" if tally["failed"] else ""
+            progress.update(whole, total=len(runs), completed=tally["done"], note=failed)
+            running = [run for run in runs if run.state == "running"][:MAX_RUNNING_SHOWN]
+            for run_id in bars.keys() - {run.run_id for run in running}:
+                progress.remove_task(bars.pop(run_id))
+            for run in running:
+                if run.run_id not in bars:
+                    bars[run.run_id] = progress.add_task(_name(run), note="starting")
+                beat = run.beat
+                progress.update(
+                    bars[run.run_id],
+                    total=beat.get("num_steps"),
+                    completed=beat.get("step") or 0,
+                    note=_speed(beat),
+                )
+            if _is_over(runs):
+                return runs
+            time.sleep(POLL_SECONDS)
+
+
+def _name(run: RunStatus) -> str:
+    about = run.about
+    return f"  {about['model']} n={about['train_examples']} seed={about['seed']}"
+
+
+def _speed(beat: dict[str, Any]) -> str:
+    if beat.get("loss") is None:
+        return "starting"
+    return f"loss {beat['loss']:.3f}, {show.count(beat['images_per_second'])} images/s"

@@ -1,0 +1,89 @@
+"""What was handed to a scheduler, as files of the study tell; and the local scheduler's lock."""
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from results.files import write_whole
+
+FOLDER = "submissions"
+DISPATCHER_LOCK = ".dispatcher.lock"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Runs handed over together: `attempts` is each run's last attempt before that.
+
+    `job_ids` names each run's job on Slurm; a local run gets its job when its turn comes.
+    """
+
+    name: str
+    cluster: str
+    submitted_at: str
+    attempts: dict[str, int]
+    resources: dict[str, Any]
+    job_ids: dict[str, str] = field(default_factory=dict)
+
+
+def write(
+    study_dir: Path,
+    cluster: str,
+    attempts: dict[str, int],
+    resources: dict[str, Any],
+    job_ids: dict[str, str],
+) -> Submission:
+    """Writes a submission down, whole; its name orders submissions by time."""
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
+    submission = Submission(name, cluster, now.isoformat(), attempts, resources, job_ids)
+    content = json.dumps(vars(submission)).encode()
+    write_whole(study_dir / FOLDER / f"{name}.json", lambda file: file.write(content))
+    return submission
+
+
+def read(study_dir: Path, after: str = "") -> list[Submission]:
+    """All submissions of a study named after `after`, oldest first."""
+    try:
+        names = sorted(n for n in os.listdir(study_dir / FOLDER) if n.endswith(".json"))
+    except FileNotFoundError:
+        return []
+    paths = [study_dir / FOLDER / n for n in names if not n.startswith(".") and n[:-5] > after]
+    return [Submission(**json.loads(path.read_text())) for path in paths]
+
+
+@contextmanager
+def exclusive(path: Path, wait_seconds: float = 60.0) -> Iterator[bool]:
+    """Holds a lock file; gives False where another process held it for `wait_seconds`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_seconds
+    with path.open("w") as file:
+        held = _try_lock(file.fileno())
+        while not held and time.monotonic() < deadline:
+            time.sleep(0.05)
+            held = _try_lock(file.fileno())
+        yield held
+
+
+def is_dispatched(study_dir: Path) -> bool:
+    """Whether a local dispatcher is at work on the study."""
+    try:
+        with (study_dir / DISPATCHER_LOCK).open("r") as file:
+            return not _try_lock(file.fileno())
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
