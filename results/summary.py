@@ -1,0 +1,96 @@
+"""Runs that differ in their seed only, as one row: mean, standard deviation, number."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from results.schema import ResultsError, suggestion
+
+FAMILIES = {"vit": "ViT", "hybrid": "Hybrid", "bit": "ResNet"}  # in this order everywhere
+# What a user can vary, the rest of a run's columns follows from it or is measured.
+CONFIGURATION = (
+    "dataset",
+    "train_examples",
+    "epochs",
+    "image_size",
+    "recipe",
+    "batch_size",
+    "params",
+    "study",
+)
+KNOWN_BEFOREHAND = frozenset(
+    {"params", "forward_macs_per_image", "forward_macs_valid_per_image", "image_size"}
+)
+
+
+class MissingColumn(ResultsError):
+    """A table lacks a column that was asked for."""
+
+
+def check_columns(runs: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raises MissingColumn unless `runs` has all of `names`."""
+    for name in names:
+        if name not in runs:
+            raise MissingColumn(f"column {name!r} is missing; {suggestion(name, map(str, runs))}")
+
+
+def model_column(runs: pd.DataFrame) -> str:
+    """The column that names the models: `label`, or `model` where there are no labels."""
+    has_labels = "label" in runs and runs["label"].notna().all()
+    return "label" if has_labels or "model" not in runs else "model"
+
+
+def varying(runs: pd.DataFrame, within: Sequence[str]) -> tuple[str, ...]:
+    """Model and configuration columns that still differ between runs which agree in `within`."""
+    found: list[str] = []
+    for name in (model_column(runs), *CONFIGURATION):
+        if name in runs and name not in within:
+            groups = runs.groupby([*within, *found], dropna=False)[name]
+            if (groups.nunique(dropna=False) > 1).any():
+                found.append(name)
+    return tuple(found)
+
+
+def _family_order(family: pd.Series) -> pd.Series:
+    order = {name: place for place, name in enumerate(FAMILIES)}
+    return family.map(order).fillna(len(order))
+
+
+def in_order(runs: pd.DataFrame) -> pd.DataFrame:
+    """`runs` by family, then size of the model, then training images, as far as known."""
+    by = [name for name in ("family", "params", "train_examples", "epochs") if name in runs]
+    if not by:
+        return runs
+    keys = runs[by].copy()
+    if "family" in keys:
+        keys["family"] = _family_order(keys["family"])
+    if "params" in keys:
+        keys["params"] = keys["params"].groupby(runs[model_column(runs)]).transform("min")
+    return runs.loc[keys.sort_values(by, kind="stable").index]
+
+
+def over_seeds(
+    runs: pd.DataFrame, by: Sequence[str], metric: str, costs: Sequence[str] = ()
+) -> pd.DataFrame:
+    """One row per `by`: means of `costs`, and `{metric}_mean`, `{metric}_std`, `{metric}_n`.
+
+    `_n` counts the finished runs with a score, `_std` is the sample standard deviation (ddof 1),
+    NaN for one run. What a run that did not finish had cost or scored does not count. Raises
+    MissingColumn.
+    """
+    check_columns(runs, [*by, metric, *costs])
+    runs = in_order(runs.reset_index(drop=True))
+    values = runs[[*costs, metric]].astype(float)
+    if "state" in runs:
+        measured = [name for name in values if name not in KNOWN_BEFOREHAND]
+        values.loc[runs["state"].notna() & (runs["state"] != "done"), measured] = np.nan
+    groups = pd.concat([runs[list(by)], values.add_prefix("value ")], axis=1)
+    grouped = groups.groupby(list(by), dropna=False, sort=False)
+    scores = grouped[f"value {metric}"]
+    table = {name: grouped[f"value {name}"].mean() for name in costs} | {
+        f"{metric}_mean": scores.mean(),
+        f"{metric}_std": scores.std(ddof=1),
+        f"{metric}_n": scores.count(),
+    }
+    return pd.DataFrame(table).reset_index()

@@ -1,0 +1,104 @@
+"""How columns are called and numbers are written where people read them."""
+
+import math
+from collections.abc import Iterable
+
+from results.schema import RUNS
+
+HEADERS = {
+    "label": "model",
+    "train_examples": "training images",
+    "top1_accuracy": "top-1",
+    "top5_accuracy": "top-5",
+    "average_of_five_accuracy": "average of five",
+}
+PREFIXES = ((1e18, "exa"), (1e15, "peta"), (1e12, "tera"), (1e9, "giga"), (1e6, "mega"))
+LETTERS = tuple((scale, prefix[0].upper()) for scale, prefix in PREFIXES[1:])
+# Units per column, largest first: shown in the largest that does not exceed the column's maximum.
+UNITS = {
+    "params": ((1e6, "params (M)"), (1e3, "params (k)")),
+    "forward_macs_per_image": tuple((s, f"forward {p}MACs") for s, p in LETTERS),
+    "forward_macs_valid_per_image": tuple((s, f"forward {p}MACs, valid") for s, p in LETTERS),
+    "train_flops": tuple((s, f"train {p}FLOPs") for s, p in PREFIXES),
+    "train_flops_valid": tuple((s, f"train {p}FLOPs, valid") for s, p in PREFIXES),
+    "accelerator_days": (
+        (1.0, "accelerator days"),
+        (1 / 24, "accelerator hours"),
+        (1 / 1440, "accelerator minutes"),
+        (1 / 86400, "accelerator seconds"),
+    ),
+    "energy_joules": ((3.6e6, "energy (kWh)"), (3600.0, "energy (Wh)"), (1.0, "energy (J)")),
+    "peak_memory_bytes": ((2.0**30, "peak memory (GiB)"), (2.0**20, "peak memory (MiB)")),
+}
+FRACTIONS = frozenset(column.name for column in RUNS if column.unit == "fraction")
+SUFFIXES = ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def is_fraction(column: str) -> bool:
+    """Whether the column holds fractions, which people read as per cent."""
+    return column in FRACTIONS or column.endswith("accuracy")
+
+
+def higher_is_better(metric: str) -> bool:
+    """True for accuracies and other fractions, False for losses."""
+    return is_fraction(metric)
+
+
+def name(column: str) -> str:
+    """The column's name for people: `train_examples` is "training images"."""
+    return HEADERS.get(column, column.replace("_", " "))
+
+
+def header(column: str) -> str:
+    """The same with the unit of fractions: `top1_accuracy` is "top-1 (%)"."""
+    return f"{name(column)} (%)" if is_fraction(column) else name(column)
+
+
+def number(value: float) -> str:
+    """Three significant digits, all digits before the point; nothing for unknown.
+
+    >>> number(4262), number(55), number(0.02345), number(math.nan)
+    ('4,262', '55.0', '0.0234', '')
+    """
+    if not math.isfinite(value):
+        return ""
+    decimals = 2 - math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:,.{max(decimals, 0)}f}"
+
+
+def short_count(value: float) -> str:
+    """A count as on an axis.
+
+    >>> short_count(1437), short_count(9e6), short_count(1.3e6)
+    ('1.4k', '9M', '1.3M')
+    """
+    scale, suffix = next(((s, suffix) for s, suffix in SUFFIXES if value >= s), SUFFIXES[-1])
+    return f"{value / scale:.2g}{suffix}" if value < 10 * scale else f"{value / scale:.0f}{suffix}"
+
+
+def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
+    """Header with unit and texts of a column, all in the one unit that suits its maximum.
+
+    >>> scaled("train_flops", [5.5e19, 4.262e21])
+    ('train exaFLOPs', ['55.0', '4,262'])
+    """
+    numbers = list(values)
+    if is_fraction(column):
+        return header(column), [number(100 * value) for value in numbers]
+    units = UNITS.get(column, ((1.0, header(column)),))
+    largest = max((value for value in numbers if math.isfinite(value)), default=0.0)
+    scale, words = next((unit for unit in units if unit[0] <= largest), units[-1])
+    return words, [number(value / scale) for value in numbers]
+
+
+def score(mean: float, std: float, metric: str) -> str:
+    """A mean with its spread, accuracies in per cent; nothing for unknown.
+
+    >>> score(0.8712, 0.0004, "top1_accuracy"), score(0.8712, math.nan, "top1_accuracy")
+    ('87.12 ± 0.04', '87.12')
+    """
+    if not math.isfinite(mean):
+        return ""
+    scale, decimals = (100, 2) if is_fraction(metric) else (1, 3)
+    text = f"{scale * mean:.{decimals}f}"
+    return f"{text} ± {scale * std:.{decimals}f}" if math.isfinite(std) else text
