@@ -18,19 +18,25 @@ from sweeps import queue
 from sweeps.job import TrainJob, start_logging
 
 POLL_SECONDS = 0.2
-HANDOVER_SECONDS = 3.0
 
 log = logging.getLogger("scalebench")
 
 
-def dispatch(study_dir: Path, after: str) -> None:
+def dispatch(study_dir: Path, after: str, lock: int) -> None:
     """Runs all local submissions named after `after`, and those that are made meanwhile.
 
-    Returns at once where another dispatcher of the study is at work: it takes them up.
+    `lock` is the handle of the dispatcher's lock, which this process has inherited.
     """
-    with queue.exclusive(study_dir / queue.DISPATCHER_LOCK, HANDOVER_SECONDS) as held:
-        if held:
-            _Dispatcher(study_dir, after).work()
+    os.set_inheritable(lock, False)
+    dispatcher = _Dispatcher(study_dir, after)
+    is_idle = False
+    while not is_idle:
+        dispatcher.work()
+        # Who submits holds this lock too: nothing can be handed over between look and leave.
+        with queue.exclusive(study_dir / queue.SUBMIT_LOCK):
+            is_idle = not dispatcher.has_news()
+            if is_idle:
+                os.close(lock)
 
 
 class _Dispatcher:
@@ -41,6 +47,7 @@ class _Dispatcher:
         self._running: dict[str, tuple[submitit.Job[None], int]] = {}
 
     def work(self) -> None:
+        """Returns when no run is waiting or running."""
         while True:
             self._take_up()
             self._reap()
@@ -48,6 +55,10 @@ class _Dispatcher:
             if not self._waiting and not self._running:
                 return
             time.sleep(POLL_SECONDS)
+
+    def has_news(self) -> bool:
+        """Whether something was submitted that has not been taken up."""
+        return bool(queue.read(self._study_dir, self._after))
 
     def _take_up(self) -> None:
         for submission in queue.read(self._study_dir, self._after):
@@ -81,12 +92,12 @@ class _Dispatcher:
         folder = run_dir / "log" / f"{last_attempt(run_dir) + 1:04d}-{submission.name}"
         gpus = resources["gpus_per_node"]
         os.environ["OMP_NUM_THREADS"] = str(resources["cpus_per_task"])
-        executor = submitit.AutoExecutor(folder, cluster="local")
+        executor = submitit.LocalExecutor(folder)
         executor.update_parameters(
             tasks_per_node=resources["devices_per_node"],
             gpus_per_node=gpus,
             timeout_min=resources["timeout_min"],
-            local_visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)),
+            visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)),
         )
         job = executor.submit(TrainJob(run_dir))
         log.info("%s: job %s in slot %d", run_id, job.job_id, slot)
@@ -94,13 +105,14 @@ class _Dispatcher:
 
 
 def main() -> None:
-    """`python -m sweeps.dispatch STUDY_DIR --after NAME`, as `submit` starts it."""
+    """`python -m sweeps.dispatch STUDY_DIR --after NAME --lock HANDLE`, as `submit` starts it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study_dir", type=Path)
-    parser.add_argument("--after", default="")
+    parser.add_argument("--after", required=True)
+    parser.add_argument("--lock", type=int, required=True)
     arguments = parser.parse_args()
     start_logging()
-    dispatch(arguments.study_dir, arguments.after)
+    dispatch(arguments.study_dir, arguments.after, arguments.lock)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def wait(study_dir: Path) -> list[str]:
             problems.append(f"{run.run_id}: failed: {run.beat.get('reason')}")
         elif run.state != "done":
             log = study_dir / run.run_id / "log"
+            log = log if log.exists() else study_dir / "log"
             problems.append(f"{run.run_id}: {run.state}, its job ended without a word; see {log}")
     return problems
 

@@ -15,6 +15,7 @@ from typing import Any
 from results.files import write_whole
 
 FOLDER = "submissions"
+SUBMIT_LOCK = ".submit.lock"
 DISPATCHER_LOCK = ".dispatcher.lock"
 
 
@@ -70,6 +71,18 @@ def exclusive(path: Path, wait_seconds: float = 60.0) -> Iterator[bool]:
             time.sleep(0.05)
             held = _try_lock(file.fileno())
         yield held
+
+
+def take_dispatch(study_dir: Path) -> int | None:
+    """The handle of the dispatcher's lock, held; None where a dispatcher is at work.
+
+    The lock belongs to the handle, so it passes on to a child that inherits it.
+    """
+    handle = os.open(study_dir / DISPATCHER_LOCK, os.O_RDWR | os.O_CREAT, 0o640)
+    if _try_lock(handle):
+        return handle
+    os.close(handle)
+    return None
 
 
 def is_dispatched(study_dir: Path) -> bool:

@@ -20,7 +20,6 @@ from sweeps.job import TrainJob
 from sweeps.spec import Resources, SpecError, StudySpec
 from sweeps.status import status
 
-SUBMIT_LOCK = ".submit.lock"
 ARRAY_SIZE = 1000
 
 
@@ -42,7 +41,7 @@ def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
     for run in runs:
         _refuse_other(study_dir, run)
     study_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with queue.exclusive(study_dir / SUBMIT_LOCK) as held:
+    with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
         if not held:
             raise SpecError(f"{study_dir}: another submit has been at work here for a minute")
         _write_study(study_dir, spec, runs)
@@ -133,11 +132,15 @@ def _parallel(resources: Resources) -> int:
 
 
 def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
-    """Starts the local scheduler, which outlives this process."""
+    """Starts the local scheduler, which outlives this process, unless one is at work."""
+    lock = queue.take_dispatch(study_dir)
+    if lock is None:
+        return
     log_dir = study_dir / "log"
     log_dir.mkdir(exist_ok=True)
     before = max((s.name for s in queue.read(study_dir) if s.name < submission.name), default="")
-    command = [sys.executable, "-m", "sweeps.dispatch", str(study_dir), "--after", before]
+    command = [sys.executable, "-m", "sweeps.dispatch", str(study_dir)]
+    command += ["--after", before, "--lock", str(lock)]
     with (log_dir / f"dispatch-{submission.name}.log").open("wb") as log:
         subprocess.Popen(
             command,
@@ -145,7 +148,9 @@ def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=[lock],
         )
+    os.close(lock)
 
 
 def _submit_array(study_dir: Path, resources: Resources, run_ids: list[str]) -> dict[str, str]:
