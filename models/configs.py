@@ -34,7 +34,7 @@ class ConfigError(ModelsError):
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return type(value) is int and value >= 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,8 @@ class _Config:
             choices = CHOICES.get(field.name)
             if choices and value not in choices:
                 raise ConfigError(self._says(field.name, f"expected one of {', '.join(choices)}"))
-            if field.type is int and not _is_count(value):
+            is_whole = field.type is int or (field.type == int | None and value is not None)
+            if is_whole and not _is_count(value):
                 raise ConfigError(self._says(field.name, "expected a positive whole number"))
             if field.type is float and not isinstance(value, int | float):
                 raise ConfigError(self._says(field.name, "expected a number"))
