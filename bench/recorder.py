@@ -69,7 +69,7 @@ class Recorder(Silence):
         )
 
     def begin(self, world: World, device: Device) -> None:
-        hosts = os.environ.get("SLURM_JOB_NODELIST") or self.attempt.content["host"]
+        hosts = os.environ.get("SCALEBENCH_HOSTS") or self.attempt.content["host"]
         self.attempt.beat(
             0.0, device=device.name, num_devices=world.size, hosts=hosts, **software()
         )

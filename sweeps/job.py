@@ -48,6 +48,7 @@ def export_ranks() -> None:
     environment = TorchDistributedEnvironment()
     environment.export(set_cuda_visible_devices=False, overwrite=True)
     job = submitit.JobEnvironment()
+    os.environ["SCALEBENCH_HOSTS"] = ",".join(job.hostnames)
     if job.num_nodes == 1:
         os.environ["MASTER_ADDR"] = LOCALHOST
     else:
