@@ -69,7 +69,9 @@ def is_alive(beat: dict[str, Any], path: Path) -> bool:
     """
     if beat["host"] == socket.gethostname():
         try:
-            return abs(psutil.Process(beat["pid"]).create_time() - beat["pid_started"]) < 1.0
+            process = psutil.Process(beat["pid"])
+            is_same = abs(process.create_time() - beat["pid_started"]) < 1.0
+            return is_same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
     if beat["job_id"] is not None and beat["job_id"] == job_id():

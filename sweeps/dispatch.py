@@ -64,8 +64,7 @@ class _Dispatcher:
         for submission in queue.read(self._study_dir, self._after):
             self._after = submission.name
             if submission.cluster == "local":
-                fresh = submission.attempts.keys() - self._running.keys()
-                self._waiting |= {i: submission for i in submission.attempts if i in fresh}
+                self._waiting |= dict.fromkeys(submission.attempts, submission)
 
     def _reap(self) -> None:
         for run_id, (job, _) in list(self._running.items()):
@@ -74,13 +73,14 @@ class _Dispatcher:
                 log.info("%s: job %s ended", run_id, job.job_id)
 
     def _start(self) -> None:
-        while self._waiting:
-            run_id, submission = next(iter(self._waiting.items()))
+        for run_id, submission in list(self._waiting.items()):
             slots = submission.resources["parallel"]
             taken = {slot for _, slot in self._running.values()}
             free = [slot for slot in range(slots) if slot not in taken]
             if not free:
                 return
+            if run_id in self._running:
+                continue  # its last job is on its way out
             del self._waiting[run_id]
             if read_disk(self._study_dir / run_id).state in ("missing", "failed"):
                 self._running[run_id] = self._submit(run_id, submission, free[0]), free[0]
@@ -111,6 +111,8 @@ def main() -> None:
     parser.add_argument("--after", required=True)
     parser.add_argument("--lock", type=int, required=True)
     arguments = parser.parse_args()
+    if os.fork():
+        return
     start_logging()
     dispatch(arguments.study_dir, arguments.after, arguments.lock)
 

@@ -1,5 +1,6 @@
 """A study as a person writes it: base values, a grid over any of them, excludes, resources."""
 
+import difflib
 import re
 from collections.abc import Iterable
 from importlib import resources
@@ -227,8 +228,6 @@ def _check_keys(spec: StudySpec) -> None:
 
 
 def _check_key(place: str, key: str) -> None:
-    import difflib
-
     path = key.split(".")
     if path[0] == "model_options" and len(path) == 2:
         return
@@ -238,4 +237,4 @@ def _check_key(place: str, key: str) -> None:
     dotted = [".".join([*path[:-1], choice]) for choice in choices or RunConfig.model_fields]
     close = difflib.get_close_matches(key, dotted, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise SpecError(f"{place}.{key}: unknown key; {hint}(expected one of {', '.join(dotted)})")
+    raise ConfigError(f"{place}.{key}: unknown key; {hint}(expected one of {', '.join(dotted)})")

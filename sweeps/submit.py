@@ -142,8 +142,10 @@ def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
     command = [sys.executable, "-m", "sweeps.dispatch", str(study_dir)]
     command += ["--after", before, "--lock", str(lock)]
     with (log_dir / f"dispatch-{submission.name}.log").open("wb") as log:
-        subprocess.Popen(
+        # Returns when the dispatcher stands on its own: it forks once it has loaded.
+        subprocess.run(
             command,
+            check=True,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,0 +1,96 @@
+"""From a spec to runs: how many, in which order, and what is refused before anything starts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeps.expand import expand
+from sweeps.spec import SpecError, StudySpec
+
+
+def spec(**changes: Any) -> StudySpec:
+    values: dict[str, Any] = {
+        "study": "small",
+        "base": {"data": "digits", "steps": 10},
+        "grid": {"model": ["vit_nano2", "bit_nano"], "train_examples": [100, 200]},
+    }
+    return StudySpec.model_validate(values | changes)
+
+
+def points(study: StudySpec) -> list[tuple[str, int]]:
+    return [(run.config.model, run.train_examples) for run in expand(study, Path())]
+
+
+def refusal(study: StudySpec) -> str:
+    with pytest.raises(SpecError) as caught:
+        expand(study, Path())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_runs_come_in_the_order_of_the_grid() -> None:
+    assert points(spec()) == [
+        ("vit_nano2", 100),
+        ("vit_nano2", 200),
+        ("bit_nano", 100),
+        ("bit_nano", 200),
+    ]
+
+
+def test_a_study_without_a_grid_is_one_run() -> None:
+    one = spec(base={"data": "digits", "steps": 1, "model": "vit_nano2"}, grid={})
+    assert len(expand(one, Path())) == 1
+
+
+def test_excluded_points_are_left_out() -> None:
+    left = points(spec(exclude=[{"model": "bit_nano", "train_examples": [100, 300]}]))
+    assert left == [("vit_nano2", 100), ("vit_nano2", 200), ("bit_nano", 200)]
+
+
+def test_excluding_everything_is_refused() -> None:
+    assert "no runs are left" in refusal(spec(exclude=[{"data": "digits"}]))
+
+
+def test_overrides_apply_where_they_match() -> None:
+    study = spec(overrides=[{"match": {"model": "bit_nano"}, "set": {"recipe.lr": 0.5}}])
+    rates = {run.config.model: run.config.recipe.lr for run in expand(study, Path())}
+    assert rates == {"vit_nano2": 1e-3, "bit_nano": 0.5}
+
+
+def test_dotted_and_nested_keys_meet() -> None:
+    base = {"data": "digits", "steps": 1, "recipe": {"weight_decay": 0.3}, "recipe.lr": 0.2}
+    (run,) = expand(spec(base=base, grid={"model": ["vit_nano2"]}), Path())
+    assert (run.config.recipe.weight_decay, run.config.recipe.lr) == (0.3, 0.2)
+
+
+def test_the_same_run_twice_is_refused() -> None:
+    # All 1,797 digits but one in five of each class are the training set: 1,442.
+    message = refusal(spec(grid={"model": ["vit_nano2"], "train_examples": [1442, None]}))
+    assert "two runs are the same" in message
+    assert "train_examples=None" in message
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ({"model": "vit_nano3"}, "unknown model 'vit_nano3': did you mean"),
+        ({"batch_size": "64"}, "batch_size: given '64', expected a valid integer"),
+        ({"epochs": 3}, "given epochs and steps, expected exactly one"),
+        ({"image_size": 9}, "image_size"),
+        ({"data": "nowhere"}, "data: nowhere does not exist"),
+        ({"train_examples": 5000}, "train_examples: given 5000, expected at most 1442"),
+        ({"model_options": {"widht": 3}}, "widht"),
+        ({"engine.micro_batch_size": 7}, "engine.micro_batch_size: given 7, expected a divisor"),
+    ],
+)
+def test_a_wrong_run_is_refused_with_its_values(base: dict[str, Any], expected: str) -> None:
+    values = {"data": "digits", "steps": 10, "model": "vit_nano2"} | base
+    message = refusal(spec(base=values, grid={"seed": [4]}))
+    assert expected in message
+    assert "run seed=4" in message
+
+
+def test_a_batch_that_does_not_divide_over_the_devices_is_refused() -> None:
+    message = refusal(spec(resources={"nodes": 3}))
+    assert "batch_size: given 64, expected a multiple of 3 devices" in message

@@ -1,0 +1,188 @@
+"""Bringing a study to its wanted state with the local scheduler: real jobs, tiny runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.attempt import read_disk
+from bench.config import Run
+from results import parquet, store
+from sweeps import queue
+from sweeps.expand import expand
+from sweeps.spec import Resources, SpecError, StudySpec
+from sweeps.status import counts, read_study, status
+from sweeps.submit import slurm_parameters, submit
+
+ROOT = Path(__file__).resolve().parent.parent
+DEADLINE_SECONDS = 120
+
+
+def spec(**changes: Any) -> StudySpec:
+    values: dict[str, Any] = {
+        "study": "small",
+        "base": {"data": "digits", "image_size": 8, "steps": 4, "batch_size": 8},
+        "grid": {"model": ["vit_nano2"], "seed": [0, 1]},
+        "resources": {"parallel": 2},
+    }
+    return StudySpec.model_validate(values | changes)
+
+
+def runs_of(study: StudySpec) -> list[Run]:
+    return expand(study, Path())
+
+
+def states(study_dir: Path) -> list[str]:
+    return [run.state for run in status(study_dir)]
+
+
+def wait_for(study_dir: Path, wanted: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while wanted not in states(study_dir):
+        assert time.monotonic() < deadline, states(study_dir)
+        time.sleep(0.1)
+
+
+def wait_until_over(study_dir: Path) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while {"queued", "running"} & set(states(study_dir)):
+        assert time.monotonic() < deadline, states(study_dir)
+        time.sleep(0.1)
+
+
+def kill_tree(study_dir: Path) -> None:
+    """Kills the dispatcher of a study and whatever it has started, without a warning."""
+    for process in psutil.process_iter(["cmdline"]):
+        if str(study_dir) in " ".join(process.info["cmdline"] or []):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def test_a_study_is_run_once_and_again_only_what_is_missing(tmp_path: Path) -> None:
+    study = spec()
+    first = submit(study, runs_of(study), tmp_path)
+    assert len(first.submitted) == 2 and first.skipped == []
+    twice = submit(study, runs_of(study), tmp_path)
+    assert twice.submitted == [] and twice.skipped == first.submitted
+    wait_until_over(first.study_dir)
+    assert states(first.study_dir) == ["done", "done"]
+
+    wider = spec(grid={"model": ["vit_nano2"], "seed": [0, 1, 2]})
+    more = submit(wider, runs_of(wider), tmp_path)
+    assert [run_id.split("-")[3] for run_id in more.submitted] == ["s2"]
+    wait_until_over(more.study_dir)
+
+    study_read = store.load(more.study_dir)
+    assert sorted(study_read.runs["seed"]) == [0, 1, 2]
+    assert study_read.runs["attempts"].tolist() == [1, 1, 1]
+    assert read_study(more.study_dir)["spec"]["grid"]["seed"] == [0, 1, 2]
+
+
+def test_a_killed_study_goes_on_and_has_each_run_once(tmp_path: Path) -> None:
+    base = {"data": "digits", "image_size": 8, "steps": 150, "batch_size": 64}
+    base |= {"engine": {"checkpoint_seconds": 0.2, "log_steps": 5}}
+    study = spec(base=base)
+    runs = runs_of(study)
+    study_dir = submit(study, runs, tmp_path).study_dir
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not list(study_dir.glob("*/checkpoint/latest.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    kill_tree(study_dir)
+    time.sleep(0.5)
+    assert "running" not in states(study_dir) and "queued" not in states(study_dir)
+
+    again = submit(study, runs, tmp_path)
+    assert again.submitted
+    wait_until_over(study_dir)
+    loaded = store.load(study_dir)
+    assert sorted(loaded.runs["run_id"]) == sorted(run.run_id for run in runs)
+    assert set(loaded.runs["state"]) == {"done"}
+    lost = loaded.attempts[loaded.attempts["ended"] == "lost"]
+    assert len(lost) >= 1
+    resumed = loaded.attempts[loaded.attempts["from_examples"] > 0]
+    assert len(resumed) >= 1, "no attempt went on from a checkpoint"
+
+
+def test_a_run_that_fails_is_shown_with_its_reason_and_tried_again(tmp_path: Path) -> None:
+    base = {"data": "digits", "image_size": 8, "steps": 40, "batch_size": 8}
+    base |= {"recipe": {"lr": 1e30, "clip_norm": None}}
+    study = spec(base=base, grid={"model": ["vit_nano2"]})
+    runs = runs_of(study)
+    study_dir = submit(study, runs, tmp_path).study_dir
+    wait_until_over(study_dir)
+    (run,) = status(study_dir)
+    assert run.state == "failed"
+    assert "NonFiniteLoss: the loss is" in run.as_json()["failure"]
+    (row,) = parquet.read_rows(study_dir / run.run_id / "run.parquet")
+    assert row["state"] == "failed" and row["top1_accuracy"] is None
+    assert submit(study, runs, tmp_path).submitted == [run.run_id]
+    wait_until_over(study_dir)
+    assert read_disk(study_dir / run.run_id).attempt == 2
+
+
+def test_never_more_runs_at_a_time_than_asked(tmp_path: Path) -> None:
+    study = spec(resources={"parallel": 1})
+    study_dir = submit(study, runs_of(study), tmp_path).study_dir
+    most = 0
+    while {"queued", "running"} & set(states(study_dir)):
+        most = max(most, counts(status(study_dir))["running"])
+        time.sleep(0.05)
+    assert most == 1
+    assert states(study_dir) == ["done", "done"]
+
+
+def test_two_submits_at_the_same_moment_submit_each_run_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "submit", "demo", "--json", "--root", str(tmp_path)]
+    command += ["--set", "model=vit_nano2", "--set", "train_examples=[50, 60]", "--set", "steps=2"]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT)
+        for _ in range(2)
+    ]
+    answers = [json.loads(process.communicate()[0]) for process in both]
+    assert sorted(len(answer["submitted"]) for answer in answers) == [0, 2]
+    wait_until_over(tmp_path / "demo")
+    assert store.load(tmp_path / "demo").runs["attempts"].tolist() == [1, 1]
+
+
+def test_an_id_that_exists_with_another_config_is_refused(tmp_path: Path) -> None:
+    study = spec(grid={"model": ["vit_nano2"]})
+    (run,) = runs_of(study)
+    other = run.model_copy(update={"config": run.config.model_copy(update={"seed": 5})})
+    run_dir = tmp_path / "small" / run.run_id
+    run_dir.mkdir(parents=True)
+    (run_dir / "config.json").write_text(other.model_dump_json())
+    with pytest.raises(SpecError, match="another config with the same id") as caught:
+        submit(study, [run], tmp_path)
+    assert '"seed": 5' in str(caught.value)
+    assert not (tmp_path / "small" / "study.json").exists(), "something was started"
+
+
+def test_submissions_are_read_oldest_first_and_after_a_name(tmp_path: Path) -> None:
+    written = [queue.write(tmp_path, "slurm", {f"run{i}": 0}, {}, {}) for i in range(3)]
+    assert queue.read(tmp_path) == written
+    assert queue.read(tmp_path, after=written[0].name) == written[1:]
+
+
+def test_slurm_parameters_are_one_task_a_device() -> None:
+    resources = Resources(
+        cluster="slurm", nodes=2, gpus_per_node=4, partition="gpu", parallel=8, mem_gb=64.0
+    )
+    assert slurm_parameters(resources) == {
+        "name": "scalebench",
+        "nodes": 2,
+        "tasks_per_node": 4,
+        "gpus_per_node": 4,
+        "cpus_per_task": 1,
+        "timeout_min": 1440,
+        "mem_gb": 64.0,
+        "slurm_srun_args": ["--kill-on-bad-exit=1"],
+        "slurm_array_parallelism": 8,
+        "slurm_partition": "gpu",
+    }
