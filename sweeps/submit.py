@@ -46,7 +46,7 @@ def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
             raise SpecError(f"{study_dir}: another submit has been at work here for a minute")
         _write_study(study_dir, spec, runs)
         for run in runs:
-            _write_config(study_dir, run)
+            write_config(study_dir, run)
         state = {run.run_id: run.state for run in status(study_dir)}
         wanted = [run.run_id for run in runs if state[run.run_id] in ("missing", "failed")]
         if wanted:
@@ -94,7 +94,8 @@ def _write_study(study_dir: Path, spec: StudySpec, runs: list[Run]) -> None:
     _write_json(study_dir / "study.json", content)
 
 
-def _write_config(study_dir: Path, run: Run) -> None:
+def write_config(study_dir: Path, run: Run) -> None:
+    """Writes the resolved config of a run into its folder, unless the same is there."""
     path = study_dir / run.run_id / "config.json"
     text = run.model_dump_json(indent=2)
     if not path.exists() or path.read_text() != text:

@@ -1,0 +1,166 @@
+"""The command line: what it prints, and one line and exit 2 for what is wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from results.store import load
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    out, err = capsys.readouterr()
+    return int(end.value.code or 0), out, err
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    code, out, err = run(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err
+    return err
+
+
+def test_models_lists_every_registered_name(capsys: pytest.CaptureFixture[str]) -> None:
+    import models
+
+    code, out, _ = run(capsys, "models", "--json")
+    rows = json.loads(out)
+    assert code == 0
+    assert [row["name"] for row in rows] == models.names()
+    wanted = {"name", "label", "family", "image_size", "params", "forward_macs_per_image"}
+    assert all(wanted <= row.keys() for row in rows)
+    _, text, _ = run(capsys, "models")
+    assert all(name in text for name in models.names())
+
+
+def test_cost_gives_the_published_gmacs(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("vit_b16", "r50_vit_b16", "bit_r50x1")
+    _, out, _ = run(capsys, "cost", *names, "--image-size", "224", "--json")
+    gmacs = {row["name"]: row["forward_macs_per_image"] / 1e9 for row in json.loads(out)}
+    # Dosovitskiy et al. 2021, Table 6, from its exaFLOPs; every kernel tap counted.
+    assert gmacs == {
+        "vit_b16": pytest.approx(17.56, rel=0.01),
+        "r50_vit_b16": pytest.approx(21.5, rel=0.01),
+        "bit_r50x1": pytest.approx(4.1, rel=0.01),
+    }
+
+
+def test_cost_of_a_training_is_six_times_macs_times_images(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("cost", "vit_l16", "--examples", "303000000", "--epochs", "14", "--json")
+    _, out, _ = run(capsys, *arguments)
+    (row,) = json.loads(out)
+    exa = 6 * row["forward_macs_per_image"] * 303e6 * 14 / 1e18
+    assert row["train_exaflops"] == pytest.approx(exa)
+    assert row["train_exaflops"] == pytest.approx(1567, rel=0.015)  # the ViT paper, Table 6
+
+
+def test_cost_by_module_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "cost", "vit_nano2", "--by-module", "--json")
+    rows = {row["module"]: row["forward_macs_per_image"] for row in json.loads(out)}
+    top = [macs for name, macs in rows.items() if name != "(all)" and "." not in name]
+    assert sum(top) == rows["(all)"]
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys)
+    assert code == 0
+    for verb in ["models", "cost", "plan", "submit", "status", "train", "table", "plot", "doctor"]:
+        assert verb in out
+
+
+def test_doctor_finds_what_a_study_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)}
+    assert code == 0
+    assert checks["deepspeed"]["ok"] and checks["CPU cores"]["ok"]
+    _, text, _ = run(capsys, "doctor")
+    assert "deepspeed" in text
+
+
+SPEC = "study: bad\nbase: {model: vit_nano2, data: digits, steps: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("grid: {model: [vit_b17]}", "unknown model 'vit_b17': did you mean vit_b16"),
+        ("bsae: {}", "bsae: unknown key; did you mean base?"),
+        ("grid: {batch_sise: [1]}", "grid.batch_sise: unknown key; did you mean batch_size?"),
+        ("grid: {batch_size: [many]}", "batch_size: given 'many', expected a valid integer"),
+        ("grid: {seed: []}", "grid.seed: given an empty list, expected at least one value"),
+        ("grid: {data: [nowhere/at/all]}", "data: nowhere/at/all does not exist"),
+        ("resources: {tasks_per_node: 3}", "batch_size: given 64, expected a multiple of 3"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["plan", "submit"])
+def test_bad_specs_are_refused_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str, lines: str, expected: str
+) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC + lines + "\n")
+    root = tmp_path / "runs"
+    message = refused(capsys, verb, str(tmp_path / "spec.yaml"), "--root", str(root))
+    assert expected in message
+    assert not root.exists()
+
+
+def test_a_parquet_file_without_the_columns_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "train.parquet")
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("digits", "train.parquet"))
+    message = refused(capsys, "submit", str(tmp_path / "spec.yaml"), "--root", str(tmp_path / "r"))
+    assert "train.parquet: column 'image' is missing; it has x" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["modles"], "No such command 'modles'"),
+        (["cost"], "Missing argument"),
+        (["cost", "vit_b16", "--image-size", "x"], "--image-size"),
+        (["cost", "vit_b16", "--image-size", "225"], "image_size"),
+        (["cost", "vit_b16", "--examples", "3"], "expected both or none"),
+        (["models", "vit"], "unknown model 'vit'"),
+        (["plan", "nowhere.yaml"], "nowhere.yaml: no such spec"),
+        (["plan", "demo", "--set", "lr=3"], "unknown key 'lr'"),
+        (["submit", "demo", "--cluster", "pbs"], "expected 'local' or 'slurm'"),
+        (["status", "nowhere"], "nowhere: no such study"),
+        (["table", "nowhere"], "nowhere"),
+        (["plot", "frontier", "nowhere", "-o", "x.png"], "nowhere"),
+        (["plot", "pie", "nowhere", "-o", "x.png"], "expected one of frontier, data-scale"),
+        (["plot", "frontier", "nowhere", "-o", "x.bmp"], "x.bmp"),
+        (["table", "nowhere", "--format", "xls"], "expected one of text, markdown, csv, latex"),
+        (["train", "nowhere"], "expected a run's folder with a config.json"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    assert expected in refused(capsys, *arguments)
+
+
+def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:
+    from sweeps import submit as submission
+    from sweeps.expand import expand
+    from sweeps.spec import StudySpec
+
+    base = {"model": "vit_nano2", "data": "digits", "image_size": 8, "steps": 2}
+    (prepared,) = expand(StudySpec(study="one", base=base), tmp_path)
+    submission.write_config(tmp_path / "one", prepared)
+    run_dir = tmp_path / "one" / prepared.run_id
+    command = [sys.executable, "-m", "bench", "train", str(run_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "one").runs["state"].tolist() == ["done"]
