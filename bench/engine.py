@@ -83,7 +83,8 @@ def join_world() -> World:
 def leave_world() -> None:
     """Closes the process group, so that the next run of this process can join another."""
     if dist.is_initialized():
-        dist.destroy_process_group()
+        # DeepSpeed's own, since it also forgets the groups that it keeps between engines.
+        deepspeed.comm.destroy_process_group()
     deepspeed.comm.comm.cdb = None
 
 
