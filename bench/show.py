@@ -112,6 +112,8 @@ STATUS: list[Column] = [
     ("host", "host", _text),
     ("failure", "reason", _text),
 ]
+MAX_STATUS_ROWS = 100
+INTEREST = ("failed", "running", "missing", "queued", "cancelled", "done")
 STATE_STYLES = {
     "done": "green",
     "running": "cyan",
@@ -160,7 +162,10 @@ def status(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> No
     if json:
         document({"study": study, "totals": totals, "runs": content})
         return
-    _print(status_table(content))
+    shown = sorted(content, key=lambda row: INTEREST.index(row["state"]))[:MAX_STATUS_ROWS]
+    _print(status_table(shown if len(shown) < len(content) else content))
+    if len(shown) < len(content):
+        note(f"... and {len(content) - len(shown):,} more; --json has them all")
     note(f"study {study}: " + ", ".join(f"{n} {state}" for state, n in totals.items() if n))
 
 

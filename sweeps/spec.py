@@ -23,6 +23,7 @@ from bench.config import (
 )
 
 MAX_SPEC_BYTES = 1_000_000
+DURATIONS = ("epochs", "steps", "examples")
 
 Values = dict[str, Any]
 
@@ -92,8 +93,8 @@ def load(spec: str, settings: Iterable[str] = ()) -> tuple[StudySpec, Path]:
     """The spec in a file, or the bundled one of that name, and the folder its paths start from.
 
     `settings` are `key=value` pairs that override it: `resources.parallel=2`, `base.data=PATH`,
-    or simply a run's key, `epochs=3`, which also takes the place of a grid axis; a list there
-    becomes the axis. Raises SpecError.
+    or simply a run's key, `epochs=3`, which takes the place of whatever the spec says of it (and
+    of another duration); a list becomes a grid axis. Raises SpecError.
     """
     path = _find(spec)
     values = _parse(path)
@@ -199,14 +200,25 @@ def _apply(values: Values, setting: str) -> None:
     elif head in ("base", "grid", "resources") and rest:
         _section(values, head)[rest] = value
     elif head in RunConfig.model_fields:
-        grid, base = _section(values, "grid"), _section(values, "base")
-        grid.pop(key, None)
-        (grid if isinstance(value, list) else base)[key] = value
+        for replaced in DURATIONS if key in DURATIONS else (key,):
+            _forget(values, replaced)
+        _section(values, "grid" if isinstance(value, list) else "base")[key] = value
     else:
         choices = ", ".join(
             ["study", "base.KEY", "grid.KEY", "resources.KEY", *RunConfig.model_fields]
         )
         raise SpecError(f"--set {setting}: unknown key {key!r} (expected one of {choices})")
+
+
+def _forget(values: Values, key: str) -> None:
+    """Removes a run's key wherever the spec gives it a value."""
+    sections = [_section(values, "base"), _section(values, "grid")]
+    overrides = values.get("overrides")
+    for override in overrides if isinstance(overrides, list) else []:
+        if isinstance(override, dict) and isinstance(override.get("set"), dict):
+            sections.append(override["set"])
+    for section in sections:
+        section.pop(key, None)
 
 
 def _section(values: Values, name: str) -> Values:

@@ -44,7 +44,7 @@ def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
     with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
         if not held:
             raise SpecError(f"{study_dir}: another submit has been at work here for a minute")
-        _write_study(study_dir, spec, runs)
+        write_study(study_dir, spec, runs)
         for run in runs:
             write_config(study_dir, run)
         state = {run.run_id: run.state for run in status(study_dir)}
@@ -83,7 +83,8 @@ def _refuse_other(study_dir: Path, run: Run) -> None:
         )
 
 
-def _write_study(study_dir: Path, spec: StudySpec, runs: list[Run]) -> None:
+def write_study(study_dir: Path, spec: StudySpec, runs: list[Run]) -> None:
+    """Writes `study.json`: the spec as given and resolved, its runs, the code, the time."""
     content = {
         "study": spec.study,
         "spec": spec.model_dump(mode="json"),

@@ -126,6 +126,14 @@ def test_settings_replace_values(
     assert spec.grid == grid
 
 
+def test_a_setting_wins_over_grid_overrides_and_other_durations(tmp_path: Path) -> None:
+    text = SPEC + "overrides: [{match: {seed: 1}, set: {steps: 99, batch_size: 8}}]\n"
+    spec = load(tmp_path, text, "epochs=2", "batch_size=[16, 32]")
+    assert spec.base == {"data": "digits", "epochs": 2}
+    assert spec.grid["batch_size"] == [16, 32]
+    assert spec.overrides[0].set == {}
+
+
 @pytest.mark.parametrize("setting", ["seed", "=3", "sede=3", "resources.x=1"])
 def test_a_wrong_setting_is_refused(tmp_path: Path, setting: str) -> None:
     refusal(tmp_path, SPEC, setting)
