@@ -1,12 +1,14 @@
-"""Networks of the ViT paper and small kin: `names`, `config`, `build`.
+"""Networks of the ViT paper and small kin: their names, configs, weights and published files.
 
-Importing this package does not import torch; building a network does.
+Importing this package does not import torch; building or loading a network does.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.configs import (
     BiTConfig,
+    CheckpointError,
     Config,
     ConfigError,
     HybridConfig,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BiTConfig",
+    "CheckpointError",
     "Config",
     "ConfigError",
     "HybridConfig",
@@ -30,7 +33,9 @@ __all__ = [
     "assemble",
     "build",
     "config",
+    "load_checkpoint",
     "names",
+    "save_checkpoint",
 ]
 
 
@@ -61,3 +66,30 @@ def assemble(config: Config, *, num_classes: int) -> "nn.Module":
     if isinstance(config, HybridConfig):
         return Hybrid(config, num_classes)
     return ViT(config, num_classes)
+
+
+def load_checkpoint(
+    path: str | Path, *, image_size: int | None = None, num_classes: int | None = None
+) -> "nn.Module":
+    """The network that a file holds, its architecture inferred from the file.
+
+    Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
+    `.safetensors`, or a `.safetensors` of ours. With another `image_size` the position embedding
+    is resized like the original; with another `num_classes` the whole head is dropped for one of
+    zeros. Every array is used exactly once; what is missing, unexpected or of another shape is
+    a CheckpointError, as is a file that is damaged or of another kind.
+    """
+    from models.convert import load_checkpoint
+
+    return load_checkpoint(path, image_size=image_size, num_classes=num_classes)
+
+
+def save_checkpoint(network: "nn.Module", path: str | Path) -> None:
+    """Write a network to a `.safetensors` of ours, or to an `.npz` named like the published ones.
+
+    Loading either gives the same network to the last bit. Raises CheckpointError for another
+    ending, and for a network that an `.npz` cannot express.
+    """
+    from models.convert import save_checkpoint
+
+    save_checkpoint(network, path)

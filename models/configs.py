@@ -33,6 +33,10 @@ class ConfigError(ModelsError):
     """A field is unknown, or its value does not fit the others."""
 
 
+class CheckpointError(ModelsError):
+    """A file is not a checkpoint of a known layout, is damaged, or does not fit its network."""
+
+
 def _is_count(value: object) -> bool:
     return type(value) is int and value >= 1
 
@@ -120,6 +124,11 @@ class ViTConfig(_Config):
         return self.grid_size**2 + (self.pooling == "token")
 
 
+def resnet_downsampling(root: Root, num_stages: int) -> int:
+    """Image pixels per cell of the last map: the root's, times 2 per stage after the first."""
+    return (4 if root == "large" else 1) * 2 ** max(num_stages - 1, 0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResNetFields:
     """The ResNet of a hybrid or a BiT: units per stage, widths, root and norms.
@@ -148,8 +157,7 @@ class ResNetFields:
     @property
     def resnet_downsampling(self) -> int:
         """Image pixels per cell of the last feature map, along one side."""
-        root = 4 if self.root == "large" else 1
-        return root * 2 ** max(len(self.stages) - 1, 0)
+        return resnet_downsampling(self.root, len(self.stages))
 
 
 def _check_groups(name: str, config: ResNetFields) -> None:

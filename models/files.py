@@ -1,0 +1,140 @@
+"""Opening a checkpoint: names and shapes first, and an array only when it is asked for.
+
+Nothing is unpickled, and nothing is allocated before the file is known to hold it.
+"""
+
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from models.configs import CheckpointError
+
+# Twice the largest registered network, ViT-G/14, in float32.
+MAX_BYTES = 16 * 2**30
+# Training checkpoints keep the weights in here, beside what belongs to the optimizer.
+PREFIXES = ("opt/target/", "params/")
+TRAINING_STATE = ("opt/", "extra/", "states/")
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, SafetensorError)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What a file holds: shapes by name, metadata, and a way to read one array as float32."""
+
+    shapes: dict[str, tuple[int, ...]]
+    metadata: dict[str, str]
+    read: Callable[[str], Tensor]
+
+
+@contextmanager
+def open_arrays(path: Path) -> Iterator[Arrays]:
+    """The arrays of an `.npz` or `.safetensors` file, which its first bytes tell apart.
+
+    Raises CheckpointError for a file that is missing, foreign, damaged, or over MAX_BYTES, also
+    while arrays are read within the `with`.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+        if start[:2] == b"PK":
+            with zipfile.ZipFile(path) as archive:
+                yield _npz(archive)
+        elif start[8:] == b"{":
+            with safe_open(path, "pt") as tensors:
+                yield _safetensors(tensors, path.stat().st_size)
+        else:
+            raise CheckpointError("neither an .npz nor a .safetensors file")
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise CheckpointError(f"cannot be read: {error.strerror}") from error
+    except DAMAGED as error:
+        raise CheckpointError(f"cannot be read, perhaps it is truncated: {error}") from error
+
+
+def _check_size(num_bytes: int) -> None:
+    if num_bytes > MAX_BYTES:
+        raise CheckpointError(f"holds {num_bytes} bytes; expected at most {MAX_BYTES}")
+
+
+def _npz(archive: zipfile.ZipFile) -> Arrays:
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    foreign = [info.filename for info in members.values() if not info.filename.endswith(".npy")]
+    if foreign or not members:
+        raise CheckpointError(f"a zip archive, but not an .npz file: {', '.join(foreign[:3])}")
+    if len(members) < len(archive.infolist()):
+        raise CheckpointError("holds two arrays of one name")
+    _check_size(sum(info.file_size for info in members.values()))
+    names = _plain_names(list(members))
+    shapes = {name: _plain_shape(_header(archive, members[raw])) for name, raw in names.items()}
+
+    def read(name: str) -> Tensor:
+        with archive.open(members[names[name]]) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        return torch.from_numpy(array).float().reshape(shapes[name])
+
+    return Arrays(shapes, {}, read)
+
+
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
+    """The shape an array says it has, once its type and size are seen to be true."""
+    with archive.open(info) as file:
+        shape, dtype = _read_header(file)
+        num_bytes = info.file_size - file.tell()
+    if dtype.kind != "f":
+        raise CheckpointError(f"{info.filename}: expected floating-point numbers, got {dtype}")
+    if math.prod(shape) * dtype.itemsize != num_bytes:
+        raise CheckpointError(f"{info.filename}: shape {shape} does not fit in {num_bytes} bytes")
+    return shape
+
+
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return shape, dtype
+
+
+def _plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Older group norms keep their channels as (1, 1, 1, C) (google/flax issue 1721)."""
+    return shape[3:] if len(shape) == 4 and shape[:3] == (1, 1, 1) else shape
+
+
+def _plain_names(raw: list[str]) -> dict[str, str]:
+    """The names in the file by the names they mean, without the optimizer's."""
+    prefix = next((p for p in PREFIXES if any(name.startswith(p) for name in raw)), "")
+    names: dict[str, str] = {}
+    for name in raw:
+        if prefix and not name.startswith(prefix) and name.startswith(TRAINING_STATE):
+            continue
+        # Some BiT files number the convolutions of a unit (big_vision/models/bit_paper.py).
+        plain = re.sub(r"/standardized_conv2d_\d+/", "/standardized_conv2d/", name)
+        plain = plain.removeprefix(prefix)
+        if plain in names:
+            raise CheckpointError(f"{names[plain]} and {name} mean the same array")
+        names[plain] = name
+    return names
+
+
+def _safetensors(tensors: Any, num_bytes: int) -> Arrays:
+    _check_size(num_bytes)
+    shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+
+    def read(name: str) -> Tensor:
+        tensor = tensors.get_tensor(name)
+        if not tensor.is_floating_point():
+            raise CheckpointError(f"{name}: expected floating-point numbers, got {tensor.dtype}")
+        return tensor.float()
+
+    return Arrays(shapes, tensors.metadata() or {}, read)
