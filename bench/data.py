@@ -81,8 +81,9 @@ def _readers(info: DataInfo) -> dict[str, Callable[[], Images]]:
     if info.kind == "parquet":
         files = _parquet_splits(root).items()
         return {split: partial(_read_parquet, members, classes) for split, members in files}
-    folders = _folder_splits(root).items()
-    return {split: partial(_read_folder, folder, classes) for split, folder in folders}
+    folders = _folder_splits(root)
+    names = _class_folders(folders["train"])
+    return {s: partial(_read_folder, folder, names, classes) for s, folder in folders.items()}
 
 
 def _split(images: Images, split: Split, every: int) -> Images:
@@ -152,6 +153,7 @@ def _describe_parquet(path: Path) -> DataInfo:
         together = np.concatenate(labels)
         counts[split] = together
         classes = max(classes, int(together.max(initial=-1)) + 1)
+        _check_labels(together, classes, str(members[0]))
     name = path.stem if path.is_file() else path.name
     return _info(path, name, "parquet", counts, classes, parts)
 
@@ -159,12 +161,12 @@ def _describe_parquet(path: Path) -> DataInfo:
 def _describe_folder(path: Path) -> DataInfo:
     counts, parts = {}, []
     splits = _folder_splits(path)
+    classes = _class_folders(splits["train"])
     for split, root in splits.items():
-        files, labels, names = _list_folder(root)
-        counts[split] = np.array(labels)
-        parts.append(f"{split}:{','.join(names)}:{len(files)}")
-    num_classes = len(_list_folder(splits["train"])[2])
-    return _info(path, path.name, "folder", counts, num_classes, parts)
+        counts[split] = np.array(_list_folder(root, classes)[1])
+        sizes = np.bincount(counts[split], minlength=len(classes)).tolist()
+        parts += [f"{split}/{name}:{size}" for name, size in zip(classes, sizes, strict=True)]
+    return _info(path, path.name, "folder", counts, len(classes), parts)
 
 
 def _info(
@@ -227,13 +229,12 @@ def _read_parquet(files: list[Path], num_classes: int) -> Images:
     table = table.select_columns(["image", "label"])
     table = table.cast_column("image", datasets.Image(decode=False))
     labels = np.asarray(table.with_format("numpy")["label"][:], dtype=np.int64)
-    _check_labels(labels, num_classes, files[0])
+    where = str(files[0]) + (f" to {files[-1].name}" if len(files) > 1 else "")
+    _check_labels(labels, num_classes, where)
 
     def read(at: Sequence[int]) -> list[Image]:
-        rows = table[list(at)]["image"]
-        return [
-            decode(row["bytes"], f"row {i} of {files[0]}") for i, row in zip(at, rows, strict=True)
-        ]
+        rows = zip(at, table[list(at)]["image"], strict=True)
+        return [decode(row["bytes"], f"row {i} of {where}") for i, row in rows]
 
     return Images(labels, read)
 
@@ -247,27 +248,35 @@ def _folder_splits(path: Path) -> dict[str, Path]:
     return {"train": folders["train"]} | ({"eval": evaluation} if evaluation else {})
 
 
-def _list_folder(root: Path) -> tuple[list[Path], list[int], list[str]]:
-    """Files, their labels, and class names: the sub-folders of `root`, sorted."""
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+def _class_folders(root: Path) -> list[str]:
+    """The names of the classes: the sub-folders of `root`, sorted."""
+    folders = (entry.name for entry in root.iterdir() if entry.is_dir())
+    return sorted(name for name in folders if not name.startswith("."))
+
+
+def _list_folder(root: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
+    """Files and their labels, places in the training set's `classes`; raises DataError."""
+    places = {name: label for label, name in enumerate(classes)}
     files, labels = [], []
-    for label, name in enumerate(names):
+    for name in _class_folders(root):
+        if name not in places:
+            raise DataError(f"data: {root} has the class {name!r}, which the training set lacks")
         inside = sorted(f for f in (root / name).rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
         files += inside
-        labels += [label] * len(inside)
+        labels += [places[name]] * len(inside)
     if not files:
         raise DataError(f"data: {root} holds no images, expected {EXPECTED}")
-    return files, labels, names
+    return files, labels
 
 
-def _read_folder(root: Path, num_classes: int) -> Images:
-    files, labels, _ = _list_folder(root)
-    array = np.array(labels)
-    _check_labels(array, num_classes, root)
-    return Images(array, lambda at: [decode(files[i].read_bytes(), str(files[i])) for i in at])
+def _read_folder(root: Path, classes: list[str], num_classes: int) -> Images:
+    files, found = _list_folder(root, classes)
+    labels = np.array(found)
+    _check_labels(labels, num_classes, str(root))
+    return Images(labels, lambda at: [decode(files[i].read_bytes(), str(files[i])) for i in at])
 
 
-def _check_labels(labels: npt.NDArray[np.int64], num_classes: int, where: Path) -> None:
+def _check_labels(labels: npt.NDArray[np.int64], num_classes: int, where: str) -> None:
     if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise DataError(f"data: {where} has label {wrong}, expected 0 to {num_classes - 1}")
@@ -284,6 +293,7 @@ def decode(content: bytes, where: str) -> Image:
                     f"data: {where} has {image.width} × {image.height} pixels, "
                     f"expected at most {MAX_PIXELS:,}"
                 )
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
+            # A copy, since torch wants arrays that it could write to.
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
         raise DataError(f"data: {where} is no readable {'/'.join(IMAGE_FORMATS)} image") from error
