@@ -230,6 +230,8 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
     where = ".".join(keys)
     given = first.get("input")
     kind = first["type"]
+    if kind == "json_invalid":
+        return first["msg"]
     if kind == "extra_forbidden":
         return f"{where}: unknown key{_near(keys, root)}"
     if kind == "missing":
@@ -237,7 +239,8 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
     if kind == "value_error":
         return f"{where}: {first['ctx']['error']}" if where else str(first["ctx"]["error"])
     expected = first["msg"].removeprefix("Input should be ")
-    return f"{where}: given {given!r}, expected {expected}"
+    complaint = f"given {given!r}, expected {expected}"
+    return f"{where}: {complaint}" if where else complaint
 
 
 def _near(keys: list[str], root: type[BaseModel]) -> str:
@@ -273,7 +276,7 @@ def read_run(run_dir: Path) -> Run:
     """The run whose folder is `run_dir`; raises ConfigError where there is none."""
     path = run_dir / "config.json"
     try:
-        text = path.read_text()
+        text = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{run_dir}: expected a run's folder with a config.json") from error
     try:
