@@ -24,6 +24,7 @@ from models.infer import Inferred, describe, described, infer
 from models.layouts import PUBLISHED_BIT, PUBLISHED_VIT, Layout, Rule, rules
 from models.vit import ViT
 
+MAX_LISTED = 30  # names of one kind in an error
 # What an .npz says neither in words nor by its shapes: the published code's own values.
 UNSAID = (
     "gelu",
@@ -85,8 +86,8 @@ def _rules(inferred: Inferred, state: dict[str, Tensor]) -> list[Rule]:
 
 
 def _listed(title: str, items: list[str]) -> str:
-    shown = ", ".join(items[:8]) + (f" and {len(items) - 8} more" if len(items) > 8 else "")
-    return f"{title}: {shown}" if items else ""
+    more = f" and {len(items) - MAX_LISTED} more" if len(items) > MAX_LISTED else ""
+    return f"{title}: {', '.join(items[:MAX_LISTED])}{more}" if items else ""
 
 
 def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
@@ -141,17 +142,17 @@ def load_checkpoint(
     try:
         with open_arrays(path) as arrays:
             inferred, state = _read(arrays)
+        config = inferred.config
+        if image_size is not None:
+            config = replace(config, image_size=image_size)
+        if isinstance(config, ViTConfig) and isinstance(inferred.config, ViTConfig):
+            _resize(state, inferred.config, config)
     except ModelsError as error:
         raise CheckpointError(f"{path}: {error}") from error
     if num_classes is None:
         num_classes = inferred.num_classes
     if num_classes is None:
         raise CheckpointError(f"{path}: holds no head, so num_classes must be given")
-    config = inferred.config
-    if image_size is not None:
-        config = replace(config, image_size=image_size)
-    if isinstance(config, ViTConfig) and isinstance(inferred.config, ViTConfig):
-        _resize(state, inferred.config, config)
     if num_classes != inferred.num_classes:
         config = _replace_head(state, config, num_classes)
     with torch.device("meta"):

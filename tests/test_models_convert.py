@@ -236,6 +236,11 @@ def test_relative_positions_do_not_resize(tmp_path: Path) -> None:
         models.load_checkpoint(tmp_path / "x.safetensors", image_size=16)
 
 
+def test_an_image_size_that_does_not_fit_is_refused_with_the_file() -> None:
+    with pytest.raises(models.CheckpointError, match=r"token\.npz: .*image_size = 30"):
+        models.load_checkpoint(TOKEN, image_size=30)
+
+
 def test_other_classes_drop_the_whole_head_for_zeros() -> None:
     images, _ = _expected(PRELOGITS)
     network = models.load_checkpoint(PRELOGITS, num_classes=3).eval()
