@@ -71,6 +71,7 @@ def table6() -> pd.DataFrame:
     runs["family"] = runs["family"].map(FAMILIES)
     runs["exaflops"] *= EXA
     runs.insert(4, "train_examples", JFT_IMAGES)
+    runs.attrs["label"] = "ViT paper, Table 6"
     return runs.rename(columns={"exaflops": "train_flops_valid"})
 
 
@@ -83,4 +84,5 @@ def table5() -> pd.DataFrame:
     table = load("vit_table5_pretrain_datasets")
     runs = _runs(table, ["model", "pretrain_dataset", "pretrain_images"])
     runs.insert(1, "family", "vit")
+    runs.attrs["label"] = "ViT paper, Table 5"
     return runs.rename(columns={"pretrain_images": "train_examples"})

@@ -10,7 +10,17 @@ HEADERS = {
     "train_examples": "training images",
     "top1_accuracy": "top-1",
     "top5_accuracy": "top-5",
+    "train_flops": "training compute",
+    "train_flops_valid": "training compute without padding",
+    "accelerator_days": "accelerator time",
+    "energy_joules": "energy",
     "average_of_five_accuracy": "average of five",
+    "imagenet_accuracy": "ImageNet top-1",
+    "imagenet_real_accuracy": "ImageNet ReaL",
+    "cifar10_accuracy": "CIFAR-10",
+    "cifar100_accuracy": "CIFAR-100",
+    "pets_accuracy": "Pets",
+    "flowers_accuracy": "Flowers",
 }
 PREFIXES = ((1e18, "exa"), (1e15, "peta"), (1e12, "tera"), (1e9, "giga"), (1e6, "mega"))
 LETTERS = tuple((scale, prefix[0].upper()) for scale, prefix in PREFIXES[1:])

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results import files, parquet
+from results import parquet
 from results.schema import CURVE, RUNS, SchemaError
 
 NOW = datetime(2026, 7, 1, 10, 30, 0, 123456, tzinfo=UTC)
@@ -102,19 +102,6 @@ def test_a_refused_row_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         parquet.write(path, "runs", [RUN | {"steps": "ten"}])
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["run.parquet"]
-
-
-def test_a_writer_that_dies_leaves_the_old_file_and_nothing_beside_it(tmp_path):
-    path = files.write_whole(tmp_path / "a" / "b" / "file", lambda stream: stream.write(b"old"))
-
-    def die(stream):
-        stream.write(b"half of the n")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        files.write_whole(path, die)
-    assert path.read_bytes() == b"old"
-    assert os.listdir(path.parent) == ["file"]
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1, -8])

@@ -7,7 +7,7 @@ import statistics
 import pandas as pd
 import pytest
 
-from results import reference, summary, table, units
+from results import reference, summary, table
 
 SCORES = {("vit_s8", 100): [0.50, 0.54], ("vit_s8", 400): [0.80], ("bit_r8", 100): [0.60, 0.60]}
 
@@ -173,16 +173,3 @@ def test_no_runs_make_an_empty_table():
 def test_a_missing_column_comes_with_the_near_match():
     with pytest.raises(summary.MissingColumn, match=r"'top1' is missing.*top1_accuracy"):
         table.comparison(make_runs(), metric="top1")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1437, "1.4k"), (100, "100"), (9e6, "9M"), (1.3e6, "1.3M"), (3e9, "3B")]
-)
-def test_counts_are_short_on_axes(value, text):
-    assert units.short_count(value) == text
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_an_unknown_number_is_an_empty_cell(value):
-    assert units.number(value) == ""
-    assert units.score(value, 0.1, "loss") == ""

@@ -1,0 +1,215 @@
+"""The figures of a study: error against compute, and accuracy against training-set size."""
+
+import io
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from results import draw, points, units
+from results.files import write_whole
+from results.frontier import frontier as on_frontier
+from results.labels import Label, Line, label_ends, place_labels
+from results.schema import RUNS, ResultsError
+
+FORMATS = ("png", "pdf", "svg")
+DPI = 300
+PUBLISHED = 0.55  # how much lighter published points are, and by half as much their labels
+
+
+class UnknownFormat(ResultsError):
+    """A figure cannot be written in this format."""
+
+
+def _axis_title(column: str) -> str:
+    unit = next((known.unit for known in RUNS if known.name == column), "")
+    return units.name(column) if unit in ("", "images") else f"{units.name(column)} ({unit})"
+
+
+def _published_handle(published: pd.DataFrame) -> Artist:
+    color = draw.lighter("#000000", PUBLISHED)
+    label = published.attrs.get("label", "published")
+    return Line2D([], [], linestyle="", marker="o", markersize=4.5, color=color, label=label)
+
+
+# --- error against compute
+
+
+def _scatter(ax: Axes, found: pd.DataFrame, light: float, size: float) -> None:
+    for family, part in found.groupby("family", sort=False):
+        color, marker = draw.style(str(family))
+        ax.errorbar(
+            part["x"],
+            part["y"],
+            (part["down"].fillna(0), part["std"].fillna(0)),
+            fmt=marker,
+            markersize=size,
+            color=draw.lighter(color, light),
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            elinewidth=1.1,
+            zorder=2.5 if light else 3,
+        )
+
+
+def _labels(found: pd.DataFrame, light: float) -> list[Label]:
+    """Labels, most important first: the frontier's, then each model's last, then the rest."""
+    last = ~found.sort_values("x").duplicated("model", keep="last")
+    order = found.assign(last=last).sort_values(
+        ["frontier", "last", "x"], ascending=[False, False, True], kind="stable"
+    )
+    colors = [draw.lighter(draw.style(family)[0], light) for family in order["family"]]
+    cells = zip(order["x"], order["y"], order["text"], colors, strict=True)
+    return [Label(x, y, text, color) for x, y, text, color in cells]
+
+
+def frontier(
+    runs: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    cost: str = "train_flops",
+    metric: str = "top1_accuracy",
+    published: pd.DataFrame | None = None,
+) -> Axes:
+    """Error against `cost`, both logarithmic, one point per configuration, and its Pareto frontier.
+
+    A point is the mean over seeds with the sample standard deviation as a bar; the frontier is
+    that of `runs` alone. `published` (as `reference.table6()`) lies lighter behind it, at its
+    own count of `cost`, or at `{cost}_valid` where it has only that. Raises MissingColumn and
+    NothingToDraw.
+    """
+    found = points.of_error(runs, metric, cost)
+    found["frontier"] = on_frontier(found["x"], found["error"])
+    best = found[found["frontier"]].sort_values("x")
+    title = f"{units.name(metric)} error" if units.is_fraction(metric) else _axis_title(metric)
+    ax = draw.new_axes() if ax is None else ax
+    ax.set(xscale="log", yscale="log", xlabel=_axis_title(cost), ylabel=title)
+    draw.tidy(ax)
+    (line,) = ax.plot(best["x"], best["y"], color=draw.GREY, linewidth=1.4, zorder=2)
+    line.set_label("Pareto frontier")
+    _scatter(ax, found, light=0.0, size=6.5)
+    labels, drawn = _labels(found, light=0.0), [found]
+    handles = [*draw.family_handles(found["family"]), line]
+    if published is not None:
+        paid = cost if cost in published else f"{cost}_valid"
+        others = points.of_error(published, metric, paid).assign(frontier=False)
+        _scatter(ax, others, light=PUBLISHED, size=5.0)
+        labels += _labels(others, light=PUBLISHED / 2)
+        drawn.append(others)
+        handles.append(_published_handle(published))
+    handles += draw.spread_handle(found["n"].min(), found["n"].max())
+    together = pd.concat(drawn)
+    ends = [together["y"] - together["down"].fillna(0), together["y"] + together["std"].fillna(0)]
+    low, high = draw.log_limits(pd.concat(ends), margin=0.1, least=0.2)
+    ax.set(xlim=draw.log_limits(together["x"], margin=0.1, least=1.0), ylim=(low, high))
+    text = draw.percent if units.is_fraction(metric) else draw.plain
+    draw.log_ticks(ax.yaxis, low, high, text)
+    draw.legend(ax, handles)
+    centres = together[["x", "y"]].to_numpy(float)
+    place_labels(ax, labels, centres, [best[["x", "y"]].to_numpy(float)])
+    return ax
+
+
+# --- accuracy against training-set size
+
+
+def _shades(found: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """A colour per family and model: the family's, the darker the larger the model."""
+    shades = {}
+    for family, part in found.groupby("family", sort=False):
+        models = list(dict.fromkeys(part["model"]))  # by size, as summary.in_order left them
+        for place, model in enumerate(models, start=1):
+            light = 0.55 * (1 - place / len(models))
+            shades[str(family), model] = draw.lighter(draw.style(str(family))[0], light)
+    return shades
+
+
+def _draw_lines(ax: Axes, found: pd.DataFrame, published: bool) -> tuple[list[Line], list[Label]]:
+    """Draws the lines; returns them, and the labels of their ends."""
+    shades, lines, labels = _shades(found), [], []
+    for _, line in found.sort_values("x").groupby("line"):
+        end = line.iloc[-1]
+        color, marker = draw.style(end["family"])
+        color = draw.lighter(color, PUBLISHED) if published else shades[end["family"], end["model"]]
+        ax.errorbar(
+            line["x"],
+            line["mean"],
+            line["std"].fillna(0),
+            fmt=marker,
+            linestyle="--" if published else "-",
+            linewidth=1.1 if published else 1.4,
+            color=color,
+            elinewidth=1.1,
+            markersize=4.0 if published else 5.5,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            zorder=2.5 if published else 3,
+        )
+        ink = draw.lighter(draw.style(end["family"])[0], PUBLISHED / 2) if published else color
+        lines.append(line[["x", "mean"]].to_numpy(float))
+        labels.append(Label(end["x"], end["mean"], end["text"], ink))
+    return lines, labels
+
+
+def data_scale(
+    runs: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    metric: str = "top1_accuracy",
+    published: pd.DataFrame | None = None,
+) -> Axes:
+    """`metric` against the number of training images, one line per model, labelled at its end.
+
+    A point is the mean over seeds with the sample standard deviation as a bar; colour and marker
+    are the family's, darker is larger. `published` (as `reference.table5()`) is lighter and
+    dashed. Raises MissingColumn and NothingToDraw.
+    """
+    tables = [points.by_data_scale(runs, metric)]
+    tables += [] if published is None else [points.by_data_scale(published, metric)]
+    num_lines = sum(found["line"].nunique() for found in tables)
+    ax = draw.new_axes(height=max(4.4, 1.4 + 0.15 * num_lines)) if ax is None else ax
+    ax.set(xscale="log", xlabel="training images", ylabel=_axis_title(metric))
+    draw.tidy(ax)
+    lines: list[Line] = []
+    labels: list[Label] = []
+    for at, found in enumerate(tables):
+        drawn, ends = _draw_lines(ax, found, published=at > 0)
+        lines, labels = lines + drawn, labels + ends
+    handles = draw.family_handles(tables[0]["family"])
+    handles += [] if published is None else [_published_handle(published)]
+    handles += draw.spread_handle(tables[0]["n"].min(), tables[0]["n"].max())
+    if units.is_fraction(metric):
+        ax.set_ylabel(f"{units.name(metric)} accuracy")
+        draw.percent_ticks(ax.yaxis)
+    sizes = pd.concat(tables)["x"]
+    ax.set_xlim(draw.log_limits(sizes, margin=0.05, least=0.5))
+    draw.count_ticks(ax, sizes)
+    draw.legend(ax, handles)
+    label_ends(ax, labels, lines)
+    return ax
+
+
+# --- files
+
+
+def save(figure: Figure | Axes, path: Path | str) -> Path:
+    """Writes a figure whole, as PNG (300 dpi), PDF or SVG by the ending of `path`.
+
+    The same figure makes the same bytes. Raises UnknownFormat.
+    """
+    path = Path(path)
+    kind = path.suffix[1:].lower()
+    if kind not in FORMATS:
+        expected = ", ".join(f".{name}" for name in FORMATS)
+        raise UnknownFormat(f"{path}: given {path.suffix or 'no ending'}, expected {expected}")
+    drawn = figure.get_figure(root=True) if isinstance(figure, Axes) else figure
+    assert drawn is not None
+    content = io.BytesIO()
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "scalebench"}):
+        drawn.savefig(content, format=kind, dpi=DPI, metadata=metadata)
+    return write_whole(path, lambda stream: stream.write(content.getbuffer()))

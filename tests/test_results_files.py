@@ -1,0 +1,53 @@
+"""A file is the old one or the new one, whatever happens to its writer."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from results import files
+
+KILLED = """
+import os, signal, sys
+from results import files
+def fill(stream):
+    stream.write(b"half of the n")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+files.write_whole(sys.argv[1], fill)
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return files.write_whole(tmp_path / "new" / "folder" / "file", lambda s: s.write(b"old"))
+
+
+def test_folders_are_made(path):
+    assert path.read_bytes() == b"old"
+
+
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path):
+    def fail(stream):
+        stream.write(b"half of the n")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_whole(path, fail)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pass_over(path):
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -9
+    assert path.read_bytes() == b"old"
+    left = set(os.listdir(path.parent)) - {"file"}
+    assert len(left) == 1
+    assert all(files.is_temporary(name) for name in left)
+
+
+@pytest.mark.parametrize("name", [".a", "a.tmp", ".run.parquet.0f.tmp"])
+def test_hidden_names_and_tmp_are_temporary(name):
+    assert files.is_temporary(name)
+    assert not files.is_temporary("run.parquet")
