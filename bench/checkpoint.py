@@ -42,9 +42,7 @@ def save(run_dir: Path, engine: Engine, world: World, step: int) -> None:
         _sync_folder(root)
         pointer = json.dumps({"name": name, "step": step, "files": files})
         write_whole(root / POINTER, lambda file: file.write(pointer.encode()))
-        for old in root.glob("step-*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
+        _remove_all_but(root, name)
     world.barrier()
 
 
@@ -76,8 +74,14 @@ def write_weights(run_dir: Path, engine: Engine, world: World, metadata: dict[st
     content = safetensors.torch.save(weights, metadata=metadata)
     write_whole(root / "weights.safetensors", lambda file: file.write(content))
     (root / POINTER).unlink(missing_ok=True)
-    for old in root.glob("step-*"):
-        shutil.rmtree(old, ignore_errors=True)
+    _remove_all_but(root, None)
+
+
+def _remove_all_but(root: Path, name: str | None) -> None:
+    """Removes older checkpoints, and what saves left behind whose processes were killed."""
+    for old in (*root.glob("step-*"), *root.glob(".step-*.tmp")):
+        if old.name != name:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(folder: Path) -> dict[str, int]:
