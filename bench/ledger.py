@@ -66,11 +66,15 @@ def read_attempts(run_dir: Path) -> list[Row]:
 
 
 def totals(attempts: Iterable[Row]) -> Row:
-    """Sums over attempts, as the columns of `runs`; a sum with an unknown part is unknown."""
+    """Sums over attempts, as the columns of `runs`; a sum with an unknown part is unknown.
+
+    An attempt that ended before its first step adds nothing to devices' seconds and images.
+    """
     rows = list(attempts)
     summed: Row = {key: _sum(row[key] for row in rows) for key in (*SECONDS, "energy_joules")}
-    device_seconds = _sum(_times(row["num_devices"], row["train_seconds"]) for row in rows)
-    images = _sum(_minus(row["to_examples"], row["from_examples"]) for row in rows)
+    trained = [row for row in rows if row["train_seconds"] != 0.0]
+    device_seconds = _sum(_times(row["num_devices"], row["train_seconds"]) for row in trained)
+    images = _sum(_minus(row["to_examples"], row["from_examples"]) for row in trained)
     peaks = [row["peak_memory_bytes"] for row in rows]
     summed["accelerator_days"] = (
         None if device_seconds is None else device_seconds / SECONDS_PER_DAY

@@ -55,6 +55,7 @@ class Recorder(Silence):
         """Claims the run; raises AlreadyRunning."""
         self.run_dir, self.run, self.clock = run_dir, run, clock
         self.attempt = Attempt(run_dir)
+        self.attempt.beat(0.0, **clock.all_seconds())
         ledger.write_lost_attempts(run_dir, run, self.attempt.number)
         self._before = ledger.totals(ledger.read_attempts(run_dir))
         self._interval = run.config.engine.heartbeat_seconds
@@ -69,15 +70,14 @@ class Recorder(Silence):
         )
 
     def begin(self, world: World, device: Device) -> None:
-        hosts = os.environ.get("SCALEBENCH_HOSTS") or self.attempt.content["host"]
-        self.attempt.beat(
-            0.0, device=device.name, num_devices=world.size, hosts=hosts, **software()
-        )
         joules = energy_meter(world.device)
         self._device = lambda: {
             "energy_joules": joules(),
             "peak_memory_bytes": peak_memory_bytes(world.device),
         }
+        hosts = os.environ.get("SCALEBENCH_HOSTS") or self.attempt.content["host"]
+        place = {"device": device.name, "num_devices": world.size, "hosts": hosts}
+        self.attempt.beat(0.0, **place, **software(), **self._costs())
 
     def start_steps(self, step: int) -> None:
         seen = step * self.run.config.batch_size
@@ -139,7 +139,7 @@ class Recorder(Silence):
         evaluation: Evaluation | None,
         forward_macs: int,
     ) -> None:
-        progress = {} if step is None else self._progress(step)
+        progress = self._costs() if step is None else self._progress(step)
         ended_at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
         self.attempt.beat(0.0, **progress, ended_at=ended_at)
         beat = self.attempt.content | {"ended": state, "reason": failure}
@@ -162,4 +162,7 @@ class Recorder(Silence):
     def _progress(self, step: int) -> dict[str, Any]:
         seen = step * self.run.config.batch_size
         progress = {"step": step, "num_steps": self.run.num_steps, "to_examples": seen}
-        return progress | self.clock.all_seconds() | self._device()
+        return progress | self._costs()
+
+    def _costs(self) -> dict[str, Any]:
+        return self.clock.all_seconds() | self._device()
