@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -54,6 +55,13 @@ def _scatter(ax: Axes, found: pd.DataFrame, light: float, size: float) -> None:
             elinewidth=1.1,
             zorder=2.5 if light else 3,
         )
+
+
+def _bars(found: pd.DataFrame) -> list[Line]:
+    """The error bars as lines, for labels to avoid."""
+    bars = found[found["std"].notna()]
+    ends = zip(bars["x"], bars["y"] - bars["down"], bars["y"] + bars["std"], strict=True)
+    return [np.array([[x, low], [x, high]]) for x, low, high in ends]
 
 
 def _labels(found: pd.DataFrame, light: float) -> list[Label]:
@@ -109,8 +117,8 @@ def frontier(
     text = draw.percent if units.is_fraction(metric) else draw.plain
     draw.log_ticks(ax.yaxis, low, high, text)
     draw.legend(ax, handles)
-    centres = together[["x", "y"]].to_numpy(float)
-    place_labels(ax, labels, centres, [best[["x", "y"]].to_numpy(float)])
+    lines = [best[["x", "y"]].to_numpy(float), *_bars(together)]
+    place_labels(ax, labels, together[["x", "y"]].to_numpy(float), lines)
     return ax
 
 
