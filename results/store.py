@@ -33,7 +33,7 @@ class NotAStudy(ResultsError):
 
 @dataclass(frozen=True)
 class Study:
-    """The four tables of one or several studies, each read when it is first asked for.
+    """The four tables of one or several studies: `runs` at once, the others when first asked for.
 
     Columns are those of `results.schema`, complete even where a file is older; a table without
     rows has them all the same. `skipped` says, in one line each, which files were passed over
@@ -175,11 +175,13 @@ def load(paths: Path | str | Iterable[Path | str]) -> Study:
 
     >>> load("runs/digits").runs.groupby("label").top1_accuracy.mean()  # doctest: +SKIP
 
-    Nothing is read before a table is asked for. Half-finished studies, files that vanish while
-    they are listed, and files of older versions are all right. Raises NotAStudy.
+    Half-finished studies, files that vanish while they are listed, and files of older versions
+    are all right. Raises NotAStudy.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
         raise NotAStudy("given no path; expected the folder of a study, as runs/<study>")
     unique = {path.resolve(): path for path in map(Path, given)}
-    return Study(tuple(_check_study(path) for path in unique.values()))
+    study = Study(tuple(_check_study(path) for path in unique.values()))
+    _ = study.runs  # read now, so that `skipped` holds its files from the start
+    return study

@@ -22,11 +22,11 @@ HEADERS = {
     "pets_accuracy": "Pets",
     "flowers_accuracy": "Flowers",
 }
-PREFIXES = ((1e18, "exa"), (1e15, "peta"), (1e12, "tera"), (1e9, "giga"), (1e6, "mega"))
-LETTERS = tuple((scale, prefix[0].upper()) for scale, prefix in PREFIXES[1:])
+PREFIXES = ((1e18, "exa"), (1e15, "peta"), (1e12, "tera"), (1e9, "giga"), (1e6, "mega"), (1.0, ""))
+LETTERS = tuple((scale, prefix[:1].upper()) for scale, prefix in PREFIXES[1:])
 # Units per column, largest first: shown in the largest that does not exceed the column's maximum.
 UNITS = {
-    "params": ((1e6, "params (M)"), (1e3, "params (k)")),
+    "params": ((1e6, "params (M)"), (1e3, "params (k)"), (1.0, "params")),
     "forward_macs_per_image": tuple((s, f"forward {p}MACs") for s, p in LETTERS),
     "forward_macs_valid_per_image": tuple((s, f"forward {p}MACs, valid") for s, p in LETTERS),
     "train_flops": tuple((s, f"train {p}FLOPs") for s, p in PREFIXES),
@@ -41,6 +41,7 @@ UNITS = {
     "peak_memory_bytes": ((2.0**30, "peak memory (GiB)"), (2.0**20, "peak memory (MiB)")),
 }
 FRACTIONS = frozenset(column.name for column in RUNS if column.unit == "fraction")
+TOO_SMALL = 1e-4  # of a column's unit, for plain digits
 SUFFIXES = ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -89,6 +90,8 @@ def short_count(value: float) -> str:
 def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
     """Header with unit and texts of a column, all in the one unit that suits its maximum.
 
+    Where that is no unit for the smallest, all are powers of ten in the smallest unit.
+
     >>> scaled("train_flops", [5.5e19, 4.262e21])
     ('train exaFLOPs', ['55.0', '4,262'])
     """
@@ -98,6 +101,9 @@ def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
     units = UNITS.get(column, ((1.0, header(column)),))
     largest = max((value for value in numbers if math.isfinite(value)), default=0.0)
     scale, words = next((unit for unit in units if unit[0] <= largest), units[-1])
+    if any(0 < value / scale < TOO_SMALL for value in numbers):
+        scale, words = units[-1]
+        return words, [f"{v / scale:.2e}" if math.isfinite(v) else "" for v in numbers]
     return words, [number(value / scale) for value in numbers]
 
 

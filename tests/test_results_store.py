@@ -92,6 +92,13 @@ def test_unreadable_files_are_named_and_the_rest_is_read(study, content):
     assert str(bad) in line
 
 
+def test_an_unreadable_row_of_a_run_is_named_from_the_start(study):
+    (study / "b" / "run.parquet").write_bytes(b"")
+    loaded = store.load(study)
+    assert "b/run.parquet: expected a whole Parquet file" in loaded.skipped[0]
+    assert loaded.runs.run_id.tolist() == ["a"]
+
+
 def test_a_foreign_parquet_file_is_named(study):
     pd.DataFrame({"x": [1]}).to_parquet(study / "b" / "curve" / "1-1.parquet")
     loaded = store.load(study)

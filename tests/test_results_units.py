@@ -28,8 +28,13 @@ def test_an_unknown_number_is_empty(value):
 def test_a_column_stands_in_one_unit_that_suits_its_maximum():
     assert units.scaled("accelerator_days", [0.25, 0.5]) == ("accelerator hours", ["6.00", "12.0"])
     assert units.scaled("train_flops", [5e12, math.nan]) == ("train teraFLOPs", ["5.00", ""])
-    assert units.scaled("params", [500.0]) == ("params (k)", ["0.500"])
-    assert units.scaled("params", []) == ("params (k)", [])
+    assert units.scaled("params", [500.0]) == ("params", ["500"])
+    assert units.scaled("params", []) == ("params", [])
+
+
+def test_a_laptops_runs_beside_the_papers_stand_in_powers_of_ten():
+    header, cells = units.scaled("train_flops", [7.52e10, 4.262e21, math.nan])
+    assert (header, cells) == ("train FLOPs", ["7.52e+10", "4.26e+21", ""])
 
 
 def test_fractions_are_shown_in_per_cent_and_losses_are_not():
