@@ -80,7 +80,7 @@ def plot(
     else:
         paper = reference.table5() if published else None
         axes = plots.data_scale(runs, metric=metric, published=paper)
-    plots.save(axes.figure, output)
+    plots.save(axes, output)
     show.note(f"{output}: {len(runs)} runs")
 
 

@@ -69,7 +69,7 @@ def write(path: Path | str, table: str, rows: Iterable[Mapping[str, Any]]) -> Pa
 
     Missing columns become null. The file's metadata hold table, schema version, writer version
     and units. A lone row stands in the footer a second time, as JSON: reading thousands of such
-    files takes a thirtieth of the time (`read_rows`). Raises SchemaError before anything is
+    files takes a third of the time (`read_rows`). Raises SchemaError before anything is
     written.
     """
     checked = tables.check(table, rows)
@@ -86,36 +86,20 @@ def write(path: Path | str, table: str, rows: Iterable[Mapping[str, Any]]) -> Pa
     return write_whole(path, fill)
 
 
-def _footer_value(footer: bytes, key: bytes) -> bytes:
-    """The value of `key` in the metadata of a Parquet footer, empty where it has none.
-
-    A footer is Thrift's compact protocol, a pair in it 0x18, length as a varint, bytes; twice.
-    """
-    start = footer.rfind(key + b"\x18")
-    if start < 0:
-        return b""
-    at, length, shift = start + len(key) + 1, 0, 0
-    while at < len(footer):
-        length |= (footer[at] & 0x7F) << shift
-        at, shift, last = at + 1, shift + 7, footer[at] < 0x80
-        if last:
-            break
-    return footer[at : at + length]
-
-
 def lone_row(content: bytes) -> Row | None:
-    """The row that the footer of a whole file repeats; takes 0.02 ms instead of 0.6.
+    """The row that the footer of a whole file repeats; takes a third of the time of its columns.
 
     None where the file has several rows, is of another schema version, or was changed by a tool
     that left our metadata in it.
     """
-    end = len(content) - END_BYTES
-    start = end - int.from_bytes(content[-END_BYTES:-4], "little")
-    if not content.endswith(b"PAR1") or not 0 < start <= end:
+    try:
+        pairs = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+    except (pa.ArrowException, OSError):
         return None
-    value = _footer_value(content[start:end], ROW_KEY.encode())
+    value = pairs.get(ROW_KEY.encode(), b"")
     crc, text = value[:CRC_DIGITS], value[CRC_DIGITS:]
-    if crc != f"{zlib.crc32(text, zlib.crc32(content[:start])):0{CRC_DIGITS}x}".encode():
+    footer = END_BYTES + int.from_bytes(content[-END_BYTES:-4], "little")
+    if crc != f"{zlib.crc32(text, zlib.crc32(content[:-footer])):0{CRC_DIGITS}x}".encode():
         return None
     lone = json.loads(text)
     row: Row = lone["row"]

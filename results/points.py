@@ -20,7 +20,7 @@ class NothingToDraw(ResultsError):
 def _suffix(column: str, value: Any) -> str:
     """What tells a configuration from others of the same model, in few letters."""
     if column == "train_examples":
-        return units.short_count(value)
+        return f"{units.short_count(value)} images"
     if column in ("epochs", "image_size"):
         return f"{value:g} {'ep' if column == 'epochs' else 'px'}"
     return str(value)

@@ -44,7 +44,8 @@ GresTypes=gpu
 JobRequeue=1
 KillWait=5
 MaxArraySize=1001
-NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[17001-17002] CPUs=4 RealMemory=4000 Gres=gpu:4 State=UNKNOWN
+NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[17001-17002] \\
+  CPUs=4 RealMemory=4000 Gres=gpu:4 State=UNKNOWN
 PartitionName=main Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 """
 GRES_CONF = "NodeName=n[1-2] Name=gpu File={folder}/gpu/[0-3]\n"

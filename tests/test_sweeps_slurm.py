@@ -76,7 +76,9 @@ def test_a_run_the_queue_holds_is_shown_as_queued(cluster: Path, tmp_path: Path)
         assert submitted.returncode == 0, submitted.stderr
         status = json.loads(scalebench("status", str(root / "held"), "--json").stdout)
         assert status["totals"]["queued"] == 2
-        again = scalebench("submit", str(spec), "--root", str(root), "--set", "study=held", "--json")
+        again = scalebench(
+            "submit", str(spec), "--root", str(root), "--set", "study=held", "--json"
+        )
         assert json.loads(again.stdout)["submitted"] == []
         subprocess.run(["scancel", "--user=root"], check=True)
         gone = json.loads(scalebench("status", str(root / "held"), "--json").stdout)
