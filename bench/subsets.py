@@ -18,7 +18,8 @@ def order(labels: Indices, seed: int) -> Indices:
     """All indices, so that every prefix is a subset with the class shares of the whole.
 
     Each class is shuffled, and image k of a class with n images gets the place (k + u) / n with
-    u uniform in [0, 1): prefixes are nested by construction and stratified up to one image.
+    u uniform in [0, 1): prefixes are nested by construction, and hold one share of every class,
+    up to one image.
     """
     place = np.empty(len(labels))
     for label in np.unique(labels):

@@ -1,0 +1,49 @@
+"""What all tests share: nothing outside is read or written, processes that end with the test."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+WORLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+# Before torch and the datasets library are imported, also in the processes that tests start.
+os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hf_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The datasets library's cache, which is otherwise in the home folder."""
+    folder = tmp_path_factory.mktemp("hf")
+    os.environ["HF_HOME"] = str(folder)
+    return folder
+
+
+@pytest.fixture
+def start_python() -> Iterator[Start]:
+    """Starts a program's text with arguments and variables; killed at the end of the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(program: str, *arguments: object, **variables: object) -> "subprocess.Popen[str]":
+        outer = {key: value for key, value in os.environ.items() if key not in WORLD}
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            cwd=ROOT,
+            env=outer | {key: str(value) for key, value in variables.items()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,74 @@
+"""Every moment of a process belongs to exactly one kind."""
+
+import time
+
+import psutil
+import pytest
+
+from bench.clock import Clock
+
+
+def test_kinds_add_up_to_the_life_of_the_process() -> None:
+    before = time.time() - psutil.Process().create_time()
+    clock = Clock()
+    began = time.monotonic()
+    for kind in ("train", "eval", "train", "checkpoint", "startup"):
+        time.sleep(0.01)
+        clock.switch(kind)  # type: ignore[arg-type]
+    elapsed = time.monotonic() - began
+    # The system's clock of starts has ticks of 10 ms.
+    assert sum(clock.all_seconds().values()) == pytest.approx(before + elapsed, abs=0.05)
+    assert set(clock.all_seconds()) == {
+        "startup_seconds",
+        "train_seconds",
+        "eval_seconds",
+        "checkpoint_seconds",
+    }
+
+
+def test_start_up_includes_what_passed_before_the_clock() -> None:
+    age = time.time() - psutil.Process().create_time()
+    assert Clock().seconds("startup") >= age - 0.05
+    assert Clock().seconds("train") == 0.0
+
+
+def test_seconds_under_way_are_included() -> None:
+    clock = Clock()
+    clock.switch("train")
+    time.sleep(0.02)
+    assert clock.seconds("train") >= 0.02
+    assert clock.seconds("eval") == 0.0
+
+
+def test_a_block_inside_a_block_gives_the_time_back() -> None:
+    clock = Clock()
+    clock.switch("train")
+    with clock.during("eval"):
+        time.sleep(0.01)
+        with clock.during("checkpoint"):
+            time.sleep(0.03)
+        inner, middle = clock.seconds("checkpoint"), clock.seconds("eval")
+        time.sleep(0.01)
+        assert clock.seconds("checkpoint") == inner >= 0.03
+        assert clock.seconds("eval") >= middle + 0.01
+    outer = clock.seconds("eval")
+    time.sleep(0.01)
+    assert clock.seconds("eval") == outer >= 0.02
+    assert clock.seconds("train") >= 0.01
+
+
+def test_a_block_that_fails_gives_the_time_back() -> None:
+    clock = Clock()
+    clock.switch("train")
+    with pytest.raises(ZeroDivisionError), clock.during("eval"):
+        raise ZeroDivisionError
+    spent = clock.seconds("eval")
+    time.sleep(0.01)
+    assert clock.seconds("eval") == spent
+
+
+def test_the_device_is_waited_for_before_a_switch_is_timed() -> None:
+    clock = Clock(synchronize=lambda: time.sleep(0.02))
+    clock.switch("train")
+    clock.switch("eval")
+    assert clock.seconds("train") >= 0.02

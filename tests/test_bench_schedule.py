@@ -1,0 +1,54 @@
+"""The learning rate at points worked out by hand."""
+
+import math
+
+import pytest
+
+from bench.config import Recipe
+from bench.schedule import lr
+
+
+def test_linear_decay_goes_straight_to_its_end() -> None:
+    recipe = Recipe(lr=1.0, decay="linear", end_lr=0.0)
+    assert [lr(step, 4, recipe) for step in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+def test_linear_decay_ends_at_1e_5_unless_told() -> None:
+    recipe = Recipe(lr=1e-3)
+    assert lr(10, 10, recipe) == pytest.approx(1e-5)
+    assert lr(5, 10, recipe) == pytest.approx((1e-3 + 1e-5) / 2)
+    assert lr(10, 10, Recipe(lr=1e-3, end_lr=1e-4)) == pytest.approx(1e-4)
+
+
+def test_cosine_decay_ends_at_zero_unless_told() -> None:
+    recipe = Recipe(lr=2.0, decay="cosine")
+    # 2 · (1 + cos(π · progress)) / 2 at progress 0, 1/3, 1/2, 1.
+    for step, expected in ((0, 2.0), (2, 1.5), (3, 1.0), (6, 0.0)):
+        assert lr(step, 6, recipe) == pytest.approx(expected)
+    ended = Recipe(lr=2.0, decay="cosine", end_lr=1.0)
+    assert lr(2, 6, ended) == pytest.approx(1.0 + (1 + math.cos(math.pi / 3)) / 2)
+    assert lr(6, 6, ended) == pytest.approx(1.0)
+
+
+def test_constant_stays() -> None:
+    assert {lr(step, 5, Recipe(lr=0.3, decay="constant")) for step in range(6)} == {0.3}
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine", "constant"])
+def test_warm_up_rises_to_the_base_and_decay_begins_after_it(decay: str) -> None:
+    recipe = Recipe.model_validate({"lr": 1.0, "warmup_steps": 4, "decay": decay})
+    assert [lr(step, 12, recipe) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert lr(4, 12, recipe) == 1.0
+    # Half way between the warm-up and the end is step 8.
+    half = {"linear": 1e-5 + (1 - 1e-5) / 2, "cosine": 0.5, "constant": 1.0}[decay]
+    assert lr(8, 12, recipe) == pytest.approx(half)
+
+
+def test_a_warm_up_longer_than_the_run_takes_all_of_it() -> None:
+    recipe = Recipe(lr=1.0, warmup_steps=100)
+    assert [lr(step, 4, recipe) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert lr(0, 1, recipe) == 1.0
+
+
+def test_steps_beyond_the_end_keep_the_last_value() -> None:
+    assert lr(20, 10, Recipe(lr=1.0)) == lr(10, 10, Recipe(lr=1.0))
