@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +110,7 @@ class Attempt:
         }
         self._path = _beat_path(run_dir, self.number)
         # A hard link is made exclusively, and its content is there from the first moment on.
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        draft = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}.tmp")
         self._write(draft)
         try:
             os.link(draft, self._path)
