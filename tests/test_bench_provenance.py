@@ -1,0 +1,61 @@
+"""Which code ran: the commit, whether it was changed, the versions of the libraries."""
+
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from bench import provenance
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that the code is taken to lie in."""
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    provenance.software.cache_clear()
+    yield tmp_path
+    provenance.software.cache_clear()
+
+
+def git(root: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@localhost")
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_commit_and_changes_on_top_of_it(root: Path) -> None:
+    git(root, "init", "--quiet")
+    (root / "code.py").write_text("a = 1\n")
+    git(root, "add", "code.py")
+    git(root, "commit", "--quiet", "--no-verify", "--message", "First")
+    (root / "notes.txt").write_text("not tracked, so no change of the code")
+    clean = provenance.software()
+    assert clean["git_commit"] == git(root, "rev-parse", "HEAD")
+    assert clean["git_dirty"] is False
+
+    (root / "code.py").write_text("a = 2\n")
+    assert provenance.software() == clean  # asked once: it is the code that was started
+    provenance.software.cache_clear()
+    assert provenance.software() == clean | {"git_dirty": True}
+
+
+def test_without_a_checkout_the_commit_is_unknown(root: Path) -> None:
+    software = provenance.software()
+    assert software["git_commit"] is None and software["git_dirty"] is None
+
+
+def test_a_checkout_without_a_commit_is_unknown(root: Path) -> None:
+    git(root, "init", "--quiet")
+    assert provenance.software()["git_commit"] is None
+    assert provenance.software()["git_dirty"] is None
+
+
+def test_versions_are_those_installed() -> None:
+    software = provenance.software()
+    assert software["torch_version"] == version("torch")
+    assert software["deepspeed_version"] == version("deepspeed")
+    assert provenance._version("no-such-package") is None
