@@ -203,7 +203,9 @@ class Engine:
         num_parameters = sum(p.numel() for p in model.parameters())
         zero: dict[str, Any] = {"stage": stage}
         if stage:
-            zero |= {"reduce_bucket_size": num_parameters, "allgather_bucket_size": num_parameters}
+            # DeepSpeed refuses odd sizes.
+            bucket = num_parameters + num_parameters % 2
+            zero |= {"reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
             zero["overlap_comm"] = self.world.device.type == "cuda"
         settings: dict[str, Any] = {
             "train_batch_size": config.batch_size,
