@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/scalebench table demo
 	$(BIN)/scalebench plot frontier demo -o runs/demo/frontier.png
 	$(BIN)/scalebench plot data-scale demo -o runs/demo/data_scale.png
-	@printf '\n%s\n' \
+	@printf '%s\n' '' \
 	  'ledger        runs/demo/*/run.parquet' \
 	  'compute       runs/demo/frontier.png' \
 	  'data          runs/demo/data_scale.png' \

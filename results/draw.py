@@ -138,6 +138,17 @@ def plain(value: float, _: object = None) -> str:
     return f"{value:.4g}"
 
 
+def power_of_ten(value: float, _: object = None) -> str:
+    """A round number as an axis shows it.
+
+    >>> power_of_ten(5e10), power_of_ten(1e11)
+    ('$5 \\\\times 10^{10}$', '$10^{11}$')
+    """
+    exponent = math.floor(math.log10(value) + 1e-9)
+    digit = round(value / 10.0**exponent)
+    return f"$10^{{{exponent}}}$" if digit == 1 else rf"${digit} \times 10^{{{exponent}}}$"
+
+
 def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> None:
     """Ticks at round numbers of a logarithmic axis from low to high, written by `text`."""
     decades = math.log10(high / low)

@@ -1,6 +1,7 @@
 """The figures of a study: error against compute, and accuracy against training-set size."""
 
 import io
+import math
 from pathlib import Path
 
 import matplotlib
@@ -19,6 +20,7 @@ from results.schema import RUNS, ResultsError
 
 FORMATS = ("png", "pdf", "svg")
 DPI = 300
+FEW_DECADES = 4  # on a wider axis of costs the powers of ten are enough
 PUBLISHED = 0.55  # how much lighter published points are, and by half as much their labels
 
 
@@ -113,7 +115,10 @@ def frontier(
     together = pd.concat(drawn)
     ends = [together["y"] - together["down"].fillna(0), together["y"] + together["std"].fillna(0)]
     low, high = draw.log_limits(pd.concat(ends), margin=0.1, least=0.2)
-    ax.set(xlim=draw.log_limits(together["x"], margin=0.1, least=1.0), ylim=(low, high))
+    left, right = draw.log_limits(together["x"], margin=0.1, least=1.0)
+    ax.set(xlim=(left, right), ylim=(low, high))
+    if math.log10(right / left) < FEW_DECADES:
+        draw.log_ticks(ax.xaxis, left, right, draw.power_of_ten)
     text = draw.percent if units.is_fraction(metric) else draw.plain
     draw.log_ticks(ax.yaxis, low, high, text)
     draw.legend(ax, handles)

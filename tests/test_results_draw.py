@@ -11,8 +11,8 @@ def tick_texts(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def test_the_example_of_percent_holds():
-    assert doctest.testmod(draw) == (0, 1)
+def test_the_examples_hold():
+    assert doctest.testmod(draw) == (0, 2)
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own():

@@ -48,7 +48,7 @@ def test_a_text_names_only_what_differs_between_points_of_the_model():
         {"top1_accuracy": 0.6, "train_examples": 1437},
         {"top1_accuracy": 0.7, "label": "B", "train_examples": 1437},
     )
-    assert sorted(found.text) == ["B", "ViT-S/8, 1.4k", "ViT-S/8, 100"]
+    assert sorted(found.text) == ["B", "ViT-S/8, 1.4k images", "ViT-S/8, 100 images"]
 
 
 def test_the_papers_runs_of_two_lengths_are_told_apart():
