@@ -116,8 +116,14 @@ def _keys(values: pd.Series) -> list[str]:
     if values.name == "family":
         values = values.map(lambda family: summary.FAMILIES.get(family, family))
     known = values.notna()
-    form = "{:,.10g}" if pd.api.types.is_numeric_dtype(values) else "{}"
-    return [form.format(v) if ok else "" for v, ok in zip(values, known, strict=True)]
+    is_number = pd.api.types.is_numeric_dtype(values)
+
+    def text(value: Any) -> str:
+        if not is_number:
+            return str(value)
+        return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
+
+    return [text(value) if ok else "" for value, ok in zip(values, known, strict=True)]
 
 
 def _sides(made: Comparison) -> list[tuple[str, pd.DataFrame]]:
