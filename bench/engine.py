@@ -160,9 +160,12 @@ class Engine:
     def load(self, folder: Path) -> dict[str, Any]:
         """Restores weights and moments, and gives the client state; all processes must enter.
 
-        Raises FileNotFoundError where `folder` is no checkpoint (DeepSpeed would go on from zero).
+        Raises FileNotFoundError where `folder` is no checkpoint (DeepSpeed goes on from zero or
+        fails an assertion, depending on the stage).
         """
-        path, client_state = self._engine.load_checkpoint(str(folder.parent), tag=folder.name)
+        path, client_state = None, {}
+        if folder.is_dir():
+            path, client_state = self._engine.load_checkpoint(str(folder.parent), tag=folder.name)
         if path is None:
             raise FileNotFoundError(f"{folder} is no checkpoint")
         return client_state
