@@ -1,4 +1,4 @@
-"""What all tests share: nothing outside is read or written, processes that end with the test."""
+"""What all tests share: nothing outside is read or written, no process outlives its test file."""
 
 import os
 import subprocess
@@ -25,9 +25,9 @@ def hf_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start_python() -> Iterator[Start]:
-    """Starts a program's text with arguments and variables; killed at the end of the test."""
+    """Starts a program's text with arguments and variables; ended with the test file."""
     started: list[subprocess.Popen[str]] = []
 
     def start(program: str, *arguments: object, **variables: object) -> "subprocess.Popen[str]":

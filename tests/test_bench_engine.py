@@ -1,0 +1,293 @@
+"""DeepSpeed trains as a bare loop over torch's optimizers does, at every stage and world size."""
+
+import json
+import socket
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import Start
+from safetensors.torch import load_file
+from torch import nn
+
+from bench.config import EngineConfig, Recipe, RunConfig
+from bench.engine import Engine, World, join_world, leave_world
+from bench.transforms import normalize
+
+pytestmark = [
+    # DeepSpeed compiles a function on import, and torch's compiler still uses torch.jit.
+    pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning"),
+    # DeepSpeed's stage 3 calls collectives by names that torch has renamed.
+    pytest.mark.filterwarnings("ignore:.*torch.distributed:FutureWarning"),
+]
+
+STEPS, BATCH_SIZE, NUM_CLASSES = 5, 8, 5
+LRS = [1e-2, 2e-2, 3e-2, 1e-2, 1e-3]
+RECIPE = Recipe(lr=1e-2, weight_decay=0.3)
+Point = tuple[float, float | None]
+
+
+def mlp() -> nn.Module:
+    """Two layers, with an odd number of parameters; the same weights each time."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(48, 16), nn.LayerNorm(16), nn.GELU(), nn.Linear(16, NUM_CLASSES)
+    )
+
+
+@lru_cache
+def batches() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (STEPS, BATCH_SIZE, 3, 4, 4), generator=generator)
+    labels = torch.randint(0, NUM_CLASSES, (STEPS, BATCH_SIZE), generator=generator)
+    return images.to(torch.uint8), labels
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    yield join_world()
+    leave_world()
+
+
+def build(
+    world: World, recipe: Recipe = RECIPE, stage: int = 0, micro: int | None = None
+) -> Engine:
+    engine = EngineConfig.model_validate({"zero_stage": stage, "micro_batch_size": micro})
+    config = RunConfig(model="mlp", steps=1, batch_size=BATCH_SIZE, recipe=recipe, engine=engine)
+    return Engine(mlp(), config, world)
+
+
+def run(engine: Engine, steps: range = range(STEPS)) -> list[Point]:
+    """Loss and gradient norm of each step, of this process's share of the batches."""
+    share = slice(engine.world.rank, None, engine.world.size)
+    points = []
+    for step in steps:
+        images, labels = (part[step][share] for part in batches())
+        engine.train_step(images, labels, LRS[step], measure=True)
+        points.append((engine.take_loss(), engine.grad_norm()))
+    return points
+
+
+def bare(recipe: Recipe = RECIPE) -> tuple[list[Point], nn.Module]:
+    """The same in plain torch: points, and the trained network."""
+    model = mlp()
+    kernels = [model[1].weight, model[4].weight]  # type: ignore[index]
+    others = [p for p in model.parameters() if all(p is not kernel for kernel in kernels)]
+    groups = [{"params": kernels, "weight_decay": recipe.weight_decay}]
+    groups += [{"params": others, "weight_decay": 0.0}]
+    optimizer: torch.optim.Optimizer
+    if recipe.optimizer == "adam":
+        optimizer = torch.optim.AdamW(groups, betas=(recipe.beta1, recipe.beta2))
+    else:
+        optimizer = torch.optim.SGD(groups, momentum=recipe.momentum)
+    points = []
+    for images, labels, lr in zip(*batches(), LRS, strict=True):
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        scores = model(normalize(images))
+        loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        limit = recipe.clip_norm or float("inf")
+        norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
+        optimizer.step()
+        points.append((loss.item(), norm.item()))
+    return points, model
+
+
+def close(a: list[Point], b: list[Point], tolerance: float) -> None:
+    assert torch.allclose(torch.tensor(a), torch.tensor(b), rtol=0, atol=tolerance)
+
+
+def same_weights(engine: Engine, weights: dict[str, torch.Tensor], tolerance: float) -> None:
+    found = engine.weights()
+    assert found.keys() == weights.keys()
+    for name, value in weights.items():
+        assert torch.allclose(found[name], value, rtol=0, atol=tolerance), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"clip_norm": None},
+        {"clip_norm": 0.1},
+        {"beta1": 0.5, "beta2": 0.95, "label_smoothing": 0.1},
+        {"optimizer": "sgd", "momentum": 0.8},
+    ],
+)
+def test_stage_0_is_a_bare_loop(world: World, changes: dict[str, Any]) -> None:
+    recipe = RECIPE.model_copy(update=changes)
+    engine = build(world, recipe)
+    expected, model = bare(recipe)
+    close(run(engine), expected, 1e-6)
+    same_weights(engine, model.state_dict(), 1e-6)
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+@pytest.mark.parametrize("micro", [None, 4])
+def test_every_stage_takes_the_same_way(world: World, stage: int, micro: int | None) -> None:
+    engine = build(world, stage=stage, micro=micro)
+    expected, model = bare()
+    close(run(engine), expected, 1e-5)
+    same_weights(engine, model.state_dict(), 1e-5)
+
+
+def test_two_micro_batches_are_one_batch(world: World) -> None:
+    whole, halves = build(world), build(world, micro=4)
+    assert (halves.micro_batch_size, halves.num_micro_batches) == (4, 2)
+    close(run(halves), run(whole), 1e-6)
+    same_weights(halves, whole.weights(), 1e-6)
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_clipping_limits_the_step(world: World, stage: int) -> None:
+    # Without momentum a step of SGD moves the weights by lr times the clipped gradient.
+    recipe = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0, clip_norm=0.25)
+    engine = build(world, recipe, stage)
+    before = engine.weights()
+    ((_, norm),) = run(engine, range(1))
+    after = engine.weights()
+    moved = torch.cat([(after[name] - before[name]).flatten() for name in before]).norm()
+    assert norm is not None and norm > 1.0  # as measured before clipping
+    assert float(moved) == pytest.approx(LRS[0] * 0.25, rel=1e-3)
+
+
+def test_kernels_decay_and_nothing_else_does(world: World) -> None:
+    # Without a gradient, AdamW multiplies a weight by 1 - lr · decay.
+    engine = build(world, Recipe(lr=0.1, weight_decay=0.5))
+    engine._engine.module[4].weight.data.zero_()
+    before = engine.weights()
+    images, labels = torch.zeros(8, 3, 4, 4, dtype=torch.uint8), torch.arange(8) % NUM_CLASSES
+    engine.train_step(images, labels, lr=0.1)
+    after = engine.weights()
+    assert torch.allclose(after["1.weight"], before["1.weight"] * (1 - 0.1 * 0.5))
+    for name in ("1.bias", "2.weight", "2.bias"):
+        assert torch.equal(after[name], before[name]), name
+    assert not torch.equal(after["4.bias"], before["4.bias"])
+
+
+def test_bf16_is_close_to_fp32_and_keeps_fp32_weights(world: World) -> None:
+    engine = build(world, RECIPE.model_copy(update={"precision": "bf16"}))
+    found = torch.tensor([loss for loss, _ in run(engine)])
+    expected = torch.tensor([loss for loss, _ in bare()[0]])
+    # bf16 rounds a number by up to one part in 2⁹ = 512.
+    assert not torch.equal(found, expected)
+    assert torch.allclose(found, expected, rtol=5 / 512)
+    assert all(value.dtype == torch.float32 for value in engine.weights().values())
+
+
+def test_the_loss_is_the_mean_since_it_was_last_taken(world: World) -> None:
+    engine = build(world, micro=2)
+    for step in range(3):
+        engine.train_step(*(part[step] for part in batches()), LRS[step])
+    first = engine.take_loss()
+    assert first == pytest.approx(sum(loss for loss, _ in bare()[0][:3]) / 3, abs=1e-6)
+    assert engine.grad_norm() is None  # none was asked for
+    close(run(engine, range(3, 5)), bare()[0][3:], 1e-5)
+
+
+def test_scores_are_those_of_evaluation_mode(world: World) -> None:
+    model = nn.Sequential(mlp(), nn.Dropout(0.9))
+    config = RunConfig(model="mlp", steps=1, batch_size=BATCH_SIZE)
+    engine = Engine(model, config, world)
+    images = batches()[0][0]
+    expected = mlp()(normalize(images))
+    assert torch.allclose(engine.logits(images), expected)
+    assert model.training and not engine.logits(images).requires_grad
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_a_loaded_checkpoint_goes_on_where_it_was_saved(
+    world: World, stage: int, tmp_path: Path
+) -> None:
+    engine = build(world, stage=stage)
+    run(engine, range(2))
+    engine.save(tmp_path / "two", {"note": "hello"})
+    assert not (tmp_path / "latest").exists()  # DeepSpeed's pointer comes too early
+    saved, rest = engine.weights(), run(engine, range(2, 5))
+
+    fresh = build(world, stage=stage)
+    assert fresh.load(tmp_path / "two")["note"] == "hello"
+    same_weights(fresh, saved, 0.0)
+    assert run(fresh, range(2, 5)) == rest  # with the moments, to the last bit
+    same_weights(fresh, engine.weights(), 0.0)
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_missing_checkpoint_is_an_error(world: World, stage: int, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere is no checkpoint"):
+        build(world, stage=stage).load(tmp_path / "nowhere")
+
+
+def test_a_world_of_one_adds_and_shares_nothing(world: World) -> None:
+    assert (world.rank, world.size, world.is_main) == (0, 1, True)
+    assert world.sum(torch.tensor([2.0])).tolist() == [2.0]
+    assert world.share("mine") == "mine"
+    world.barrier()
+
+
+TWO = """
+import json, sys
+from pathlib import Path
+from safetensors.torch import save_file
+from test_bench_engine import build, join_world, leave_world, run, torch
+
+world, folder = join_world(), Path(sys.argv[1])
+found = {"sum": world.sum(torch.tensor([world.rank + 1.0])).tolist()}
+found["share"] = world.share({"from": world.rank})
+for stage in (0, 1, 2, 3):
+    engine = build(world, stage=stage, micro=2)
+    found[f"points {stage}"] = run(engine)
+    weights = engine.weights()
+    save_file(weights, folder / f"weights-{stage}-{world.rank}")
+    engine.save(folder / f"saved-{stage}", {})
+    found[f"rest {stage}"] = run(engine)
+    world.barrier()
+    engine.load(folder / f"saved-{stage}")
+    found[f"again {stage}"] = run(engine)
+(folder / f"{world.rank}.json").write_text(json.dumps(found))
+world.barrier()
+leave_world()
+"""
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory, start_python: Start) -> Path:
+    """What two processes left behind that trained together, with two micro-batches a step."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        start_python(TWO, folder, RANK=rank, LOCAL_RANK=rank, PYTHONPATH="tests", **shared)
+        for rank in range(2)
+    ]
+    for process in ranks:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    return folder
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_two_processes_are_one_with_the_same_global_batch(two_processes: Path, stage: int) -> None:
+    expected, model = bare()
+    weights = model.state_dict()
+    for rank in range(2):
+        found = json.loads((two_processes / f"{rank}.json").read_text())
+        close(found[f"points {stage}"], expected, 1e-5)
+        for name, value in load_file(two_processes / f"weights-{stage}-{rank}").items():
+            assert torch.allclose(value, weights[name], rtol=0, atol=1e-5), name
+        assert found[f"again {stage}"] == found[f"rest {stage}"]
+
+
+def test_processes_add_and_share(two_processes: Path) -> None:
+    for rank in range(2):
+        found = json.loads((two_processes / f"{rank}.json").read_text())
+        assert found["sum"] == [3.0]
+        assert found["share"] == {"from": 0}
