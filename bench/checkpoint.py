@@ -79,8 +79,10 @@ def write_weights(run_dir: Path, engine: Engine, world: World, metadata: dict[st
 
 def _remove_all_but(root: Path, name: str | None) -> None:
     """Removes older checkpoints, and what saves left behind whose processes were killed."""
-    for old in (*root.glob("step-*"), *root.glob(".step-*.tmp")):
-        if old.name != name:
+    for old in (*root.glob("step-*"), *root.glob(".*.tmp")):
+        if old.is_file():
+            old.unlink()
+        elif old.name != name:
             shutil.rmtree(old, ignore_errors=True)
 
 
