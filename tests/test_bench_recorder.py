@@ -1,0 +1,204 @@
+"""What the main process writes down: a curve without gaps, and attempts with their true cost."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Start
+
+import models.cost
+from bench import data, ledger
+from bench.attempt import AlreadyRunning, read_disk
+from bench.clock import Clock
+from bench.config import EngineConfig, Run, RunConfig
+from bench.devices import Device
+from bench.engine import World
+from bench.ledger import Evaluation
+from bench.recorder import Recorder, Silence
+from results import parquet
+
+WORLD = World(0, 0, 1, torch.device("cpu"))
+DEVICE = Device("A processor", None)
+EVALUATION = Evaluation(355, 1.5, 0.4, 0.8)
+MACS = 1234
+
+
+def make_run() -> Run:
+    engine = EngineConfig(heartbeat_seconds=1e-9)
+    config = RunConfig(model="vit_nano2", steps=10, batch_size=32, engine=engine)
+    return Run(study="study", config=config, data=data.describe("digits"))
+
+
+def read_all(folder: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted(folder.glob("*.parquet")) for row in parquet.read_rows(path)]
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Recorder:
+    return Recorder(tmp_path, make_run(), Clock())
+
+
+def test_points_become_a_part_of_the_curve_at_each_flush(recorder: Recorder) -> None:
+    recorder.begin(WORLD, DEVICE)
+    recorder.start_steps(4)
+    recorder.clock.switch("train")
+    recorder.point(6, 2.0, 1e-3, 0.5)
+    recorder.point(8, 1.5, 9e-4, None)
+    recorder.flush()
+    recorder.flush()  # there is nothing new to write
+    recorder.point(10, 1.0, 8e-4, 0.25)
+    recorder.flush()
+    curve = recorder.run_dir / "curve"
+    assert [path.name for path in sorted(curve.iterdir())] == [
+        "0001-00000008.parquet",
+        "0001-00000010.parquet",
+    ]
+    rows = read_all(curve)
+    assert [(row["step"], row["loss"], row["lr"], row["grad_norm"]) for row in rows] == [
+        (6, 2.0, 1e-3, 0.5),
+        (8, 1.5, 9e-4, None),
+        (10, 1.0, 8e-4, 0.25),
+    ]
+    macs = models.cost.count(models.config("vit_nano2"), image_size=8, num_classes=10).forward_macs
+    seconds = [row["train_seconds"] for row in rows]
+    assert 0 <= seconds[0] < seconds[1] < seconds[2]
+    for before, row in pairwise(rows):
+        assert row["examples_seen"] == row["step"] * 32
+        assert row["train_flops"] == 6 * macs * row["examples_seen"]
+        passed = row["train_seconds"] - before["train_seconds"]
+        assert row["images_per_second"] == pytest.approx(2 * 32 / passed)
+
+
+def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
+    recorder.begin(WORLD, DEVICE)
+    recorder.manifest = "abc"
+    recorder.start_steps(0)
+    recorder.clock.switch("train")
+    recorder.point(10, 1.0, 8e-4, 0.25)
+    recorder.finish(10, EVALUATION, MACS)
+    run_dir = recorder.run_dir
+    (row,) = parquet.read_rows(run_dir / "run.parquet")
+    expected = {
+        "state": "done",
+        "attempts": 1,
+        "steps": 10,
+        "examples_seen": 320,
+        "top1_accuracy": 0.4,
+        "data_manifest": "abc",
+        "device": "A processor",
+        "forward_macs_per_image": MACS,
+    }
+    assert {key: row[key] for key in expected} == expected
+    assert row["accelerator_days"] == row["train_seconds"] / 86400
+    (attempt,) = read_all(run_dir / "attempts")
+    assert (attempt["ended"], attempt["from_examples"], attempt["to_examples"]) == ("done", 0, 320)
+    assert len(read_all(run_dir / "evals")) == 3
+    assert len(read_all(run_dir / "curve")) == 1
+    assert read_disk(run_dir).state == "done"
+
+
+def test_a_failed_run_says_why_and_keeps_its_points(recorder: Recorder) -> None:
+    recorder.begin(WORLD, DEVICE)
+    recorder.start_steps(0)
+    recorder.clock.switch("train")
+    recorder.point(2, 1.0, 8e-4, 0.25)
+    recorder.fail(3, "ValueError: no")
+    (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
+    assert (row["state"], row["failure"], row["examples_seen"]) == ("failed", "ValueError: no", 96)
+    assert row["train_seconds"] > 0 and row["top1_accuracy"] is None
+    assert len(read_all(recorder.run_dir / "curve")) == 1
+    assert read_disk(recorder.run_dir).state == "failed"
+
+
+def test_a_run_that_failed_before_its_first_step_has_trained_for_no_time(
+    recorder: Recorder,
+) -> None:
+    recorder.begin(WORLD, DEVICE)
+    recorder.fail(None, "DataError: gone")
+    (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
+    assert row["train_seconds"] == row["accelerator_days"] == 0.0
+    assert row["startup_seconds"] > 0
+    assert row["examples_seen"] is None and row["train_flops"] is None
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_bench_recorder import *
+recorder = Recorder(Path(sys.argv[1]), make_run(), Clock())
+if sys.argv[2] != "claimed":
+    recorder.begin(WORLD, DEVICE)
+if sys.argv[2] == "trained":
+    recorder.start_steps(0)
+    recorder.clock.switch("train")
+    recorder.beat(3)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("moment", ["claimed", "begun", "trained"])
+def test_a_killed_attempt_is_charged_by_the_next(
+    moment: str, tmp_path: Path, start_python: Start
+) -> None:
+    start_python(KILLED, tmp_path, moment, PYTHONPATH="tests").communicate(timeout=60)
+    assert not (tmp_path / "attempts" / "0001.parquet").exists()
+
+    recorder = Recorder(tmp_path, make_run(), Clock())
+    recorder.begin(WORLD, DEVICE)
+    recorder.start_steps(0)
+    recorder.clock.switch("train")
+    recorder.finish(10, EVALUATION, MACS)
+    lost, done = ledger.read_attempts(tmp_path)
+    assert (lost["state"], lost["ended"]) == ("failed", "lost")
+    assert lost["reason"] == "its process ended without a word"
+    assert lost["to_examples"] == (96 if moment == "trained" else None)
+    (row,) = parquet.read_rows(tmp_path / "run.parquet")
+    assert (row["state"], row["attempts"]) == ("done", 2)
+    for name in ("train_seconds", "startup_seconds"):
+        assert row[name] == pytest.approx(lost[name] + done[name])
+    assert row["accelerator_days"] == pytest.approx(row["train_seconds"] / 86400)
+
+
+def test_the_curve_goes_on_with_the_seconds_of_earlier_attempts(recorder: Recorder) -> None:
+    recorder.begin(WORLD, DEVICE)
+    recorder.start_steps(0)
+    recorder.clock.switch("train")
+    recorder.fail(5, "why not")
+    (first,) = ledger.read_attempts(recorder.run_dir)
+
+    second = Recorder(recorder.run_dir, make_run(), Clock())
+    second.begin(WORLD, DEVICE)
+    second.start_steps(4)
+    second.clock.switch("train")
+    second.point(6, 1.0, 1e-3, None)
+    second.flush()
+    (row,) = read_all(recorder.run_dir / "curve")
+    assert row["attempt"] == 2
+    assert row["train_seconds"] > first["train_seconds"] > 0
+
+
+def test_a_claimed_run_is_not_claimed_again(recorder: Recorder) -> None:
+    with pytest.raises(AlreadyRunning):
+        Recorder(recorder.run_dir, make_run(), Clock())
+
+
+def test_hosts_are_those_of_the_job(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALEBENCH_HOSTS", "n3,n4")
+    recorder.begin(WORLD, DEVICE)
+    recorder.fail(None, "why not")
+    (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
+    assert row["host"] == "n3"
+
+
+def test_other_processes_write_nothing(tmp_path: Path) -> None:
+    silence = Silence()
+    silence.begin(WORLD, DEVICE)
+    silence.start_steps(0)
+    silence.beat(1)
+    silence.point(1, 1.0, 1.0, None)
+    silence.flush()
+    silence.finish(1, EVALUATION, MACS)
+    silence.fail(1, "why not")
+    assert list(tmp_path.iterdir()) == []
