@@ -1,41 +1,131 @@
-"""What accelerators can do at most. Imports no torch."""
+"""What accelerators can do at most, and a unit of time that rows of different ones share.
 
-import re
+Imports no torch. Peaks are dense: data sheets of NVIDIA (A100 and later) and AMD print twice as
+much, for 2:4 sparse matrices.
+"""
 
-# Dense peak FLOP/s with bf16 inputs (fp16 where the type has no bf16), by a part of the name that
-# torch reports, the more special part first. Sources: NVIDIA's and AMD's data sheets, halved where
-# they print the sparse figure; V100 fp16: NVIDIA V100 data sheet. MI250X is one of its two dies.
-PEAK_FLOPS: dict[str, float] = {
-    "B200": 2.25e15,
-    "H200": 989.4e12,
-    "GH200": 989.4e12,
-    "H100 PCIe": 756.5e12,
-    "H100": 989.4e12,
-    "A100": 312e12,
-    "A40": 149.7e12,
-    "L40S": 362e12,
-    "L4": 121e12,
-    "RTX 4090": 165.2e12,
-    "RTX 3090": 71e12,
-    "V100-PCIE": 112e12,
-    "V100": 125e12,
-    "T4": 65e12,
-    "MI300X": 1307.4e12,
-    "MI250X": 191.5e12,
-}
+from dataclasses import dataclass
 
-# Words after a name that make it another, slower or faster type, and not one of the table.
-OTHER_TYPES = "Ti|D|SUPER|Laptop|Max-Q|NVL"
+GB = 10**9
+TERA = 10**12
+
+# The accelerator whose peak turns days on any accelerator into days that can be compared.
+REFERENCE = "NVIDIA A100"
 
 
-def peak_flops(name: str) -> float | None:
-    """Dense 16-bit peak FLOP/s of the accelerator `name`; None where the table lacks it.
+@dataclass(frozen=True)
+class Accelerator:
+    """One accelerator, as `unit` counts it; None is not offered, or not known.
 
-    >>> peak_flops("NVIDIA A100-SXM4-80GB")
-    312000000000000.0
+    `pattern` is the part of the name by which torch's device name is recognised. `bf16`, `fp16`
+    and `fp32` are dense peaks in FLOP/s with accumulation in fp32; fp32 is without TF32, as torch
+    multiplies by default.
     """
-    for part, peak in PEAK_FLOPS.items():
-        # Whole words: an L40 is no L4 and an A4000 no A40.
-        if re.search(rf"(?<!\w){re.escape(part)}(?!\w| (?:{OTHER_TYPES})\b)", name):
-            return peak
-    return None
+
+    name: str
+    pattern: str
+    unit: str
+    bf16: float | None
+    fp16: float | None
+    fp32: float | None
+    memory_bytes: int | None
+    bandwidth: float | None
+    source: str
+
+    def peak_flops(self, precision: str) -> float | None:
+        """Dense peak FLOP/s with inputs of that precision: "bf16", "fp16" or "fp32"."""
+        return {"bf16": self.bf16, "fp16": self.fp16, "fp32": self.fp32}[precision]
+
+
+def _row(
+    name: str,
+    pattern: str,
+    unit: str,
+    tera: tuple[float | None, float | None, float | None],
+    memory_gb: int | None,
+    gb_per_second: float | None,
+    source: str,
+) -> Accelerator:
+    bf16, fp16, fp32 = (None if peak is None else peak * TERA for peak in tera)
+    return Accelerator(
+        name,
+        pattern,
+        unit,
+        bf16,
+        fp16,
+        fp32,
+        None if memory_gb is None else memory_gb * GB,
+        None if gb_per_second is None else gb_per_second * GB,
+        source,
+    )
+
+
+TPU = "cloud.google.com/tpu/docs"
+NVIDIA = "NVIDIA data sheet"
+AMD = "AMD data sheet"
+
+# The more special pattern first: "H100 PCIe" before "H100". Peaks in TFLOP/s: bf16, fp16, fp32.
+ACCELERATORS: tuple[Accelerator, ...] = (
+    _row("TPU v3 core", "TPU v3 core", "core", (61.5, None, None), 16, 450, f"{TPU}/v3, halved"),
+    _row("TPU v2", "TPU v2", "chip", (45, None, None), 16, 700, f"{TPU}/v2"),
+    _row("TPU v3", "TPU v3", "chip", (123, None, None), 32, 900, f"{TPU}/v3"),
+    _row("TPU v4", "TPU v4", "chip", (275, None, None), 32, 1200, f"{TPU}/v4"),
+    _row("TPU v5e", "TPU v5e", "chip", (197, None, None), 16, 819, f"{TPU}/v5e"),
+    _row("TPU v5p", "TPU v5p", "chip", (459, None, None), 95, 2765, f"{TPU}/v5p"),
+    _row("NVIDIA V100 PCIe", "V100-PCIE", "gpu", (None, 112, 14), 32, 900, f"{NVIDIA} V100"),
+    _row("NVIDIA V100", "V100", "gpu", (None, 125, 15.7), 32, 900, f"{NVIDIA} V100"),
+    _row("NVIDIA T4", "T4", "gpu", (None, 65, 8.1), 16, 320, f"{NVIDIA} T4"),
+    _row("NVIDIA A100", "A100", "gpu", (312, 312, 19.5), 80, 2039, f"{NVIDIA} A100"),
+    _row("NVIDIA A10", "A10", "gpu", (125, 125, 31.2), 24, 600, f"{NVIDIA} A10"),
+    _row("NVIDIA A40", "A40", "gpu", (149.7, 149.7, 37.4), 48, 696, f"{NVIDIA} A40"),
+    _row("NVIDIA L40S", "L40S", "gpu", (362, 362, 91.6), 48, 864, f"{NVIDIA} L40S"),
+    _row("NVIDIA L4", "L4", "gpu", (121, 121, 30.3), 24, 300, f"{NVIDIA} L4"),
+    _row("NVIDIA H100 PCIe", "H100 PCIe", "gpu", (756.5, 756.5, 51), 80, 2000, f"{NVIDIA} H100"),
+    _row("NVIDIA H100 NVL", "H100 NVL", "gpu", (835, 835, 60), 94, 3900, f"{NVIDIA} H100"),
+    _row("NVIDIA GH200", "GH200", "gpu", (989.5, 989.5, 67), 96, 4000, f"{NVIDIA} GH200"),
+    _row("NVIDIA H100", "H100", "gpu", (989.5, 989.5, 67), 80, 3350, f"{NVIDIA} H100"),
+    _row("NVIDIA H200 NVL", "H200 NVL", "gpu", (835.5, 835.5, 60), 141, 4800, f"{NVIDIA} H200"),
+    _row("NVIDIA H200", "H200", "gpu", (989.5, 989.5, 67), 141, 4800, f"{NVIDIA} H200"),
+    _row("NVIDIA B100", "B100", "gpu", (1750, 1750, None), 192, 8000, f"{NVIDIA} B100"),
+    _row("NVIDIA GB200", "GB200", "gpu", (2500, 2500, None), 192, 8000, f"{NVIDIA} GB200"),
+    _row("NVIDIA B200", "B200", "gpu", (2250, 2250, None), 192, 8000, f"{NVIDIA} HGX B200"),
+    _row("NVIDIA RTX 3090", "RTX 3090", "gpu", (71, 71, 35.6), 24, 936, "NVIDIA GA102 white paper"),
+    _row("NVIDIA RTX 4090", "RTX 4090", "gpu", (165.2, 165.2, 82.6), 24, 1008, "NVIDIA Ada paper"),
+    _row("NVIDIA RTX 5090", "RTX 5090", "gpu", (209.5, 209.5, 104.8), 32, 1792, "NVIDIA RTX paper"),
+    _row("AMD MI250X", "MI250X", "die", (191.5, 191.5, 23.95), 64, 1638, f"{AMD} MI250X, halved"),
+    _row("AMD MI250", "MI250", "die", (181.05, 181.05, 22.65), 64, 1638, f"{AMD} MI250, halved"),
+    _row("AMD MI300X", "MI300X", "gpu", (1307.4, 1307.4, 163.4), 192, 5300, f"{AMD} MI300X"),
+)
+
+
+def find(name: str) -> Accelerator | None:
+    """The accelerator that a device's name speaks of; None where the table lacks it.
+
+    >>> find("NVIDIA A100-SXM4-80GB").name
+    'NVIDIA A100'
+    """
+    return next((known for known in ACCELERATORS if known.pattern in name), None)
+
+
+def peak_flops(name: str, precision: str = "bf16") -> float | None:
+    """Dense peak FLOP/s of a device by its name; None where it is not known.
+
+    >>> peak_flops("NVIDIA H100 PCIe"), peak_flops("Tesla V100-SXM2-16GB")
+    (756500000000000.0, None)
+    """
+    known = find(name)
+    return None if known is None else known.peak_flops(precision)
+
+
+def normalized_days(accelerator_days: float, peak: float) -> float:
+    """Days on an accelerator of that dense peak, as days on an A100 at bf16 (312 TFLOP/s).
+
+    The rule is days × peak / 312e12: what the accelerator could have done in that time, so that
+    a day of idling costs as much as it could have computed.
+
+    >>> normalized_days(1.0, 61.5e12)  # TPUv3 core
+    0.1971153846153846
+    """
+    reference = peak_flops(REFERENCE)
+    assert reference is not None
+    return accelerator_days * peak / reference

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -46,20 +46,14 @@ def models(
     json: Json = False,
 ) -> None:
     """List the registered models with their parameters and forward multiply-adds."""
-    import models as registry
-    from models.cost import count
+    from bench import costs
 
-    rows = []
-    for known in name or registry.names():
-        config = registry.config(known)
-        rows.append(_cost_row(config, count(config)))
-        rows[-1]["published_names"] = list(config.published_names)
-    show.rows(rows, json=json, columns=show.MODELS)
+    show.rows(costs.of_registry(name or ()), json=json, columns=show.MODELS)
 
 
 @app.command()
 def cost(
-    model: Annotated[list[str], typer.Argument(metavar="MODEL…")],
+    model: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
     num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = 1000,
     examples: Annotated[int | None, typer.Option(help="Images an epoch.", min=1)] = None,
@@ -67,6 +61,10 @@ def cost(
     by_module: Annotated[
         bool, typer.Option("--by-module", help="Count module by module, with fvcore.")
     ] = False,
+    published: Annotated[
+        str | None,
+        typer.Option(help="table6: the ViT paper's exaFLOPs beside ours; timm: its GMACs."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Parameters, multiply-adds and FLOPs of models, and of a whole training.
@@ -74,61 +72,24 @@ def cost(
     One multiply-add is 2 FLOPs, training is 3 × forward. "valid" leaves out the kernel taps that
     fall on zero padding, as the ViT paper's figures do.
     """
-    import models as registry
-    from models.cost import count
+    from bench import costs
 
-    if (examples is None) != (epochs is None):
-        raise typer.BadParameter("--examples and --epochs: given one, expected both or none")
-    if epochs is not None and not epochs > 0:
-        raise typer.BadParameter(f"--epochs: given {epochs:g}, expected a positive number")
-    size = {} if image_size is None else {"image_size": image_size}
-    if by_module:
-        _by_module(model, image_size, num_classes, json)
-        return
-    rows = []
-    for name in model:
-        config = registry.config(name, **size)
-        counted = count(config, num_classes=num_classes)
-        row = _cost_row(config, counted)
-        if examples is not None and epochs is not None:
-            exa = 6 * examples * epochs / 1e18
-            row["train_exaflops"] = counted.forward_macs * exa
-            row["train_exaflops_valid"] = counted.forward_macs_valid * exa
-        rows.append(row)
-    show.rows(rows, json=json, columns=show.COST)
+    names = model or []
+    if published is not None:
+        from bench import published as papers
 
-
-def _cost_row(config: Any, counted: Any) -> dict[str, Any]:
-    return {
-        "name": config.name,
-        "label": config.label,
-        "family": config.family,
-        "image_size": config.image_size,
-        "params": counted.params,
-        "forward_macs_per_image": counted.forward_macs,
-        "forward_macs_valid_per_image": counted.forward_macs_valid,
-        "norm_operations_per_image": counted.norm_operations,
-        "forward_flops_per_image": 2 * counted.forward_macs,
-    }
-
-
-def _by_module(names: list[str], image_size: int | None, num_classes: int, json: bool) -> None:
-    from bench import flops
-
-    rows = []
-    for name in names:
-        counted = flops.count(name, image_size, num_classes=num_classes)
-        rows += [
-            {
-                "name": name,
-                "module": module.name or "(all)",
-                "params": module.params,
-                "forward_macs_per_image": module.forward_macs,
-                "norm_operations_per_image": module.norm_operations,
-            }
-            for module in counted.by_module
-        ]
-    show.rows(rows, json=json, columns=show.BY_MODULE)
+        rows = papers.rows(published)
+        show.rows(rows, json=json, columns=show.PUBLISHED)
+        for line in papers.implausible(rows):
+            show.note(f"warning: {line}")
+    elif not names:
+        raise typer.BadParameter("missing MODEL…, expected a registered name or --published")
+    elif by_module:
+        rows = costs.by_module(names, image_size, num_classes)
+        show.rows(rows, json=json, columns=show.BY_MODULE)
+    else:
+        rows = costs.of_models(names, image_size, num_classes, examples, epochs)
+        show.rows(rows, json=json, columns=show.COST)
 
 
 @app.command()
@@ -271,6 +232,22 @@ def plot(
         metric=metric,
         published=published,
     )
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
+    output: Annotated[Path, typer.Option("-o", help="A .safetensors or .npz file.")],
+    image_size: Annotated[
+        int | None, typer.Option(help="Resize the position embedding for it.", min=1)
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into ours, or back, without loss."""
+    import models as registry
+
+    network = registry.load_checkpoint(source, image_size=image_size)
+    registry.save_checkpoint(network, output)
+    show.note(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
 
 
 @app.command()

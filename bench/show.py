@@ -90,6 +90,21 @@ BY_MODULE: list[Column] = [
     ("forward_macs_per_image", "MACs", lambda value: f"{value:,}"),
     ("norm_operations_per_image", "norm operations", lambda value: f"{value:,}"),
 ]
+PUBLISHED: list[Column] = [
+    ("label", "published as", _text),
+    ("name", "name", _text),
+    ("image_size", "px", _text),
+    ("epochs", "epochs", _text),
+    ("train_exaflops_valid", "exaFLOPs", lambda value: f"{value:.1f}"),
+    ("published_exaflops", "published", lambda value: f"{value:.0f}"),
+    ("gmacs", "GMACs", lambda value: f"{value:.2f}"),
+    ("gmacs_with_norms", "with norms", lambda value: f"{value:.2f}"),
+    ("published_gmacs", "published", lambda value: f"{value:.2f}"),
+    ("deviation", "deviation", lambda value: f"{100 * value:+.2f} %"),
+    ("published_core_days", "core-days", _text),
+    ("implied_utilization", "utilization", _percent),
+    ("note", "note", _text),
+]
 PLAN: list[Column] = [
     ("state", "state", _text),
     ("model", "model", _text),

@@ -1,55 +1,49 @@
-"""Peak FLOP/s by the name that the driver reports: exact where known, null where not."""
+"""Peaks of accelerators, and the unit that rows of different ones share."""
 
 import pytest
 
-from bench.accelerators import PEAK_FLOPS, peak_flops
+from bench import accelerators
 
 
 @pytest.mark.parametrize(
-    ("name", "tera"),
+    ("device", "precision", "tera"),
     [
-        # NVIDIA's data sheets, dense, 16-bit tensor cores.
-        ("NVIDIA A100-SXM4-80GB", 312),
-        ("NVIDIA A100 80GB PCIe", 312),
-        ("NVIDIA H100 80GB HBM3", 989.4),
-        ("NVIDIA H100 PCIe", 756.5),
-        ("NVIDIA H200", 989.4),
-        ("NVIDIA GH200 480GB", 989.4),
-        ("Tesla V100-SXM2-32GB", 125),
-        ("Tesla V100-PCIE-16GB", 112),
-        ("Tesla T4", 65),
-        ("NVIDIA L4", 121),
-        ("NVIDIA L40S", 362),
-        ("NVIDIA A40", 149.7),
-        ("NVIDIA GeForce RTX 4090", 165.2),
-        # AMD's data sheet gives 383 for the two dies of an MI250X, which are two devices.
-        ("AMD Instinct MI250X", 191.5),
+        # Dense figures of the makers' data sheets; sparse ones are twice as high.
+        ("NVIDIA A100-SXM4-40GB", "bf16", 312),
+        ("NVIDIA A100-PCIE-40GB", "fp32", 19.5),
+        ("NVIDIA H100 80GB HBM3", "bf16", 1979 / 2),
+        ("NVIDIA H100 PCIe", "bf16", 1513 / 2),
+        ("NVIDIA H200", "bf16", 1979 / 2),
+        ("NVIDIA B200", "bf16", 4500 / 2),
+        ("Tesla V100-SXM2-32GB", "fp16", 125),
+        ("Tesla V100-PCIE-16GB", "fp16", 112),
+        ("NVIDIA A10", "bf16", 125),
+        ("AMD Instinct MI250X", "bf16", 383 / 2),
+        ("AMD Instinct MI300X", "bf16", 1307.4),
+        ("TPU v3 core", "bf16", 123 / 2),
     ],
 )
-def test_known_accelerators_have_their_data_sheets_peak(name: str, tera: float) -> None:
-    assert peak_flops(name) == tera * 1e12
+def test_dense_peaks_are_found_by_the_devices_name(
+    device: str, precision: str, tera: float
+) -> None:
+    assert accelerators.peak_flops(device, precision) == pytest.approx(tera * 1e12)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "NVIDIA L40",
-        "NVIDIA RTX A4000",
-        "NVIDIA T400",
-        "Tesla V100S-PCIE-32GB",
-        "NVIDIA H100 NVL",
-        "NVIDIA GB200",
-        "NVIDIA GeForce RTX 3090 Ti",
-        "NVIDIA GeForce RTX 4090 Laptop GPU",
-        "NVIDIA GeForce RTX 4090 D",
-        "Intel(R) Xeon(R) CPU @ 2.20GHz",
-        "",
-    ],
-)
-def test_a_name_like_a_known_one_is_not_taken_for_it(name: str) -> None:
-    assert peak_flops(name) is None
+def test_what_is_not_known_is_none_and_never_zero() -> None:
+    assert accelerators.peak_flops("Abacus 9000") is None
+    assert accelerators.peak_flops("Tesla V100-SXM2-16GB", "bf16") is None
+    for known in accelerators.ACCELERATORS:
+        for value in (known.bf16, known.fp16, known.fp32, known.memory_bytes, known.bandwidth):
+            assert value is None or value > 0
+        assert known.source and (known.bf16 or known.fp16)
 
 
-def test_every_entry_is_found_by_its_own_name() -> None:
-    for part, peak in PEAK_FLOPS.items():
-        assert peak_flops(f"NVIDIA {part}") == peak
+def test_each_accelerator_is_found_by_its_own_name() -> None:
+    for known in accelerators.ACCELERATORS:
+        assert accelerators.find(known.pattern) is known
+
+
+def test_days_are_normalised_by_dense_peak() -> None:
+    assert accelerators.normalized_days(2.0, 312e12) == pytest.approx(2.0)
+    # 680 TPUv3-core-days at 61.5 TFLOP/s, in days of an A100 at 312.
+    assert accelerators.normalized_days(680, 61.5e12) == pytest.approx(680 * 61.5 / 312)

@@ -128,7 +128,7 @@ def test_a_parquet_file_without_the_columns_is_refused(
     ("arguments", "expected"),
     [
         (["modles"], "No such command 'modles'"),
-        (["cost"], "Missing argument"),
+        (["cost"], "missing MODEL"),
         (["cost", "vit_b16", "--image-size", "x"], "--image-size"),
         (["cost", "vit_b16", "--image-size", "225"], "image_size"),
         (["cost", "vit_b16", "--examples", "3"], "expected both or none"),
