@@ -1,31 +1,16 @@
 """What the hardware is, and what it can do at most."""
 
-import os
 import platform
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from bench.accelerators import peak_flops
 
-
-@dataclass(frozen=True)
-class Device:
-    """An accelerator, or the CPU in its place. `peak_flops` is None where it is not known."""
-
-    name: str
-    peak_flops: float | None
-
-
-def describe(device: torch.device) -> Device:
-    """Name and dense peak FLOP/s of the device a process computes on."""
-    if device.type != "cuda":
-        return Device(_cpu_name(), None)
-    name = torch.cuda.get_device_name(device)
-    return Device(name, peak_flops(name))
+def name_of(device: torch.device) -> str:
+    """The name of the accelerator a process computes on, or of the CPU in its place."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
@@ -68,8 +53,3 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def num_cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0))

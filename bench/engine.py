@@ -22,6 +22,8 @@ import deepspeed
 import torch.distributed as dist
 
 TIMEOUT = timedelta(minutes=10)
+# What ZeRO stage 3 replaces for the rest of the process, with something fvcore cannot count.
+LINEAR = F.linear
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def join_world() -> World:
 
 def leave_world() -> None:
     """Closes the process group, so that the next run of this process can join another."""
+    F.linear = LINEAR
     if dist.is_initialized():
         # DeepSpeed's own, since it also forgets the groups that it keeps between engines.
         deepspeed.comm.destroy_process_group()
@@ -179,6 +182,10 @@ class Engine:
                 name: value.detach().to("cpu", torch.float32, copy=True).contiguous()
                 for name, value in module.state_dict().items()
             }
+
+    def close(self) -> None:
+        """Gives torch back as it was; the network can be trained no further."""
+        F.linear = LINEAR
 
     def _measure_norm(self) -> None:
         # At stage 0 DeepSpeed clips without keeping the norm; later stages keep their own.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-from bench.accelerators import peak_flops
+from bench.accelerators import normalized_days, peak_flops
 from bench.attempt import unrecorded
 from bench.config import Run
 from results import parquet
@@ -141,7 +141,9 @@ def run_row(
         )
     }
     row |= totals(attempts)
-    row["model_flops_utilization"] = _utilization(row, forward_macs)
+    precision = run.config.recipe.precision
+    row["model_flops_utilization"] = _utilization(row, forward_macs, precision)
+    row["normalized_accelerator_days"] = _sum(_normalized(a, precision) for a in attempts)
     if evaluation is not None:
         row["loss"] = evaluation.loss
         row["top1_accuracy"] = evaluation.top1_accuracy
@@ -170,9 +172,18 @@ def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:
     ]
 
 
-def _utilization(row: Row, forward_macs: int | None) -> float | None:
+def _normalized(attempt: Row, precision: str) -> float | None:
+    """An attempt's accelerator-days in days of the reference accelerator."""
+    peak = peak_flops(attempt["device"], precision) if attempt["device"] else None
+    seconds = _times(attempt["num_devices"], attempt["train_seconds"])
+    if peak is None or seconds is None:
+        return None
+    return normalized_days(seconds / SECONDS_PER_DAY, peak)
+
+
+def _utilization(row: Row, forward_macs: int | None, precision: str) -> float | None:
     """Model FLOPs a second and device over the dense peak; None where the peak is not known."""
-    peak = peak_flops(row["device"]) if row["device"] else None
+    peak = peak_flops(row["device"], precision) if row["device"] else None
     speed = row["images_per_second"]
     if peak is None or speed is None or forward_macs is None or not row["num_devices"]:
         return None

@@ -74,10 +74,7 @@ def table6() -> list[Row]:
 
 def timm() -> list[Row]:
     """timm's printed GMACs (they hold norm work too) and parameters, beside ours."""
-    known = {}
-    for name in models.names():
-        for published in models.config(name).published_names:
-            known[published] = name
+    known = {other: name for name in models.names() for other in _other_names(name)}
     table = reference.load("timm_model_costs")
     made = []
     for run in table[table["preferred"]].to_dict("records"):
@@ -100,6 +97,10 @@ def timm() -> list[Row]:
             }
         )
     return made
+
+
+def _other_names(name: str) -> tuple[str, ...]:
+    return models.config(name).published_names
 
 
 def implied_utilization(flops: float, accelerator_days: float, accelerator: str) -> float | None:

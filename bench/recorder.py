@@ -9,10 +9,11 @@ from typing import Any
 
 import models.cost
 from bench import ledger
+from bench.accelerators import peak_flops
 from bench.attempt import Attempt
 from bench.clock import Clock
 from bench.config import Run
-from bench.devices import Device, energy_meter, peak_memory_bytes
+from bench.devices import energy_meter, peak_memory_bytes
 from bench.engine import World
 from bench.ledger import Evaluation
 from bench.provenance import software
@@ -26,7 +27,7 @@ class Silence:
 
     manifest: str | None = None
 
-    def begin(self, world: World, device: Device) -> None:
+    def begin(self, world: World, device_name: str) -> None:
         """Notes what the attempt runs on."""
 
     def start_steps(self, step: int) -> None:
@@ -69,14 +70,17 @@ class Recorder(Silence):
             num_classes=run.data.num_classes,
         )
 
-    def begin(self, world: World, device: Device) -> None:
+    def begin(self, world: World, device_name: str) -> None:
         joules = energy_meter(world.device)
         self._device = lambda: {
             "energy_joules": joules(),
             "peak_memory_bytes": peak_memory_bytes(world.device),
         }
         hosts = os.environ.get("SCALEBENCH_HOSTS") or self.attempt.content["host"]
-        place = {"device": device.name, "num_devices": world.size, "hosts": hosts}
+        precision = self.run.config.recipe.precision
+        if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
+            log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)
+        place = {"device": device_name, "num_devices": world.size, "hosts": hosts}
         self.attempt.beat(0.0, **place, **software(), **self._costs())
 
     def start_steps(self, step: int) -> None:

@@ -52,7 +52,7 @@ def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silenc
     config = run.config
     step: int | None = None
     try:
-        recorder.begin(world, devices.describe(world.device))
+        recorder.begin(world, devices.name_of(world.device))
         images = load(run.data, "train")
         batches = _training_batches(run_dir, run, world, images, recorder)
         engine = Engine(_build(run), config, world)
@@ -87,6 +87,7 @@ def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silenc
         evaluation = _evaluate(run, world, engine, recorder)
         clock.switch("checkpoint")
         checkpoint.write_weights(run_dir, engine, world, _describe_model(run))
+        engine.close()
         recorder.finish(step, evaluation, _count_macs(run) if world.is_main else 0)
         world.barrier()
     except Exception as error:

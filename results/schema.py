@@ -96,6 +96,7 @@ RUNS = (
     Column("num_devices", "int", "devices", "accelerators of the last attempt"),
     *COST,
     Column("accelerator_days", "float", "days", "devices x training seconds / 86400"),
+    Column("normalized_accelerator_days", "float", "days", "of an A100: x dense peak / 312e12"),
     Column("energy_joules", "float", "joules", "energy of all accelerators"),
     Column("peak_memory_bytes", "int", "bytes", "most memory ever held on one accelerator"),
     Column("images_per_second", "float", "images/s", "training throughput over all devices"),

@@ -100,11 +100,11 @@ def _accelerator_days(
     speed = speeds.get((run.config.model, run.image_size, run.config.recipe.precision))
     resources = spec.resources
     if speed is None and resources.accelerator and resources.utilization:
-        peak = peak_flops(resources.accelerator)
+        peak = peak_flops(resources.accelerator, run.config.recipe.precision)
         if peak is None:
             raise SpecError(
-                f"resources.accelerator: given {resources.accelerator!r}, which is not in the "
-                "table of accelerators"
+                f"resources.accelerator: given {resources.accelerator!r}, which has no peak at "
+                f"{run.config.recipe.precision} in the table of accelerators"
             )
         speed = peak * resources.utilization / train_flops(forward_macs, 1)
     return None if speed is None else run.examples_seen / speed / SECONDS_PER_DAY

@@ -13,14 +13,13 @@ from bench import data, ledger
 from bench.attempt import AlreadyRunning, read_disk
 from bench.clock import Clock
 from bench.config import EngineConfig, Run, RunConfig
-from bench.devices import Device
 from bench.engine import World
 from bench.ledger import Evaluation
 from bench.recorder import Recorder, Silence
 from results import parquet
 
 WORLD = World(0, 0, 1, torch.device("cpu"))
-DEVICE = Device("A processor", None)
+DEVICE = "A processor"
 EVALUATION = Evaluation(355, 1.5, 0.4, 0.8)
 MACS = 1234
 

@@ -104,10 +104,12 @@ def test_the_row_of_a_run_is_complete(done: Path) -> None:
         "energy_joules": None,
         "peak_memory_bytes": None,
         "model_flops_utilization": None,
+        "normalized_accelerator_days": None,
         "failure": None,
     }
     assert {key: row[key] for key in expected} == expected
     nulls = {name for name, value in row.items() if value is None}
+    nulls -= {"git_commit", "git_dirty"}  # where this is no checkout
     assert nulls == {name for name, value in expected.items() if value is None}
     assert all(row[f"{kind}_seconds"] > 0 for kind in ("train", "eval", "checkpoint", "startup"))
     assert 0 <= row["top1_accuracy"] <= row["top5_accuracy"] <= 1
@@ -153,6 +155,19 @@ def test_how_a_run_is_executed_does_not_change_a_bit(
     assert weights(other) == weights(done)
     same = ("top1_accuracy", "top5_accuracy", "data_manifest", "train_flops")
     assert [row_of(other)[name] for name in same] == [row_of(done)[name] for name in same]
+
+
+@pytest.mark.parametrize("stage", [1, 2, 3])
+# DeepSpeed compiles a function on import, and torch's compiler still uses torch.jit.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+# DeepSpeed's stage 3 calls collectives by names that torch has renamed.
+@pytest.mark.filterwarnings("ignore:.*torch.distributed:FutureWarning")
+def test_every_stage_finishes_the_same_run(done: Path, tmp_path: Path, stage: int) -> None:
+    other = write_run(tmp_path, OFTEN | {"zero_stage": stage}, **RANDOM)
+    train(other)
+    assert row_of(other)["forward_macs_per_image"] == row_of(done)["forward_macs_per_image"]
+    for a, b in zip(read_all(other / "curve"), read_all(done / "curve"), strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], abs=1e-4)
 
 
 def test_another_seed_is_another_network(done: Path, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_days_follow_from_a_measured_speed(tmp_path: Path) -> None:
 def test_days_follow_from_a_stated_utilization(tmp_path: Path) -> None:
     resources = {"accelerator": "A100", "utilization": 0.4}
     planned = rows(study(resources=resources), tmp_path)
-    peak = peak_flops("A100")
+    peak = peak_flops("A100", "fp32")
     assert peak is not None
     days = 6 * macs() * STEPS * BATCH / (0.4 * peak) / 86_400
     assert planned[0]["accelerator_days"] == pytest.approx(days)
