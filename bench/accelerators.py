@@ -4,6 +4,7 @@ Imports no torch. Peaks are dense: data sheets of NVIDIA (A100 and later) and AM
 much, for 2:4 sparse matrices.
 """
 
+import re
 from dataclasses import dataclass
 
 GB = 10**9
@@ -97,6 +98,9 @@ ACCELERATORS: tuple[Accelerator, ...] = (
     _row("AMD MI300X", "MI300X", "gpu", (1307.4, 1307.4, 163.4), 192, 5300, f"{AMD} MI300X"),
 )
 
+# Words after a name that make it another type, slower or faster, which the table may lack.
+OTHER_TYPES = "Ti|D|SUPER|Laptop|Max-Q|NVL"
+
 
 def find(name: str) -> Accelerator | None:
     """The accelerator that a device's name speaks of; None where the table lacks it.
@@ -104,7 +108,11 @@ def find(name: str) -> Accelerator | None:
     >>> find("NVIDIA A100-SXM4-80GB").name
     'NVIDIA A100'
     """
-    return next((known for known in ACCELERATORS if known.pattern in name), None)
+    for known in ACCELERATORS:
+        # Whole words: an L40 is no L4, an RTX A1000 no A100, a V100S no V100.
+        if re.search(rf"(?<!\w){re.escape(known.pattern)}(?!\w| (?:{OTHER_TYPES})\b)", name):
+            return known
+    return None
 
 
 def peak_flops(name: str, precision: str = "bf16") -> float | None:

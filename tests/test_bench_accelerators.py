@@ -38,6 +38,40 @@ def test_what_is_not_known_is_none_and_never_zero() -> None:
         assert known.source and (known.bf16 or known.fp16)
 
 
+@pytest.mark.parametrize(
+    "device",
+    [
+        "NVIDIA L40",
+        "NVIDIA RTX A1000",
+        "NVIDIA RTX A4000",
+        "NVIDIA T400",
+        "Tesla V100S-PCIE-32GB",
+        "NVIDIA GeForce RTX 3090 Ti",
+        "NVIDIA GeForce RTX 4090 Laptop GPU",
+        "NVIDIA GeForce RTX 4090 D",
+    ],
+)
+def test_a_name_like_a_known_one_is_not_taken_for_it(device: str) -> None:
+    assert accelerators.find(device) is None
+
+
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        ("NVIDIA A100 80GB PCIe", "NVIDIA A100"),
+        ("Tesla T4", "NVIDIA T4"),
+        ("NVIDIA L4", "NVIDIA L4"),
+        ("NVIDIA L40S", "NVIDIA L40S"),
+        ("NVIDIA H100 NVL", "NVIDIA H100 NVL"),
+        ("NVIDIA GH200 480GB", "NVIDIA GH200"),
+        ("NVIDIA GeForce RTX 4090", "NVIDIA RTX 4090"),
+    ],
+)
+def test_names_of_drivers_are_recognised(device: str, name: str) -> None:
+    found = accelerators.find(device)
+    assert found is not None and found.name == name
+
+
 def test_each_accelerator_is_found_by_its_own_name() -> None:
     for known in accelerators.ACCELERATORS:
         assert accelerators.find(known.pattern) is known

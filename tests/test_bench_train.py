@@ -72,13 +72,10 @@ def test_a_run_leaves_the_files_of_a_study(done: Path) -> None:
         "run.parquet",
         "checkpoint/weights.safetensors",
     }
-    for table, path in (
-        ("runs", "run.parquet"),
-        ("attempts", "attempts/0001.parquet"),
-        ("curve", "curve/0001-00000012.parquet"),
-        ("evals", "evals/upstream.parquet"),
-    ):
-        assert parquet.columns(done / path) == [column.name for column in TABLES[table]]
+    tables = [parquet.metadata(path)["scalebench.table"] for path in done.rglob("*.parquet")]
+    assert sorted(tables) == sorted(TABLES)
+    for table, path in zip(tables, done.rglob("*.parquet"), strict=True):
+        assert parquet.columns(path) == [column.name for column in TABLES[table]]
     (manifest,) = (study / "manifests").iterdir()
     content = json.loads(manifest.read_text())
     assert content["manifest"] == row_of(done)["data_manifest"]
@@ -170,12 +167,6 @@ def test_every_stage_finishes_the_same_run(done: Path, tmp_path: Path, stage: in
         assert a["loss"] == pytest.approx(b["loss"], abs=1e-4)
 
 
-def test_another_seed_is_another_network(done: Path, tmp_path: Path) -> None:
-    other = write_run(tmp_path, seed=1, **RANDOM)
-    train(other)
-    assert weights(other) != weights(done)
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -232,9 +223,8 @@ def test_the_ledger_of_a_resumed_run_sums_over_its_attempts(resumed: Path) -> No
 
 def test_the_curve_of_a_resumed_run_has_every_step(done: Path, resumed: Path) -> None:
     rows = read_all(resumed / "curve")
-    assert [(row["attempt"], row["step"]) for row in rows] == [
-        (1, 2), (1, 4), (1, 6), (2, 8), (2, 10), (2, 12),
-    ]  # fmt: skip
+    assert [row["step"] for row in rows] == [2, 4, 6, 8, 10, 12]
+    assert [row["attempt"] for row in rows] == [1, 1, 1, 2, 2, 2]
     assert [row["loss"] for row in rows] == [row["loss"] for row in read_all(done / "curve")]
     seconds = [row["train_seconds"] for row in rows]
     assert seconds == sorted(seconds)
@@ -290,8 +280,8 @@ def test_two_processes_train_one_run(tmp_path: Path, start_python: Start) -> Non
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = "import sys; from pathlib import Path; from bench.train import train; "
-    program += "train(Path(sys.argv[1]))"
+    program = "from sys import argv; from pathlib import Path; from bench.train import train; "
+    program += "train(Path(argv[1]))"
     shared = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ranks = [
         start_python(program, together, RANK=rank, LOCAL_RANK=rank, **shared) for rank in range(2)
