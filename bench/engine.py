@@ -22,6 +22,10 @@ import deepspeed
 import torch.distributed as dist
 
 TIMEOUT = timedelta(minutes=10)
+ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+
+# Variables that this process has set for a world of its own.
+_lent: set[str] = set()
 # What ZeRO stage 3 replaces for the rest of the process, with something fvcore cannot count.
 LINEAR = F.linear
 
@@ -65,9 +69,9 @@ def join_world() -> World:
 
     A process started without them is a world of its own.
     """
-    alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
     if "RANK" not in os.environ:
-        os.environ.update(alone, MASTER_PORT=str(_free_port()))
+        os.environ.update(ALONE, MASTER_PORT=str(_free_port()))
+        _lent.update(ALONE, ["MASTER_PORT"])
     local_rank = int(os.environ["LOCAL_RANK"])
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
@@ -89,6 +93,9 @@ def leave_world() -> None:
         # DeepSpeed's own, since it also forgets the groups that it keeps between engines.
         deepspeed.comm.destroy_process_group()
     deepspeed.comm.comm.cdb = None
+    # A child that inherited them would try to join the world that is gone.
+    while _lent:
+        os.environ.pop(_lent.pop(), None)
 
 
 def _free_port() -> int:
