@@ -1,5 +1,6 @@
 """Batches as pure functions of the step, so that a resumed run sees what it would have seen."""
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -111,4 +112,10 @@ def stream(
         pin_memory=pin,
         prefetch_factor=4,
     )
-    return iter(loader)
+    # The workers are forked here. What they inherit they must never collect: destroying a copy of
+    # a process group waits for ever for threads that a fork does not copy.
+    gc.freeze()
+    try:
+        return iter(loader)
+    finally:
+        gc.unfreeze()

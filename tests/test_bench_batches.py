@@ -1,6 +1,10 @@
 """Batches are functions of the step: whatever the process, the worker or the attempt."""
 
+import gc
+import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,3 +146,32 @@ def test_workers_give_the_same_batches_in_order(num_workers: int) -> None:
         prepared = list(stream(batches, range(2, 6), num_workers))
         assert len(alone) == len(prepared) == 4
         assert all(equal(a, b) for a, b in zip(alone, prepared, strict=True))
+
+
+class Left:
+    """Garbage that only the collector finds, and that says which process destroyed it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.itself = self
+        self.folder = folder
+
+    def __del__(self) -> None:
+        (self.folder / str(os.getpid())).touch()
+
+
+def test_workers_do_not_destroy_what_their_parent_left(tmp_path: Path) -> None:
+    # A process group of an earlier run among it would never come to an end there.
+    def read(at: Sequence[int]) -> list[Image]:
+        gc.collect()
+        return numbered().read(at)
+
+    batches = replace(training(), images=Images(np.arange(NUM_IMAGES), read))
+    gc.disable()
+    try:
+        Left(tmp_path)
+        assert len(list(stream(batches, range(4), 2))) == 4
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        gc.enable()
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == [str(os.getpid())]
