@@ -235,6 +235,43 @@ def plot(
 
 
 @app.command()
+def throughput(
+    model: Annotated[list[str], typer.Argument(metavar="MODEL…")],
+    batch_sizes: Annotated[
+        str, typer.Option(help="Such as 1,8,64; default on a GPU: up to the largest that fits.")
+    ] = "",
+    mode: Annotated[str, typer.Option(help="train or infer.")] = "train",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    seconds: Annotated[float, typer.Option(help="Time for each batch size.", min=0)] = 5.0,
+    output: Annotated[Path | None, typer.Option("-o", help="A Parquet file.")] = None,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Measure images a second at each batch size, memory and utilisation; rows go to Parquet."""
+    from bench import throughput
+
+    sizes = throughput.parse_sizes(batch_sizes)
+    rows = []
+    for name in model:
+        for row in throughput.measure(
+            name,
+            sizes,
+            mode=mode,
+            precision=precision,
+            image_size=image_size,
+            compiled=compiled,
+            seconds=seconds,
+        ):
+            rows.append(row)
+            show.note(throughput.describe(row))
+    path = throughput.write(rows, output, root)
+    show.rows(rows, json=json, columns=show.THROUGHPUT)
+    show.note(f"{path}: {len(rows)} rows")
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
     output: Annotated[Path, typer.Option("-o", help="A .safetensors or .npz file.")],

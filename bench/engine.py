@@ -113,10 +113,13 @@ class Engine:
         self.micro_batch_size, self.num_micro_batches = micro_batches(config, world.size)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model.to(world.device),
-            optimizer=_optimizer(model, config),
+            optimizer=make_optimizer(model, config),
             config=self._settings(model, config),
             dist_init_required=False,
         )
+        if world.size == 1 and self._zero_stage == 0:
+            # There is nothing to reduce, but DeepSpeed would copy all gradients there and back.
+            self._engine.enable_backward_allreduce = False
         self._loss_sum = torch.zeros((), device=world.device)
         self._num_losses = 0
         self._norm: torch.Tensor | None = None
@@ -126,7 +129,7 @@ class Engine:
     ) -> None:
         """One optimizer step on this device's share: images uint8 (B, C, H, W), labels (B,).
 
-        `measure` also takes the gradient's norm, for `grad_norm`.
+        `measure` takes the gradient's norm, for `grad_norm`, also where nothing is clipped.
         """
         for group in self._optimizer.param_groups:
             group["lr"] = lr
@@ -136,8 +139,8 @@ class Engine:
             )
             self._engine.backward(loss)
             self._loss_sum += loss.detach()
-            if measure and self._engine.is_gradient_accumulation_boundary():
-                self._measure_norm()
+            if self._zero_stage == 0 and self._engine.is_gradient_accumulation_boundary():
+                self._clip(measure)
             self._engine.step()
         self._num_losses += self.num_micro_batches
 
@@ -194,10 +197,13 @@ class Engine:
         """Gives torch back as it was; the network can be trained no further."""
         F.linear = LINEAR
 
-    def _measure_norm(self) -> None:
-        # At stage 0 DeepSpeed clips without keeping the norm; later stages keep their own.
-        if self._zero_stage == 0:
-            gradients = [p.grad for p in self._engine.module.parameters() if p.grad is not None]
+    def _clip(self, measure: bool) -> None:
+        """Clips the whole gradient, and keeps its norm, which DeepSpeed does not at stage 0."""
+        parameters = self._engine.module.parameters()
+        if self.recipe.clip_norm is not None:
+            self._norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm)
+        elif measure:
+            gradients = [p.grad for p in parameters if p.grad is not None]
             self._norm = torch.nn.utils.get_total_norm(gradients)
 
     def _micro_batches(
@@ -228,7 +234,8 @@ class Engine:
             "train_batch_size": config.batch_size,
             "train_micro_batch_size_per_gpu": self.micro_batch_size,
             "gradient_accumulation_steps": self.num_micro_batches,
-            "gradient_clipping": config.recipe.clip_norm or 0.0,
+            # At stage 0 `_clip` does it, with torch's batched kernels.
+            "gradient_clipping": (config.recipe.clip_norm or 0.0) if stage else 0.0,
             "zero_optimization": zero,
             "zero_allow_untested_optimizer": True,
             "timers": {"throughput": {"enabled": False}},
@@ -239,7 +246,7 @@ class Engine:
         return settings
 
 
-def _optimizer(model: torch.nn.Module, config: RunConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: torch.nn.Module, config: RunConfig) -> torch.optim.Optimizer:
     """Adam with decoupled decay, or SGD; only kernels (two and more axes, named `weight`) decay."""
     recipe = config.recipe
     kernels: list[torch.nn.Parameter] = []

@@ -105,6 +105,20 @@ PUBLISHED: list[Column] = [
     ("implied_utilization", "utilization", _percent),
     ("note", "note", _text),
 ]
+THROUGHPUT: list[Column] = [
+    ("model", "model", _text),
+    ("mode", "mode", _text),
+    ("precision", "precision", _text),
+    ("image_size", "px", _text),
+    ("batch_size", "batch", _text),
+    ("images_per_second", "images/s", lambda value: f"{value:.4g}"),
+    ("step_seconds", "ms a step", lambda value: f"{1e3 * value:.1f}"),
+    ("step_seconds_low", "25 %", lambda value: f"{1e3 * value:.1f}"),
+    ("step_seconds_high", "75 %", lambda value: f"{1e3 * value:.1f}"),
+    ("num_steps", "steps", _text),
+    ("peak_memory_bytes", "memory (B)", count),
+    ("model_flops_utilization", "MFU", _percent),
+]
 PLAN: list[Column] = [
     ("state", "state", _text),
     ("model", "model", _text),

@@ -163,11 +163,37 @@ ATTEMPTS = (
     ENDED_AT,
 )
 
+THROUGHPUT = (
+    _key("model", "text", "", "id in the registry of models"),
+    Column("label", "text", "", "the paper's spelling of the model"),
+    Column("family", "text", "", "vit, hybrid or bit"),
+    Column("params", "int", "parameters", "trainable parameters, head included"),
+    _key("image_size", "int", "pixels", "side of the square images"),
+    _key("mode", "text", "", "train (with the update) or infer"),
+    _key("precision", "text", "", "fp32 or bf16"),
+    _key("compiled", "bool", "", "whether torch.compile was used"),
+    _key("device", "text", "", "name of the accelerator, or of the CPU"),
+    _key("num_threads", "int", "", "threads of torch on the CPU"),
+    _key("batch_size", "int", "images", "images per step"),
+    Column("fits", "bool", "", "whether the step had enough memory"),
+    Column("num_steps", "int", "steps", "steps measured after the warm-up"),
+    Column("step_seconds", "float", "seconds", "median of a step"),
+    Column("step_seconds_low", "float", "seconds", "a quarter of the steps are faster"),
+    Column("step_seconds_high", "float", "seconds", "a quarter of the steps are slower"),
+    Column("images_per_second", "float", "images/s", "batch_size / median step"),
+    Column("peak_memory_bytes", "int", "bytes", "most memory ever held on the accelerator"),
+    Column("forward_macs_per_image", "int", MACS, "convolutions and matrix products, all taps"),
+    Column("model_flops_utilization", "float", "fraction", "model FLOPs over time x dense peak"),
+    *SOFTWARE,
+    _key("created_at", "time", "UTC", "when it was measured"),
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "runs": RUNS,
     "evals": EVALS,
     "curve": CURVE,
     "attempts": ATTEMPTS,
+    "throughput": THROUGHPUT,
 }
 
 

@@ -1,0 +1,66 @@
+"""Measured speed: rows that hold together, and the search for the largest batch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import models
+import models.cost
+from bench import throughput
+from results import parquet
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, 63, 64, 65, 300, 1000])
+def test_the_largest_batch_is_found_to_the_image(limit: int) -> None:
+    tried: list[int] = []
+
+    def fits(size: int) -> bool:
+        tried.append(size)
+        return size <= limit
+
+    assert throughput.largest_that_fits(fits) == limit
+    assert len(tried) <= 2 * limit.bit_length() + 1
+
+
+def test_the_search_stops_where_memory_has_no_end() -> None:
+    assert throughput.largest_that_fits(lambda size: True, most=100) == 100
+
+
+@pytest.mark.parametrize("mode", throughput.MODES)
+@pytest.mark.parametrize("precision", throughput.PRECISIONS)
+def test_a_row_holds_together(mode: str, precision: str) -> None:
+    rows = throughput.measure("vit_nano2", [2, 4], mode=mode, precision=precision, seconds=0.0)
+    for size, row in zip([2, 4], rows, strict=True):
+        assert row["batch_size"] == size and row["fits"]
+        assert row["num_steps"] == throughput.MIN_STEPS
+        assert row["step_seconds_low"] <= row["step_seconds"] <= row["step_seconds_high"]
+        assert row["images_per_second"] == pytest.approx(size / row["step_seconds"])
+        cost = models.cost.count(models.config("vit_nano2"))
+        assert row["forward_macs_per_image"] == cost.forward_macs
+        # A CPU has no peak and no memory of its own.
+        assert row["model_flops_utilization"] is None and row["peak_memory_bytes"] is None
+
+
+def test_without_batch_sizes_a_cpu_measures_one_image() -> None:
+    (row,) = throughput.measure("vit_nano2", [], mode="infer", seconds=0.0)
+    assert row["batch_size"] == 1
+
+
+@pytest.mark.parametrize("text", ["x", "0", "4,-1", "1;2"])
+def test_wrong_batch_sizes_are_refused(text: str) -> None:
+    with pytest.raises(throughput.ThroughputError, match="--batch-sizes: given"):
+        throughput.parse_sizes(text)
+
+
+def test_the_command_writes_its_rows(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "throughput", "vit_nano2", "--batch-sizes", "2"]
+    command += ["--seconds", "0", "--root", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    (path,) = (tmp_path / "throughput").glob("*.parquet")
+    (written,) = parquet.read_rows(path)
+    assert written["images_per_second"] == row["images_per_second"]
