@@ -144,7 +144,7 @@ def submit(
         f"{len(done.skipped)} left alone (done, running or queued)"
     )
     if not wait:
-        show.note(f"next: scalebench status {done.study_dir} --watch")
+        show.note(f"next: scalebench status {root / study.study} --watch")
         return
     problems = progress.wait(done.study_dir)
     for problem in problems:

@@ -91,7 +91,7 @@ class _Dispatcher:
         # A folder for each job: submitit names its files by process ids, which come again.
         folder = run_dir / "log" / f"{last_attempt(run_dir) + 1:04d}-{submission.name}"
         gpus = resources["gpus_per_node"]
-        os.environ["OMP_NUM_THREADS"] = str(resources["cpus_per_task"])
+        os.environ["OMP_NUM_THREADS"] = str(resources["threads"])
         executor = submitit.LocalExecutor(folder)
         executor.update_parameters(
             tasks_per_node=resources["devices_per_node"],

@@ -37,7 +37,7 @@ def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
 
     Raises SpecError where an id exists with another config, before anything is started.
     """
-    study_dir = root / spec.study
+    study_dir = (root / spec.study).resolve()
     for run in runs:
         _refuse_other(study_dir, run)
     study_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -117,9 +117,11 @@ def _launch(study_dir: Path, resources: Resources, run_ids: list[str]) -> None:
             known = {run_id: attempts[run_id] for run_id in part}
             queue.write(study_dir, "slurm", known, resources.model_dump(), job_ids)
         return
+    parallel = _parallel(resources)
     settings = resources.model_dump() | {
         "devices_per_node": resources.devices_per_node,
-        "parallel": _parallel(resources),
+        "parallel": parallel,
+        "threads": max(1, _num_cores() // (parallel * resources.devices_per_node)),
     }
     submission = queue.write(study_dir, "local", attempts, settings, {})
     _start_dispatcher(study_dir, submission)
@@ -127,10 +129,12 @@ def _launch(study_dir: Path, resources: Resources, run_ids: list[str]) -> None:
 
 def _parallel(resources: Resources) -> int:
     """Runs at a time on this machine: as asked, else so many that each process has its cores."""
-    cores = len(os.sched_getaffinity(0))
-    return resources.parallel or max(
-        1, cores // (resources.devices_per_node * resources.cpus_per_task)
-    )
+    each = resources.devices_per_node * resources.cpus_per_task
+    return resources.parallel or max(1, _num_cores() // each)
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
