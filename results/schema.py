@@ -188,13 +188,14 @@ THROUGHPUT = (
     _key("created_at", "time", "UTC", "when it was measured"),
 )
 
-TABLES: dict[str, tuple[Column, ...]] = {
+# The tables of a study, and what is measured outside of one.
+STUDY_TABLES: dict[str, tuple[Column, ...]] = {
     "runs": RUNS,
     "evals": EVALS,
     "curve": CURVE,
     "attempts": ATTEMPTS,
-    "throughput": THROUGHPUT,
 }
+TABLES = STUDY_TABLES | {"throughput": THROUGHPUT}
 
 
 def suggestion(name: str, choices: Iterable[str]) -> str:

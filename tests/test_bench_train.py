@@ -17,7 +17,7 @@ from bench.attempt import AlreadyRunning, Attempt, read_disk
 from bench.config import EngineConfig, Recipe, Run, RunConfig
 from bench.train import NonFiniteLoss, train
 from results import parquet, store
-from results.schema import TABLES
+from results.schema import STUDY_TABLES
 
 STEPS, BATCH_SIZE = 12, 32
 # Whatever draws random numbers must draw the same after an interruption.
@@ -73,9 +73,9 @@ def test_a_run_leaves_the_files_of_a_study(done: Path) -> None:
         "checkpoint/weights.safetensors",
     }
     tables = [parquet.metadata(path)["scalebench.table"] for path in done.rglob("*.parquet")]
-    assert sorted(tables) == sorted(TABLES)
+    assert sorted(tables) == sorted(STUDY_TABLES)
     for table, path in zip(tables, done.rglob("*.parquet"), strict=True):
-        assert parquet.columns(path) == [column.name for column in TABLES[table]]
+        assert parquet.columns(path) == [column.name for column in STUDY_TABLES[table]]
     (manifest,) = (study / "manifests").iterdir()
     content = json.loads(manifest.read_text())
     assert content["manifest"] == row_of(done)["data_manifest"]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from results import parquet, store
-from results.schema import TABLES
+from results.schema import STUDY_TABLES
 
 NOW = datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def test_parts_of_a_half_finished_study_are_united(study):
 
 
 def test_a_table_without_rows_has_its_columns(study):
-    for table, columns in TABLES.items():
+    for table, columns in STUDY_TABLES.items():
         frame = getattr(store.load(study), table)
         assert list(frame.columns) == [column.name for column in columns]
     assert store.load(study).evals.empty
