@@ -301,7 +301,8 @@ def doctor(json: Json = False) -> None:
 def _study_dir(study: str, root: Path) -> Path:
     """The folder of a study given by its name or by its path."""
     path = Path(study)
-    return path if path.is_dir() or not (root / study).is_dir() else root / study
+    is_study = (path / "study.json").exists() or not (root / study).is_dir()
+    return path if is_study else root / study
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
