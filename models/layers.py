@@ -1,6 +1,6 @@
-"""Parts that hybrids and BiT share: weight-standardised convolutions and their padding.
+"""Parts that families share: dense layers, weight-standardised convolutions and their padding.
 
-B batch, C channels in, O channels out (filters), H W rows and columns.
+B batch, N tokens, D width, C channels in, O channels out (filters), H W rows and columns.
 """
 
 import math
@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.configs import ResNetFields, WeightEpsForm
+
+# Multiply-adds below which a dense layer is no faster as a convolution (measured).
+_SMALL_PRODUCT = 10_000_000
 
 # Standard deviation of a unit normal cut at plus and minus 2: flax divides by it.
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -23,6 +26,24 @@ def lecun_normal_(weight: Tensor) -> None:
     fan_in = weight[0].numel()
     std = 1.0 / math.sqrt(fan_in) / _TRUNCATED_DEVIATION
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
+
+
+class Dense(nn.Linear):
+    """A linear layer, which on a CPU in fp32 is computed as a convolution of one pixel.
+
+    That goes to oneDNN, torch's linear to MKL, whose kernels for AMD are half as fast
+    (tests/peers/step_time.py).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, O)."""
+        is_fp32 = x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        is_large = x.numel() * self.out_features > _SMALL_PRODUCT
+        if not (x.is_cpu and is_fp32 and is_large and x.ndim == 3):
+            return super().forward(x)
+        pixels = x.unsqueeze(0).permute(0, 3, 1, 2)  # (1, D, B, N), channels last
+        y = F.conv2d(pixels, self.weight[:, :, None, None], self.bias)
+        return y.permute(0, 2, 3, 1).squeeze(0)
 
 
 def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:

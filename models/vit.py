@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.configs import ViTConfig
-from models.layers import lecun_normal_
+from models.layers import Dense, lecun_normal_
 
 
 class Attention(nn.Module):
@@ -20,8 +20,8 @@ class Attention(nn.Module):
         super().__init__()
         self.num_heads = config.num_heads
         self.dropout = config.attention_dropout
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.out = nn.Linear(config.width, config.width)
+        self.qkv = Dense(config.width, 3 * config.width)
+        self.out = Dense(config.width, config.width)
         self.relative = (
             RelativePosition(num_tokens, config.width // config.num_heads)
             if config.position_embedding == "relative"
@@ -36,8 +36,11 @@ class Attention(nn.Module):
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value of (B, N, D), each (B, h, N, K)."""
-        qkv = self.qkv(x).unflatten(2, (3, self.num_heads, -1))  # (B, N, 3, h, K)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        # Cut along the last axis, so that the backward pass joins the three in one copy.
+        query, key, value = (
+            part.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+            for part in self.qkv(x).chunk(3, dim=2)
+        )
         return query, key, value
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,8 +89,8 @@ class Mlp(nn.Module):
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
         self.approximate = "tanh" if config.gelu == "tanh" else "none"
-        self.hidden = nn.Linear(config.width, config.mlp_dim)
-        self.out = nn.Linear(config.mlp_dim, config.width)
+        self.hidden = Dense(config.width, config.mlp_dim)
+        self.out = Dense(config.mlp_dim, config.width)
         self.dropout = nn.Dropout(config.dropout)
         for layer in (self.hidden, self.out):
             nn.init.xavier_uniform_(layer.weight)

@@ -14,9 +14,11 @@ from conftest import Start
 from safetensors.torch import load_file
 from torch import nn
 
+import models
 from bench.config import EngineConfig, Recipe, RunConfig
 from bench.engine import Engine, World, join_world, leave_world
 from bench.transforms import normalize
+from models import layers
 
 pytestmark = [
     # DeepSpeed compiles a function on import, and torch's compiler still uses torch.jit.
@@ -135,6 +137,32 @@ def test_every_stage_takes_the_same_way(world: World, stage: int, micro: int | N
     expected, model = bare()
     close(run(engine), expected, 1e-5)
     same_weights(engine, model.state_dict(), 1e-5)
+
+
+def test_stage_3_may_take_dense_layers_as_convolutions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "_SMALL_PRODUCT", 0)
+    images = torch.randint(256, (STEPS, BATCH_SIZE, 3, 8, 8), dtype=torch.uint8)
+    labels = torch.randint(NUM_CLASSES, (STEPS, BATCH_SIZE))
+    found = []
+    for stage in (0, 3):
+        config = RunConfig(
+            model="vit_nano2",
+            steps=1,
+            batch_size=BATCH_SIZE,
+            # Adam would blow up the rounding in the biases of the keys, whose gradient is 0.
+            recipe=RECIPE.model_copy(update={"optimizer": "sgd"}),
+            engine=EngineConfig.model_validate({"zero_stage": stage, "micro_batch_size": 4}),
+        )
+        torch.manual_seed(0)
+        engine = Engine(models.build("vit_nano2", num_classes=NUM_CLASSES), config, world)
+        for step in range(STEPS):
+            engine.train_step(images[step], labels[step], LRS[step])
+        found.append(engine.weights())
+        engine.close()
+    for name, value in found[0].items():
+        assert torch.allclose(found[1][name], value, rtol=0, atol=1e-5), name
 
 
 def test_two_micro_batches_are_one_batch(world: World) -> None:

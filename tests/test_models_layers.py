@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.layers import StdConv2d, lecun_normal_, same_padding, standardize
+from models import layers
+from models.layers import Dense, StdConv2d, lecun_normal_, same_padding, standardize
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,18 @@ def test_lecun_normal_has_variance_1_over_fan_in_and_no_tails() -> None:
     assert weight.std().item() == pytest.approx(std, rel=0.01)
     # Cut at two deviations of the normal before cutting, which is 1 / 0.8796 times as wide.
     assert weight.abs().max().item() <= 2 * std / 0.8796
+
+
+def test_a_dense_layer_is_the_same_as_a_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, x = Dense(6, 5), torch.randn(2, 3, 6, requires_grad=True)
+    inputs = (x, layer.weight, layer.bias)
+    linear = F.linear(*inputs)
+    expected = [linear, *torch.autograd.grad(linear.square().sum(), inputs)]
+    assert torch.equal(layer(x), linear)
+    monkeypatch.setattr(layers, "_SMALL_PRODUCT", 0)
+    y = layer(x)
+    found = [y, *torch.autograd.grad(y.square().sum(), inputs)]
+    assert y.is_contiguous()
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
