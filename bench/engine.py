@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from bench.config import RunConfig, micro_batches
+from bench.devices import keep_freed_memory
 from bench.transforms import normalize
+from models.layers import StdConv2d
 
 # DeepSpeed chooses its accelerator when it is imported.
 if not torch.cuda.is_available():
@@ -77,6 +79,8 @@ def join_world() -> World:
     device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
     if on_gpu:
         torch.cuda.set_device(device)
+    else:
+        keep_freed_memory()
     backend = "nccl" if on_gpu else "gloo"
     # A kernel for inference only, which DeepSpeed would compile for half a minute on a CPU.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
@@ -120,6 +124,12 @@ class Engine:
         if world.size == 1 and self._zero_stage == 0:
             # There is nothing to reduce, but DeepSpeed would copy all gradients there and back.
             self._engine.enable_backward_allreduce = False
+        # Stage 3 moves the weights about between micro-steps.
+        self._deferring = [
+            module
+            for module in model.modules()
+            if isinstance(module, StdConv2d) and self._zero_stage < 3
+        ]
         self._loss_sum = torch.zeros((), device=world.device)
         self._num_losses = 0
         self._norm: torch.Tensor | None = None
@@ -133,7 +143,9 @@ class Engine:
         """
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        for x, y in self._micro_batches(images, labels):
+        for number, (x, y) in enumerate(self._micro_batches(images, labels), start=1):
+            for layer in self._deferring:
+                layer.defers = number < self.num_micro_batches
             loss = F.cross_entropy(
                 self._engine(normalize(x)).float(), y, label_smoothing=self.recipe.label_smoothing
             )

@@ -4,6 +4,7 @@ B batch, N tokens, D width, C channels in, O channels out (filters), H W rows an
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -78,11 +79,26 @@ def standardize(weight: Tensor, eps: float, eps_form: WeightEpsForm) -> Tensor:
     return (centred * (std + eps).reciprocal()).view_as(weight)
 
 
+class _AddToGradient(torch.autograd.Function):
+    """The identity, whose gradient comes out with another one added."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gradient: Tensor) -> Tensor:
+        ctx.gradient = gradient
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.gradient.add_(gradients[0]), None
+
+
 class StdConv2d(nn.Conv2d):
     """A convolution without bias whose filters are standardised (arXiv:1903.10520).
 
     `same` pads like TensorFlow, on one side only where the stride asks for it; else both sides
-    get half a kernel.
+    get half a kernel. While `defers` is set, micro-steps share one standardisation, and their
+    gradients wait for the first micro-step after it, which takes them all back through it: the
+    weights must not change in between.
     """
 
     def __init__(
@@ -108,6 +124,8 @@ class StdConv2d(nn.Conv2d):
         )
         self.eps = eps
         self.eps_form = eps_form
+        self.defers = False
+        self._shared: tuple[Tensor, Tensor] | None = None  # with its history, and without
 
     def reset_parameters(self) -> None:
         """Start as flax does."""
@@ -117,8 +135,19 @@ class StdConv2d(nn.Conv2d):
         """(B, C, H, W) to (B, O, H / stride, W / stride), rounded up."""
         if self.pads_first:
             x = pad_same(x, self.kernel_size[0], self.stride[0])
-        weight = standardize(self.weight, self.eps, self.eps_form)
-        return F.conv2d(x, weight, None, self.stride, self.padding)
+        return F.conv2d(x, self._standardized(), None, self.stride, self.padding)
+
+    def _standardized(self) -> Tensor:
+        if self._shared is None:
+            weight = standardize(self.weight, self.eps, self.eps_form)
+            if not self.defers:
+                return weight
+            self._shared = weight, weight.detach().requires_grad_()
+        weight, leaf = self._shared
+        if self.defers:
+            return leaf
+        self._shared = None
+        return weight if leaf.grad is None else _AddToGradient.apply(weight, leaf.grad)
 
 
 def std_conv(
