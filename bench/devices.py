@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 # Parameters of glibc's mallopt(3).
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def name_of(device: torch.device) -> str:
@@ -62,11 +62,13 @@ def _cpu_name() -> str:
 def keep_freed_memory() -> None:
     """Let the C library keep the memory that tensors on the CPU give back, for the next ones.
 
-    glibc returns the top of its heap to the system whenever 64 MiB of it are free, so that every
-    step pays for the same pages again: up to 0.13 s of bit_r50x1's 0.75 s with two micro-steps
-    (tests/speed/weight_standardization.py). Other C libraries are left as they are.
+    glibc asks the system for each block over 32 MiB and gives the top of its heap back, so that
+    every step pays for the same pages again. Without this a step of vit_b16 at ZeRO stage 1 takes
+    1.6 times a bare loop's instead of 1.06 (tests/speed/engine_overhead.py), and a second
+    micro-step of bit_r50x1 0.13 s more (tests/speed/weight_standardization.py). Other C libraries
+    are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the largest that glibc takes
+        mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)

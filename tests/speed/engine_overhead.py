@@ -75,9 +75,12 @@ def compare(stage: int, options: argparse.Namespace, world: World) -> list[tuple
     def deep() -> None:
         engine.train_step(pixels, labels, config.recipe.lr)
 
-    for _ in range(WARMUP_STEPS):
-        seconds(deep), seconds(bare)
-    return [(seconds(deep), seconds(bare)) for _ in range(options.pairs)]
+    pairs = []
+    for number in range(WARMUP_STEPS + options.pairs):
+        first, second = (deep, bare) if number % 2 else (bare, deep)
+        times = {first: seconds(first), second: seconds(second)}
+        pairs.append((times[deep], times[bare]))
+    return pairs[WARMUP_STEPS:]
 
 
 def main() -> None:
