@@ -81,11 +81,13 @@ class EngineConfig(Frozen):
     """How a run is executed. None of it changes the result, so none of it is in the run's id.
 
     `micro_batch_size` is per device and forward pass (default: the whole share of a device);
+    `activation_checkpointing` computes activations again instead of keeping them;
     `checkpoint_seconds` is the time between two checkpoints.
     """
 
     zero_stage: Literal[0, 1, 2, 3] = 0
     micro_batch_size: PositiveInt | None = None
+    activation_checkpointing: bool = False
     num_workers: NonNegativeInt = 0
     checkpoint_seconds: PositiveFloat = 300.0
     heartbeat_seconds: PositiveFloat = 2.0

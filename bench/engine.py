@@ -15,6 +15,7 @@ from bench.config import RunConfig, micro_batches
 from bench.devices import keep_freed_memory
 from bench.transforms import normalize
 from models.layers import StdConv2d
+from models.recompute import recompute
 
 # DeepSpeed chooses its accelerator when it is imported.
 if not torch.cuda.is_available():
@@ -115,6 +116,8 @@ class Engine:
         self.world = world
         self.recipe = config.recipe
         self.micro_batch_size, self.num_micro_batches = micro_batches(config, world.size)
+        if config.engine.activation_checkpointing:
+            recompute(model)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model.to(world.device),
             optimizer=make_optimizer(model, config),
@@ -124,11 +127,11 @@ class Engine:
         if world.size == 1 and self._zero_stage == 0:
             # There is nothing to reduce, but DeepSpeed would copy all gradients there and back.
             self._engine.enable_backward_allreduce = False
-        # Stage 3 moves the weights about between micro-steps.
+        # Stage 2 would hold the deferred gradients beside its own, stage 3 moves the weights about;
+        # recomputation would standardise once more.
+        defers = self._zero_stage < 2 and not config.engine.activation_checkpointing
         self._deferring = [
-            module
-            for module in model.modules()
-            if isinstance(module, StdConv2d) and self._zero_stage < 3
+            module for module in model.modules() if isinstance(module, StdConv2d) and defers
         ]
         self._loss_sum = torch.zeros((), device=world.device)
         self._num_losses = 0

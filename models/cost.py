@@ -155,14 +155,15 @@ def _block(config: ViTConfig) -> list[Part]:
     return parts
 
 
-def _positions(config: ViTConfig) -> int:
-    """Parameters of the position embedding that is added to the tokens."""
+def position_params(config: ViTConfig) -> int:
+    """Parameters of the position embedding that is added to the tokens, and of the class token."""
     n, d, side = config.num_tokens, config.width, config.grid_size
+    class_token = (n - side**2) * d
     if config.position_embedding == "1d":
-        return n * d
+        return n * d + class_token
     if config.position_embedding == "2d":
-        return 2 * side * (d // 2) + (n - side**2) * d
-    return 0
+        return 2 * side * (d // 2) + 2 * class_token
+    return class_token
 
 
 def _transformer(config: ViTConfig, channels: int, num_classes: int) -> list[Part]:
@@ -171,7 +172,7 @@ def _transformer(config: ViTConfig, channels: int, num_classes: int) -> list[Par
     features = config.representation_size or d
     parts = [
         _dense("embedding", channels * config.patch_size**2, d, cells),
-        Part("position_embedding", params=_positions(config) + (n - cells) * d),
+        Part("position_embedding", params=position_params(config)),
         _together("blocks", _block(config), config.depth),
         _together("norm", [_norm(d, n)]),
     ]

@@ -1,0 +1,237 @@
+"""What autograd keeps of a forward pass for the backward one, from a config alone.
+
+Plain arithmetic over the operators of `models/vit.py`, `bit.py` and `hybrid.py`; the tests hold it
+to the tensors that autograd really saves. Under bf16 autocast (torch's lists of operators for
+CUDA) norms and the residual stream stay in fp32, while inputs of convolutions, matrix products and
+attention are kept as bf16 copies. n tokens, d width, m MLP, h heads, s size of a map.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from models.configs import BiTConfig, Config, HybridConfig, ResNetFields, ViTConfig
+from models.cost import position_params
+
+Precision = Literal["fp32", "bf16"]
+
+# Parts that models/recompute.py can compute again.
+RECOMPUTED = ("block", "unit")
+
+_FP32, _INT64 = 4, 8
+_LABEL = _INT64
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one part of a network keeps, in bytes, and how many weights it has.
+
+    `per_image` grows with the micro-batch, `constant` does not. `entering` are the map or the
+    tokens that come in: all that is kept where the part is recomputed. `gradients` of activations
+    are in memory at once, per image, while the backward pass is in this part.
+    """
+
+    name: str
+    per_image: int
+    constant: int
+    entering: int
+    gradients: int
+    params: int
+
+
+@dataclass(frozen=True)
+class _Widths:
+    """Bytes of an element: of what a matrix product reads, and of one more copy for it."""
+
+    operand: int
+    copy: int
+
+
+def _widths(precision: Precision) -> _Widths:
+    return _Widths(4, 0) if precision == "fp32" else _Widths(2, 2)
+
+
+def _block(config: ViTConfig, w: _Widths) -> Kept:
+    """Two norms (their inputs, a mean and a deviation a token), qkv, attention, MLP.
+
+    Attention keeps its output and a log-sum a query. Dropout keeps a byte an element; relative
+    positions keep their products and a bias like the attention weights, twice.
+    """
+    n, d, m, h = config.num_tokens, config.width, config.mlp_dim, config.num_heads
+    norms = 2 * _FP32 * (n * d + 2 * n)
+    matrices = w.operand * n * (d + 3 * d + d + d + 2 * m)
+    sums = _FP32 * n * h
+    masks = n * (2 * d + m) if config.dropout else 0
+    relative = 0
+    if config.position_embedding == "relative":
+        relative = w.operand * h * n * (2 * n - 1) + 2 * _FP32 * h * n * n
+    weights = 4 * d * d + 2 * d * m
+    return Kept(
+        "block",
+        norms + matrices + sums + masks + relative,
+        w.copy * weights,
+        _FP32 * n * d,
+        _FP32 * n * (d + m),
+        weights + 9 * d + m,
+    )
+
+
+def _embedding(config: ViTConfig, channels: int, pixels: int, w: _Widths) -> Kept:
+    """The patches' convolution keeps the images, or in bf16 a copy of the feature map."""
+    d = config.width
+    is_shared = isinstance(config, HybridConfig)
+    size = w.copy if is_shared else w.operand
+    weights = channels * config.patch_size**2 * d
+    return Kept(
+        "embedding",
+        size * channels * pixels**2 + (config.num_tokens * d if config.dropout else 0),
+        w.copy * weights,
+        0 if is_shared else w.operand * channels * pixels**2,
+        _FP32 * config.num_tokens * d,
+        weights + d + position_params(config),
+    )
+
+
+def _head(config: ViTConfig, num_classes: int, w: _Widths) -> Kept:
+    """The last norm, what the head reads, and the logarithms of the probabilities."""
+    n, d = config.num_tokens, config.width
+    features = config.representation_size or d
+    kept = _FP32 * (n * d + 2 * n + num_classes) + _LABEL
+    # In fp32 the head reads one token of the norm's output, which stays whole.
+    kept += _FP32 * n * d if config.pooling == "token" and not w.copy else w.operand * d
+    weights = features * num_classes
+    if config.representation_size is not None:
+        kept += _FP32 * features if not w.copy else 2 * w.operand * features
+        weights += d * features
+    params = weights + num_classes + 2 * d + (features if config.representation_size else 0)
+    return Kept("head", kept, w.copy * weights, _FP32 * n * d, _FP32 * n * d, params)
+
+
+def _transformer(
+    config: ViTConfig, channels: int, pixels: int, num_classes: int, w: _Widths
+) -> list[Kept]:
+    return [
+        _embedding(config, channels, pixels, w),
+        *[_block(config, w)] * config.depth,
+        _head(config, num_classes, w),
+    ]
+
+
+def _std_weights(
+    config: ResNetFields, shapes: Iterable[tuple[int, int, int]], w: _Widths
+) -> tuple[int, int]:
+    """Bytes kept by standardising and convolving with filters of (in, out, kernel); weights.
+
+    "variance" keeps a mean and a deviation a filter, "deviation" the centred filters, a norm and
+    a reciprocal. The convolution keeps what comes out.
+    """
+    kept = count = 0
+    for inputs, outputs, kernel_size in shapes:
+        weights = inputs * outputs * kernel_size**2
+        centred = weights if config.weight_eps_form == "deviation" else 0
+        kept += w.operand * weights + _FP32 * (centred + 2 * outputs)
+        count += weights
+    return kept, count
+
+
+def _statistics(config: ResNetFields, num_norms: int) -> int:
+    return 2 * _FP32 * config.group_norm_groups * num_norms
+
+
+def _padded(config: ResNetFields, size: int, kernel_size: int, stride: int) -> int:
+    """The size of the map with the zeros that are laid around it as a copy, or without."""
+    if config.padding != "same" or stride == 1:
+        return size
+    return max((math.ceil(size / stride) - 1) * stride + kernel_size, size)
+
+
+def _unit(
+    config: ResNetFields, inputs: int, width: int, size: int, stride: int, w: _Widths
+) -> Kept:
+    outputs, out = 4 * width, math.ceil(size / stride)
+    has_shortcut = stride != 1 or inputs != outputs
+    shapes = [(inputs, width, 1), (width, width, 3), (width, outputs, 1)]
+    shapes += [(inputs, outputs, 1)] * has_shortcut
+    constant, weights = _std_weights(config, shapes, w)
+    padded = _padded(config, size, 3, stride)
+    if isinstance(config, HybridConfig):
+        # Inputs of the norms, ReLUs, and in bf16 what the convolutions read.
+        kept = _FP32 * (2 * width * size**2 + 2 * width * out**2 + 2 * outputs * out**2)
+        kept += _FP32 * outputs * out**2 * has_shortcut
+        kept += w.copy * ((1 + has_shortcut) * inputs * size**2 + width * (padded**2 + out**2))
+        if padded != size and not w.copy:
+            kept += _FP32 * width * padded**2
+        norms = 3 + has_shortcut
+        entering = _FP32 * inputs * size**2
+        norm_weights = 2 * (2 * width + outputs * (1 + has_shortcut))
+    else:
+        kept = _FP32 * (2 * inputs * size**2 + 2 * width * size**2 + 2 * width * out**2)
+        kept += w.copy * ((1 + has_shortcut) * inputs * size**2 + width * (size**2 + out**2))
+        norms = 3
+        entering = _FP32 * inputs * size**2
+        norm_weights = 2 * (inputs + 2 * width)
+    kept += _statistics(config, norms)
+    gradients = _FP32 * (outputs * out**2 + 2 * inputs * size**2)
+    return Kept("unit", kept, constant, entering, gradients, weights + norm_weights)
+
+
+def _root(config: ResNetFields, image_size: int, w: _Widths) -> tuple[Kept, int]:
+    """The root convolution, in a hybrid its norm, and the pooling (its input, and indices)."""
+    is_large, is_hybrid = config.root == "large", isinstance(config, HybridConfig)
+    kernel_size, stride = (7, 2) if is_large else (3, 1)
+    channels, size = config.root_width, math.ceil(image_size / stride)
+    constant, weights = _std_weights(config, [(3, channels, kernel_size)], w)
+    kept = w.operand * 3 * _padded(config, image_size, kernel_size, stride) ** 2
+    if is_hybrid:
+        kept += 2 * _FP32 * channels * size**2 + _statistics(config, 1)
+    if is_large:
+        out = math.ceil(size / 2)
+        padded = _padded(config, size, 3, 2) if is_hybrid else size + 2
+        kept += (_FP32 if is_hybrid else w.operand) * channels * padded**2
+        kept += _INT64 * channels * out**2
+        kept += _FP32 * channels * out**2 if is_hybrid else 0
+        size = out
+    params = weights + (2 * channels if is_hybrid else 0)
+    gradients = 2 * _FP32 * channels * math.ceil(image_size / stride) ** 2
+    return Kept("root", kept, constant, w.operand * 3 * image_size**2, gradients, params), size
+
+
+def _resnet(config: ResNetFields, image_size: int, w: _Widths) -> tuple[list[Kept], int, int]:
+    root, size = _root(config, image_size, w)
+    parts, channels = [root], config.root_width
+    for stage, num_units in enumerate(config.stages):
+        width = config.root_width * 2**stage
+        for unit in range(num_units):
+            stride = 2 if unit == 0 and stage > 0 else 1
+            parts.append(_unit(config, channels, width, size, stride, w))
+            channels, size = 4 * width, math.ceil(size / stride)
+    return parts, channels, size
+
+
+def kept(
+    config: Config,
+    *,
+    image_size: int | None = None,
+    num_classes: int = 1000,
+    precision: Precision = "fp32",
+) -> tuple[Kept, ...]:
+    """The parts of a network in the order in which an image meets them, loss included.
+
+    Raises ConfigError for an image size that does not fit.
+    """
+    if image_size is not None:
+        config = replace(config, image_size=image_size)
+    w = _widths(precision)
+    if isinstance(config, BiTConfig):
+        parts, channels, size = _resnet(config, config.image_size, w)
+        features = 2 * _FP32 * channels * size**2 + _statistics(config, 1)
+        head = features + w.operand * channels + _FP32 * num_classes + _LABEL
+        weights = channels * num_classes
+        entering = _FP32 * channels * size**2
+        params = weights + num_classes + 2 * channels
+        return (*parts, Kept("head", head, w.copy * weights, entering, entering, params))
+    if isinstance(config, HybridConfig):
+        parts, channels, size = _resnet(config, config.image_size, w)
+        return (*parts, *_transformer(config, channels, size, num_classes, w))
+    return tuple(_transformer(config, 3, config.image_size, num_classes, w))
