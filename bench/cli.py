@@ -110,6 +110,8 @@ def plan(
     rows = plan.plan(study, expand.expand(study, folder), root)
     totals = plan.totals(rows)
     show.plan(study.study, totals, rows, json=json)
+    for line in plan.warnings(rows, study.resources):
+        show.note(f"warning: {line}")
     limit = max_accelerator_days or study.resources.max_accelerator_days
     plan.check_limit(rows, limit)
 

@@ -128,7 +128,7 @@ PLAN: list[Column] = [
     ("params", "params", count),
     ("train_flops", "train FLOPs", count),
     ("accelerator_days", "acc.-days", _days),
-    ("state_memory_bytes", "weights+Adam (B)", count),
+    ("predicted_memory_bytes", "memory (B)", count),
 ]
 STATUS: list[Column] = [
     ("run_id", "run", _text),

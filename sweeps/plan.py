@@ -6,16 +6,14 @@ from typing import Any
 
 import models
 import models.cost
-from bench.accelerators import peak_flops
+from bench.accelerators import GB, find, peak_flops
 from bench.attempt import read_disk
 from bench.config import Run
 from bench.ledger import SECONDS_PER_DAY, train_flops
+from bench.memory import training_memory
 from results import parquet
 from sweeps.spec import Resources, SpecError, StudySpec
 from sweeps.submit import about
-
-BYTES_PER_WEIGHT = 4
-STATES_PER_WEIGHT = 4
 
 
 class LimitExceeded(Exception):
@@ -42,7 +40,12 @@ def plan(spec: StudySpec, runs: list[Run], root: Path) -> list[dict[str, Any]]:
                 "train_flops": train_flops(cost.forward_macs, seen),
                 "train_flops_valid": train_flops(cost.forward_macs_valid, seen),
                 "accelerator_days": _accelerator_days(run, cost.forward_macs, spec, speeds),
-                "state_memory_bytes": state_memory_bytes(cost.params, run, spec.resources),
+                "predicted_memory_bytes": training_memory(
+                    run.config,
+                    image_size=run.image_size,
+                    num_classes=run.data.num_classes,
+                    num_devices=spec.resources.num_devices,
+                ).peak_bytes,
             }
         )
     return rows
@@ -79,18 +82,23 @@ def check_limit(rows: list[dict[str, Any]], limit: float | None) -> None:
         raise LimitExceeded(f"the study needs {days:.3g} accelerator-days, the limit is {limit:g}")
 
 
-def state_memory_bytes(params: int, run: Run, resources: Resources) -> int:
-    """Bytes on each device for weights, gradients and both Adam moments, all fp32.
-
-    ZeRO stage 1 shares the moments out, 2 the gradients too, 3 the weights too (Rajbhandari et
-    al. 2020, figure 1, with 4 bytes each). Activations are not in it.
-    """
-    moments = 2 if run.config.recipe.optimizer == "adam" else 1
-    shared = {0: 0, 1: moments, 2: moments + 1, 3: moments + 2}[run.config.engine.zero_stage]
-    whole = 2 + moments - shared
-    return BYTES_PER_WEIGHT * params * whole + BYTES_PER_WEIGHT * params * shared // (
-        resources.num_devices
-    )
+def warnings(rows: list[dict[str, Any]], resources: Resources) -> list[str]:
+    """A line for each model whose runs need more memory than the spec's accelerator has."""
+    accelerator = find(resources.accelerator) if resources.accelerator else None
+    if accelerator is None or accelerator.memory_bytes is None:
+        return []
+    memory = accelerator.memory_bytes
+    most: dict[str, int] = {}
+    for row in rows:
+        needed = row["predicted_memory_bytes"]
+        most[row["label"]] = max(most.get(row["label"], 0), needed)
+    return [
+        f"{label} needs {needed / GB:.1f} GB on each device, {accelerator.name} has "
+        f"{memory / GB:.0f}: give a smaller engine.micro_batch_size, "
+        "engine.activation_checkpointing or a higher engine.zero_stage"
+        for label, needed in most.items()
+        if needed > memory
+    ]
 
 
 def _accelerator_days(

@@ -18,6 +18,7 @@ FROM_BENCH = {
     "bench.config",
     "bench.data",
     "bench.ledger",
+    "bench.memory",
     "bench.provenance",
     "bench.show",
 }

@@ -87,20 +87,12 @@ def test_an_unknown_accelerator_is_refused(tmp_path: Path) -> None:
         rows(study(resources={"accelerator": "X9", "utilization": 0.4}), tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("stage", "devices", "bytes_per_weight"),
-    [
-        (0, 1, 16.0),  # weight, gradient and two moments of 4 bytes each
-        (0, 4, 16.0),
-        (1, 4, 8.0 + 8.0 / 4),
-        (2, 4, 4.0 + 12.0 / 4),
-        (3, 4, 16.0 / 4),
-    ],
-)
-def test_zero_stages_share_the_state_out(
-    tmp_path: Path, stage: int, devices: int, bytes_per_weight: float
-) -> None:
-    base = {"data": "digits", "steps": 1, "model": "vit_nano2", "engine.zero_stage": stage}
-    (run,) = expand(study(base=base, grid={}), tmp_path)
-    got = plan.state_memory_bytes(1000, run, Resources(nodes=devices))
-    assert got == 1000 * bytes_per_weight
+def test_a_model_that_does_not_fit_is_said(tmp_path: Path) -> None:
+    base = {"data": "digits", "steps": 1, "model": "vit_gigantic14", "batch_size": 64}
+    spec = study(base=base, grid={"seed": [0, 1]}, resources={"accelerator": "NVIDIA A100"})
+    rows = plan.plan(spec, expand(spec, tmp_path), tmp_path)
+    # 1.8 billion weights with gradients and both moments are 16 bytes each: 29 GB and more.
+    assert all(row["predicted_memory_bytes"] > 16 * row["params"] for row in rows)
+    (line,) = plan.warnings(rows, spec.resources)
+    assert line.startswith("ViT-G/14 needs ") and "NVIDIA A100 has 80" in line
+    assert plan.warnings(rows, Resources()) == []
