@@ -6,7 +6,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bench import show
+from bench import cli_models, show
+from bench.options import RUNS, Json, Published, Root, Settings, Spec, Studies, Study, study_dir
 
 app = typer.Typer(
     name="scalebench",
@@ -17,79 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override a value of the spec: epochs=3, data=PATH, 'model=[vit_s16, bit_r50x1]', "
-        "recipe.lr=1e-3, resources.parallel=1. May be given several times.",
-    ),
-]
-Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where studies are kept.")]
-Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
-Studies = Annotated[
-    list[str], typer.Argument(metavar="STUDY…", help="Studies, by name or by folder.")
-]
-Published = Annotated[
-    bool, typer.Option("--with-published", help="Lay the ViT paper's figures beside them.")
-]
-RUNS = Path("runs")
-
-
-@app.command()
-def models(
-    name: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]")] = None,
-    json: Json = False,
-) -> None:
-    """List the registered models with their parameters and forward multiply-adds."""
-    from bench import costs
-
-    show.rows(costs.of_registry(name or ()), json=json, columns=show.MODELS)
-
-
-@app.command()
-def cost(
-    model: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
-    num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = 1000,
-    examples: Annotated[int | None, typer.Option(help="Images an epoch.", min=1)] = None,
-    epochs: Annotated[float | None, typer.Option(help="Epochs of the training.")] = None,
-    by_module: Annotated[
-        bool, typer.Option("--by-module", help="Count module by module, with fvcore.")
-    ] = False,
-    published: Annotated[
-        str | None,
-        typer.Option(help="table6: the ViT paper's exaFLOPs beside ours; timm: its GMACs."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Parameters, multiply-adds and FLOPs of models, and of a whole training.
-
-    One multiply-add is 2 FLOPs, training is 3 × forward. "valid" leaves out the kernel taps that
-    fall on zero padding, as the ViT paper's figures do.
-    """
-    from bench import costs
-
-    names = model or []
-    if published is not None:
-        from bench import published as papers
-
-        rows = papers.rows(published)
-        show.rows(rows, json=json, columns=show.PUBLISHED)
-        for line in papers.implausible(rows):
-            show.note(f"warning: {line}")
-    elif not names:
-        raise typer.BadParameter("missing MODEL…, expected a registered name or --published")
-    elif by_module:
-        rows = costs.by_module(names, image_size, num_classes)
-        show.rows(rows, json=json, columns=show.BY_MODULE)
-    else:
-        rows = costs.of_models(names, image_size, num_classes, examples, epochs)
-        show.rows(rows, json=json, columns=show.COST)
+app.add_typer(cli_models.app)
 
 
 @app.command()
@@ -165,13 +94,45 @@ def status(
     """Show the state of every run: from the disk first, from the scheduler second."""
     from sweeps import progress, status
 
-    folder = _study_dir(study, root)
+    folder = study_dir(study, root)
     if watch and not json:
         progress.watch(folder)
         return
     runs = status.status(folder)
     totals = {"runs": len(runs), **status.counts(runs)}
     show.status(folder.name, totals, [run.as_json() for run in runs], json=json)
+
+
+@app.command()
+def evaluate(
+    study: Study,
+    protocol: Annotated[str, typer.Option(help="fewshot: ridge regression on few images.")],
+    source: Annotated[
+        str | None, typer.Option("--data", help="Another data set than the runs' own.")
+    ] = None,
+    shots: Annotated[str, typer.Option(help="Images of each class.")] = "1,5,10,25",
+    seeds: Annotated[str, typer.Option(help="Draws of these images.")] = "0,1,2",
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Evaluate what has been trained: each finished run, unless its result is there already."""
+    from bench import data, evaluations, fewshot
+    from sweeps import progress, status
+
+    evaluations.check_protocol(protocol)
+    wanted = evaluations.FewShot(
+        data=None if source is None else data.describe(source),
+        shots=fewshot.parse_numbers(shots, "--shots"),
+        seeds=fewshot.parse_numbers(seeds, "--seeds"),
+    )
+    folder = study_dir(study, root)
+    done = [run for run in status.status(folder) if run.state == "done"]
+    if not done:
+        raise evaluations.EvaluationError(f"{folder}: no run is done; nothing can be evaluated")
+    found = []
+    for run in progress.track(done, "evaluating"):
+        found += evaluations.evaluate_run(folder / run.run_id, wanted)
+    show.evaluations([run.as_json() for run in done], found, json=json)
 
 
 @app.command()
@@ -205,7 +166,7 @@ def table(
     from bench import answers
 
     answers.table(
-        [_study_dir(name, root) for name in study],
+        [study_dir(name, root) for name in study],
         format="json" if json else format,
         metric=metric,
         output=output,
@@ -228,83 +189,12 @@ def plot(
 
     answers.plot(
         kind,
-        [_study_dir(name, root) for name in study],
+        [study_dir(name, root) for name in study],
         output=output,
         cost=cost,
         metric=metric,
         published=published,
     )
-
-
-@app.command()
-def throughput(
-    model: Annotated[list[str], typer.Argument(metavar="MODEL…")],
-    batch_sizes: Annotated[
-        str, typer.Option(help="Such as 1,8,64; default on a GPU: up to the largest that fits.")
-    ] = "",
-    mode: Annotated[str, typer.Option(help="train or infer.")] = "train",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
-    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    seconds: Annotated[float, typer.Option(help="Time for each batch size.", min=0)] = 5.0,
-    output: Annotated[Path | None, typer.Option("-o", help="A Parquet file.")] = None,
-    root: Root = RUNS,
-    json: Json = False,
-) -> None:
-    """Measure images a second at each batch size, memory and utilisation; rows go to Parquet."""
-    from bench import throughput
-
-    sizes = throughput.parse_sizes(batch_sizes)
-    rows = []
-    for name in model:
-        for row in throughput.measure(
-            name,
-            sizes,
-            mode=mode,
-            precision=precision,
-            image_size=image_size,
-            compiled=compiled,
-            seconds=seconds,
-        ):
-            rows.append(row)
-            show.note(throughput.describe(row))
-    path = throughput.write(rows, output, root)
-    show.rows(rows, json=json, columns=show.THROUGHPUT)
-    show.note(f"{path}: {len(rows)} rows")
-
-
-@app.command()
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
-    output: Annotated[Path, typer.Option("-o", help="A .safetensors or .npz file.")],
-    image_size: Annotated[
-        int | None, typer.Option(help="Resize the position embedding for it.", min=1)
-    ] = None,
-) -> None:
-    """Turn a published checkpoint into ours, or back, without loss."""
-    import models as registry
-
-    network = registry.load_checkpoint(source, image_size=image_size)
-    registry.save_checkpoint(network, output)
-    show.note(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
-
-
-@app.command()
-def doctor(json: Json = False) -> None:
-    """Say what this machine can do, and what is missing for a study."""
-    from bench import doctor
-
-    checks = doctor.examine()
-    show.doctor(checks, json=json)
-    if not all(check["ok"] for check in checks if check["needed"]):
-        raise typer.Exit(1)
-
-
-def _study_dir(study: str, root: Path) -> Path:
-    """The folder of a study given by its name or by its path."""
-    path = Path(study)
-    is_study = (path / "study.json").exists() or not (root / study).is_dir()
-    return path if is_study else root / study
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

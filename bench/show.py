@@ -226,6 +226,25 @@ def doctor(checks: Sequence[Row], *, json: bool) -> None:
     )
 
 
+def evaluations(runs: Sequence[Row], content: Sequence[Row], *, json: bool) -> None:
+    """Rows of `evals`, or a table of the mean over seeds: a line a run, a column a shot."""
+    if json:
+        document(content)
+        return
+    shots = sorted({row["shots"] for row in content})
+    columns: list[Column] = [("run_id", "run", _text)]
+    columns += [(str(n), f"{n} shot{'s' * (n > 1)}", _percent) for n in shots]
+    lines = []
+    for run in runs:
+        line: dict[str, Any] = {"run_id": run["run_id"]}
+        for n in shots:
+            mine = [r for r in content if r["run_id"] == run["run_id"] and r["shots"] == n]
+            line[str(n)] = sum(r["value"] for r in mine) / len(mine) if mine else None
+        lines.append(line)
+    _print(make_table(lines, columns))
+    note(f"top-1 accuracy, mean over seeds {', '.join(sorted({str(r['seed']) for r in content}))}")
+
+
 def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:
     """A rich table; numbers to the right, unknown values empty, empty columns left out."""
     from rich import box

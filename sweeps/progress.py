@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ def wait(study_dir: Path) -> list[str]:
             log = log if log.exists() else study_dir / "log"
             problems.append(f"{run.run_id}: {run.state}, its job ended without a word; see {log}")
     return problems
+
+
+def track(runs: list[RunStatus], what: str) -> Iterator[RunStatus]:
+    """The runs one after the other, with a bar on a terminal and lines elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(runs, what, console=Console(stderr=True), transient=True)
+        return
+    for number, run in enumerate(runs, start=1):
+        show.note(f"[{number}/{len(runs)}] {what} {run.run_id}")
+        yield run
 
 
 def watch(study_dir: Path) -> None:

@@ -169,13 +169,13 @@ def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_study_does_not_hide_one_of_its_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from bench.cli import _study_dir
+    from bench.options import study_dir
 
     monkeypatch.chdir(tmp_path)
     for folder in ("digits", "runs/digits", "elsewhere/digits"):
         Path(folder).mkdir(parents=True)
     for folder in ("runs/digits", "elsewhere/digits"):
         Path(folder, "study.json").write_text("{}")
-    assert _study_dir("digits", Path("runs")) == Path("runs/digits")
-    assert _study_dir("elsewhere/digits", Path("runs")) == Path("elsewhere/digits")
-    assert _study_dir("nowhere", Path("runs")) == Path("nowhere")
+    assert study_dir("digits", Path("runs")) == Path("runs/digits")
+    assert study_dir("elsewhere/digits", Path("runs")) == Path("elsewhere/digits")
+    assert study_dir("nowhere", Path("runs")) == Path("nowhere")

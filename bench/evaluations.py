@@ -1,0 +1,138 @@
+"""New evaluations of finished runs, from the weights that they left."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import models
+from bench import data, fewshot
+from bench.config import BenchError, DataInfo, Run, read_run
+from bench.data import Images
+from bench.transforms import evaluation_batch, normalize
+from results import parquet
+
+Row = dict[str, Any]
+
+PROTOCOLS = ("fewshot",)
+BATCH_SIZE = 256
+
+
+class EvaluationError(BenchError):
+    """An evaluation that does not exist, or a run that cannot be evaluated."""
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Ridge regression on so many images of each class, drawn with each seed.
+
+    `data` is another source than the run's own; its training split is what is drawn from, its
+    evaluation split what is tested on.
+    """
+
+    data: DataInfo | None = None
+    shots: tuple[int, ...] = fewshot.SHOTS
+    seeds: tuple[int, ...] = fewshot.SEEDS
+
+    def source(self, run: Run) -> DataInfo:
+        """What the run is evaluated on."""
+        return self.data or run.data
+
+    def path(self, run_dir: Path, run: Run) -> Path:
+        """Where its rows are."""
+        source = self.source(run)
+        return run_dir / "evals" / f"fewshot-{source.name}-{source.fingerprint[:12]}.parquet"
+
+
+def check_protocol(protocol: str) -> None:
+    """Raises EvaluationError for a protocol that there is not."""
+    if protocol not in PROTOCOLS:
+        raise EvaluationError(
+            f"--protocol: given {protocol!r}, expected one of {', '.join(PROTOCOLS)}"
+        )
+
+
+def evaluate_run(run_dir: Path, wanted: FewShot) -> list[Row]:
+    """The rows of one finished run: those that are there, and those that were missing, written.
+
+    Raises EvaluationError where the run has left no weights, and FewShotError where a class has
+    fewer images than shots.
+    """
+    run = read_run(run_dir)
+    path = wanted.path(run_dir, run)
+    there = parquet.read_rows(path) if path.exists() else []
+    known = {(row["shots"], row["seed"]) for row in there}
+    missing = [(n, seed) for n in wanted.shots for seed in wanted.seeds if (n, seed) not in known]
+    if not missing:
+        return there
+    rows = [*there, *_measure(run_dir, run, wanted, missing)]
+    parquet.write(path, "evals", rows)
+    return rows
+
+
+def _measure(
+    run_dir: Path, run: Run, wanted: FewShot, missing: Sequence[tuple[int, int]]
+) -> list[Row]:
+    source = wanted.source(run)
+    train, test = data.load(source, "train"), data.load(source, "eval")
+    chosen = {
+        case: fewshot.choose(train.labels, case[0], case[1], source.num_classes) for case in missing
+    }
+    weights = run_dir / "checkpoint" / "weights.safetensors"
+    if not weights.exists():
+        raise EvaluationError(f"{weights}: no such file; only a finished run can be evaluated")
+    network = models.load_checkpoint(weights).eval()
+    used = np.unique(np.concatenate(list(chosen.values())))
+    features = _features(network, train, used, run.image_size)
+    test_features = _features(network, test, np.arange(len(test)), run.image_size)
+    shared = {
+        "study": run.study,
+        "run_id": run.run_id,
+        "protocol": "fewshot",
+        "dataset": source.name,
+        "split": "eval",
+        "metric": "top1_accuracy",
+        "num_examples": len(test),
+        "step": run.num_steps,
+        "image_size": run.image_size,
+    }
+    return [
+        shared
+        | {
+            "shots": shots,
+            "seed": seed,
+            "value": fewshot.ridge_accuracy(
+                features[np.searchsorted(used, at)],
+                train.labels[at],
+                test_features,
+                test.labels,
+                num_classes=source.num_classes,
+            ),
+        }
+        for (shots, seed), at in chosen.items()
+    ]
+
+
+@torch.no_grad()
+def _features(
+    network: torch.nn.Module, images: Images, chosen: npt.NDArray[np.int64], image_size: int
+) -> npt.NDArray[np.float32]:
+    """What the head would read, (N, D), of the images at `chosen`."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    represent = network.to(device).features
+    assert callable(represent)
+    found = []
+    for pixels in _batches(images, chosen, image_size):
+        found.append(represent(normalize(pixels.to(device))).float().cpu())
+    return torch.cat(found).numpy()
+
+
+def _batches(
+    images: Images, chosen: npt.NDArray[np.int64], image_size: int
+) -> Iterator[torch.Tensor]:
+    for start in range(0, len(chosen), BATCH_SIZE):
+        yield evaluation_batch(images.read(chosen[start : start + BATCH_SIZE].tolist()), image_size)

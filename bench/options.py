@@ -1,0 +1,34 @@
+"""What several verbs of the command line take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a value of the spec: epochs=3, data=PATH, 'model=[vit_s16, bit_r50x1]', "
+        "recipe.lr=1e-3, resources.parallel=1. May be given several times.",
+    ),
+]
+Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where studies are kept.")]
+Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
+Studies = Annotated[
+    list[str], typer.Argument(metavar="STUDY…", help="Studies, by name or by folder.")
+]
+Published = Annotated[
+    bool, typer.Option("--with-published", help="Lay the ViT paper's figures beside them.")
+]
+RUNS = Path("runs")
+
+
+def study_dir(study: str, root: Path) -> Path:
+    """The folder of a study given by its name or by its path."""
+    path = Path(study)
+    is_study = (path / "study.json").exists() or not (root / study).is_dir()
+    return path if is_study else root / study
