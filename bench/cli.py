@@ -145,9 +145,14 @@ def train(
 
     read_run(run_dir)
     start_logging()
+    from bench.signals import Stopped
     from bench.train import train
 
-    train(run_dir)
+    try:
+        train(run_dir)
+    except Stopped as stopped:
+        show.note(f"{stopped}; the same command goes on from there")
+        raise typer.Exit(128 + stopped.signum) from None
 
 
 @app.command()

@@ -61,10 +61,50 @@ class World:
         dist.broadcast_object_list(holder, src=0, device=self.device)
         return holder[0]
 
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's `value`, by rank."""
+        if self.size == 1:
+            return [value]
+        found = [None] * self.size
+        dist.all_gather_object(found, value)
+        return found
+
     def barrier(self) -> None:
         """Returns when every process has come here."""
         if self.size > 1:
             dist.barrier()
+
+
+class Vote:
+    """What any process has said at the call before: nobody waits for it.
+
+    The processes must call it equally often. It goes over the CPUs (gloo), so that no device is
+    waited for; alone, a process hears itself at once.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._is_alone = world.size == 1
+        self._group = None if self._is_alone else dist.new_group(backend="gloo", timeout=TIMEOUT)
+        self._pending: tuple[Any, torch.Tensor] | None = None
+
+    def __call__(self, value: int) -> int:
+        """The largest number that a process gave at its last call; 0 at the first."""
+        if self._is_alone:
+            return value
+        found = self.close()
+        said = torch.tensor(value)
+        work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self._group, async_op=True)
+        self._pending = work, said
+        return found
+
+    def close(self) -> int:
+        """Hears the last round out."""
+        if self._pending is None:
+            return 0
+        work, said = self._pending
+        self._pending = None
+        work.wait()
+        return int(said)
 
 
 def join_world() -> World:
@@ -180,9 +220,16 @@ class Engine:
         return scores
 
     def save(self, folder: Path, client_state: dict[str, Any]) -> None:
-        """Writes every process's shard into `folder`; all processes must enter."""
+        """Writes every process's shard into `folder`; all processes must enter.
+
+        The losses since the last `take_loss` are in it, so that the next mean is the same.
+        """
+        losses = {"sums": self.world.gather(float(self._loss_sum)), "count": self._num_losses}
         self._engine.save_checkpoint(
-            str(folder.parent), tag=folder.name, client_state=client_state, save_latest=False
+            str(folder.parent),
+            tag=folder.name,
+            client_state=client_state | {"scalebench_losses": losses},
+            save_latest=False,
         )
 
     def load(self, folder: Path) -> dict[str, Any]:
@@ -196,6 +243,9 @@ class Engine:
             path, client_state = self._engine.load_checkpoint(str(folder.parent), tag=folder.name)
         if path is None:
             raise FileNotFoundError(f"{folder} is no checkpoint")
+        losses = client_state["scalebench_losses"]
+        self._loss_sum.fill_(losses["sums"][self.world.rank])
+        self._num_losses = losses["count"]
         return client_state
 
     def weights(self) -> dict[str, torch.Tensor]:

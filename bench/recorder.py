@@ -48,6 +48,9 @@ class Silence:
     def fail(self, step: int | None, reason: str) -> None:
         """The run has failed: what is known of it goes into the ledger with the reason."""
 
+    def stop(self, step: int, ended: str, reason: str) -> None:
+        """The attempt ends, "preempted" or "killed"; the run goes on in another one."""
+
 
 class Recorder(Silence):
     """Heartbeats, curve and ledger rows of one attempt, by its main process."""
@@ -135,6 +138,20 @@ class Recorder(Silence):
         self._end("failed", reason, step, None, self.cost.forward_macs)
         log.error("%s: failed: %s", self.run.run_id, reason)
 
+    def stop(self, step: int, ended: str, reason: str) -> None:
+        self.flush()
+        self._record_attempt(step, ended, reason)
+        self.attempt.beat(0.0, ended=ended, reason=reason)
+        log.info("%s: %s", self.run.run_id, reason)
+
+    def _record_attempt(self, step: int | None, ended: str, reason: str | None) -> None:
+        """The attempt's row in the ledger."""
+        progress = self._costs() if step is None else self._progress(step)
+        ended_at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        self.attempt.beat(0.0, **progress, ended_at=ended_at)
+        beat = self.attempt.content | {"ended": ended, "reason": reason}
+        ledger.write_attempt(self.run_dir, self.run, self.attempt.number, beat)
+
     def _end(
         self,
         state: str,
@@ -143,11 +160,7 @@ class Recorder(Silence):
         evaluation: Evaluation | None,
         forward_macs: int,
     ) -> None:
-        progress = self._costs() if step is None else self._progress(step)
-        ended_at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
-        self.attempt.beat(0.0, **progress, ended_at=ended_at)
-        beat = self.attempt.content | {"ended": state, "reason": failure}
-        ledger.write_attempt(self.run_dir, self.run, self.attempt.number, beat)
+        self._record_attempt(step, state, failure)
         row = ledger.run_row(
             self.run,
             ledger.read_attempts(self.run_dir),

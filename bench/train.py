@@ -17,10 +17,11 @@ from bench.batches import EvaluationBatches, TrainingBatches, stream
 from bench.clock import Clock
 from bench.config import BenchError, Run, read_run
 from bench.data import Images, load
-from bench.engine import Engine, World, join_world, leave_world
+from bench.engine import Engine, Vote, World, join_world, leave_world
 from bench.evaluate import evaluate
 from bench.ledger import Evaluation
 from bench.recorder import Recorder, Silence
+from bench.signals import Signals, Stopped
 
 log = logging.getLogger("scalebench")
 
@@ -33,7 +34,8 @@ def train(run_dir: Path) -> None:
     """Brings the run in `run_dir` to its end, from its checkpoint if there is one.
 
     Every process of the attempt calls this. A run that is done is left alone. Raises
-    AlreadyRunning if another attempt is alive, and whatever goes wrong, after writing it down.
+    AlreadyRunning if another attempt is alive, Stopped after a signal, when all is saved, and
+    whatever goes wrong, after writing it down.
     """
     run = read_run(run_dir)
     world = join_world()
@@ -42,14 +44,18 @@ def train(run_dir: Path) -> None:
         recorder = _claim(run_dir, run, world, clock)
         if recorder is None:
             log.info("%s: was done before", run.run_id)
-        else:
-            _train(run_dir, run, world, clock, recorder)
+            return
+        with Signals() as signals:
+            _train(run_dir, run, world, clock, recorder, signals)
     finally:
         leave_world()
 
 
-def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silence) -> None:
+def _train(
+    run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silence, signals: Signals
+) -> None:
     config = run.config
+    vote = Vote(world)
     step: int | None = None
     try:
         recorder.begin(world, devices.name_of(world.device))
@@ -70,19 +76,24 @@ def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silenc
             engine.train_step(pixels, labels, lr, measure=is_point)
             step += 1
             recorder.beat(step)
-            if not is_point:
-                continue
-            loss = engine.take_loss()
-            if not math.isfinite(loss):
-                raise NonFiniteLoss(f"the loss is {loss} at step {step}")
-            recorder.point(step, loss, lr, engine.grad_norm())
+            if is_point:
+                loss = engine.take_loss()
+                if not math.isfinite(loss):
+                    raise NonFiniteLoss(f"the loss is {loss} at step {step}")
+                recorder.point(step, loss, lr, engine.grad_norm())
+            if step == run.num_steps:
+                break
+            signum = vote(signals.received)
             is_due = time.monotonic() - saved_at > config.engine.checkpoint_seconds
-            if world.share(is_due) and step < run.num_steps:
+            if signum or (is_point and world.share(is_due)):
                 with clock.during("checkpoint"):
                     recorder.flush()
                     checkpoint.save(run_dir, engine, world, step)
                 saved_at = time.monotonic()
+            if signum:
+                raise Stopped(signum, step)
 
+        vote.close()
         clock.switch("eval")
         evaluation = _evaluate(run, world, engine, recorder)
         clock.switch("checkpoint")
@@ -90,6 +101,12 @@ def _train(run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silenc
         engine.close()
         recorder.finish(step, evaluation, _count_macs(run) if world.is_main else 0)
         world.barrier()
+    except Stopped as stopped:
+        assert step is not None
+        vote.close()
+        recorder.stop(step, "preempted" if stopped.comes_back else "killed", str(stopped))
+        world.barrier()
+        raise
     except Exception as error:
         recorder.fail(step, f"{type(error).__name__}: {error}".splitlines()[0])
         if world.size > 1:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,9 +24,16 @@ class TrainJob:
         """Called by submitit in every process of the job."""
         start_logging()
         export_ranks()
+        from bench.signals import Stopped
         from bench.train import train
 
-        train(self.run_dir)
+        try:
+            train(self.run_dir)
+        except Stopped as stopped:
+            # By now all is saved and submitit's own handler is back: it requeues the job.
+            again = signal.getsignal(stopped.signum)
+            if stopped.comes_back and callable(again):
+                again(stopped.signum, None)
 
     def checkpoint(self) -> DelayedSubmission:
         """What submitit submits again after preemption or at the time limit: the same."""

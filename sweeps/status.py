@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.attempt import State, read_disk
+from bench.attempt import Disk, State, read_disk
 from bench.config import ConfigError
 from sweeps import queue
 
@@ -62,7 +62,8 @@ def status(study_dir: Path) -> list[RunStatus]:
     for run_id, about in runs.items():
         disk = read_disk(study_dir / run_id)
         state = disk.state
-        if state in ("missing", "failed") and disk.attempt <= queued.get(run_id, -1):
+        held = queued.get(run_id)
+        if held and held.will_start(disk):
             state = "queued"
         about = {key: value for key, value in about.items() if key != "run_id"}
         found.append(RunStatus(run_id, state, disk.attempt, about, disk.beat))
@@ -84,12 +85,30 @@ def eta_seconds(run: RunStatus) -> float | None:
     return (total - step) * seconds / ((seen - first) / (seen / step))
 
 
-def _queued(study_dir: Path) -> dict[str, int]:
-    """Runs that a scheduler still holds, with their last attempt before they were handed over."""
+@dataclass(frozen=True)
+class _Held:
+    """A run that a scheduler still holds, with its last attempt before it was handed over.
+
+    On Slurm it is the run's own job that is held, perhaps to be started again; locally it is the
+    dispatcher that is at work.
+    """
+
+    cluster: str
+    attempt: int
+
+    def will_start(self, disk: Disk) -> bool:
+        """Whether the scheduler has the run still to start, or to start again."""
+        if disk.state == "missing":
+            comes_back = self.cluster == "slurm" or disk.beat.get("ended") == "preempted"
+            return comes_back or disk.attempt <= self.attempt
+        return disk.state == "failed" and disk.attempt <= self.attempt
+
+
+def _queued(study_dir: Path) -> dict[str, _Held]:
     submissions = queue.read(study_dir)
     if not submissions:
         return {}
-    held: dict[str, int] = {}
+    held: dict[str, _Held] = {}
     is_dispatched = queue.is_dispatched(study_dir)
     alive = _slurm_jobs() if any(s.cluster == "slurm" for s in submissions) else set()
     for submission in submissions:
@@ -99,7 +118,7 @@ def _queued(study_dir: Path) -> dict[str, int]:
             else:
                 is_held = alive is None or submission.job_ids.get(run_id) in alive
             if is_held:
-                held[run_id] = attempt
+                held[run_id] = _Held(submission.cluster, attempt)
     return held
 
 

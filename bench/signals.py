@@ -1,0 +1,64 @@
+"""Signals that ask a run to stop: noted when they come, obeyed between two steps, by all together.
+
+SIGUSR2 is the scheduler's warning (preemption, time limit): the job will be started again.
+SIGTERM and SIGINT ask to stop without coming back.
+"""
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from bench.config import BenchError
+
+ASKING = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(BenchError):
+    """A signal has ended the attempt; the run goes on from the step that was saved."""
+
+    def __init__(self, signum: int, step: int) -> None:
+        super().__init__(f"{signal.Signals(signum).name}: saved at step {step}")
+        self.signum = signum
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether whoever sent the signal wants the run to go on."""
+        return self.signum == signal.SIGUSR2
+
+
+class Signals:
+    """Takes the signals over while it is entered; `received` is the last one, or 0.
+
+    Python hears signals in its main thread alone: in another one nothing is taken over.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._pid = os.getpid()
+        self._terms = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {signum: signal.signal(signum, self._note) for signum in ASKING}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == self._pid:
+            self.received = signum
+            return
+        # A loader's worker, which a scheduler signals too: it is needed until the run has stopped.
+        self._terms += signum == signal.SIGTERM
+        if self._terms > 1:
+            os._exit(128 + signum)
