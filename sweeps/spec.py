@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +43,8 @@ class Resources(Frozen):
     """Where and how widely runs are executed; none of it changes a result or an id.
 
     `parallel` is how many runs go at a time (0: as many as the machine or the queue takes).
+    `setup` are shell lines that a job runs first, `sbatch` further options of sbatch by name.
+    A job at its time limit is started again at most `max_timeouts` times.
     A device is a GPU, or a process where `gpus_per_node` is 0. `accelerator` and `utilization`
     (model FLOPs utilisation) let `plan` predict accelerator-days before anything was measured.
     """
@@ -60,6 +62,9 @@ class Resources(Frozen):
     qos: str | None = None
     constraint: str | None = None
     exclude: str | None = None
+    setup: list[str] = Field(default_factory=list)
+    sbatch: dict[str, str | int] = Field(default_factory=dict)
+    max_timeouts: NonNegativeInt = 20
     accelerator: str | None = None
     utilization: PositiveFloat | None = None
     max_accelerator_days: PositiveFloat | None = None
@@ -112,11 +117,24 @@ def load(spec: str, settings: Iterable[str] = ()) -> tuple[StudySpec, Path]:
     for key, axis in made.grid.items():
         if not axis:
             raise SpecError(f"{path}: grid.{key}: given an empty list, expected at least one value")
-    for key, text in made.resources.model_dump().items():
-        # A line break in a value of a batch script's header would run as shell.
-        if isinstance(text, str) and not text.isprintable():
-            raise SpecError(f"{path}: resources.{key}: given {text!r}, expected printable text")
+    for key, value in made.resources.model_dump().items():
+        for text in _texts(value):
+            # A line break in a value of a batch script's header would run as shell.
+            if not text.isprintable():
+                raise SpecError(f"{path}: resources.{key}: given {text!r}, expected printable text")
     return made, path.parent if path.exists() and not _is_bundled(path) else Path.cwd()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value, the keys of a mapping included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.items():
+            yield from _texts(list(item))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def bundled() -> list[str]:

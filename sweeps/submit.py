@@ -9,18 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import submitit
-
 from bench.attempt import read_disk
 from bench.config import Run, read_run
 from bench.provenance import software
 from results.files import write_whole
-from sweeps import queue
-from sweeps.job import TrainJob
+from sweeps import queue, slurm
 from sweeps.spec import Resources, SpecError, StudySpec
 from sweeps.status import status
-
-ARRAY_SIZE = 1000
 
 
 @dataclass(frozen=True)
@@ -111,10 +106,8 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def _launch(study_dir: Path, resources: Resources, run_ids: list[str]) -> None:
     attempts = {run_id: read_disk(study_dir / run_id).attempt for run_id in run_ids}
     if resources.cluster == "slurm":
-        for start in range(0, len(run_ids), ARRAY_SIZE):
-            part = run_ids[start : start + ARRAY_SIZE]
-            job_ids = _submit_array(study_dir, resources, part)
-            known = {run_id: attempts[run_id] for run_id in part}
+        for job_ids in slurm.submit_runs(study_dir, resources, run_ids):
+            known = {run_id: attempts[run_id] for run_id in job_ids}
             queue.write(study_dir, "slurm", known, resources.model_dump(), job_ids)
         return
     parallel = _parallel(resources)
@@ -159,34 +152,3 @@ def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
             pass_fds=[lock],
         )
     os.close(lock)
-
-
-def _submit_array(study_dir: Path, resources: Resources, run_ids: list[str]) -> dict[str, str]:
-    """One job array on Slurm; the job id of each run."""
-    executor = submitit.AutoExecutor(study_dir / "log" / "slurm-%A", cluster="slurm")
-    executor.update_parameters(**slurm_parameters(resources))
-    with executor.batch():
-        jobs = [executor.submit(TrainJob(study_dir / run_id)) for run_id in run_ids]
-    return {run_id: job.job_id for run_id, job in zip(run_ids, jobs, strict=True)}
-
-
-def slurm_parameters(resources: Resources) -> dict[str, Any]:
-    """The resources in submitit's words: a task a device, no ssh, no host file."""
-    parameters: dict[str, Any] = {
-        "name": "scalebench",
-        "nodes": resources.nodes,
-        "tasks_per_node": resources.devices_per_node,
-        "cpus_per_task": resources.cpus_per_task,
-        "timeout_min": resources.timeout_min,
-        "slurm_srun_args": ["--kill-on-bad-exit=1"],
-    }
-    if resources.gpus_per_node:
-        parameters["gpus_per_node"] = resources.gpus_per_node
-    if resources.mem_gb:
-        parameters["mem_gb"] = resources.mem_gb
-    if resources.parallel:
-        parameters["slurm_array_parallelism"] = resources.parallel
-    for key in ("partition", "account", "qos", "constraint", "exclude"):
-        if getattr(resources, key) is not None:
-            parameters[f"slurm_{key}"] = getattr(resources, key)
-    return parameters

@@ -1,6 +1,7 @@
 """A real two-node Slurm on one machine, started and stopped by the tests that need it.
 
-Real controller, two real node daemons, four fake GPUs a node (empty files), no accounting. The
+Real controller, two real node daemons, four fake GPUs a node (empty files), no accounting. A job
+that is requeued waits until its credential has expired, here 5 seconds instead of two minutes. The
 daemons outlive a test that dies, so they are stopped by their pid files, also at the next start.
 """
 
@@ -21,6 +22,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=5
 CryptoType=crypto/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc

@@ -17,9 +17,9 @@ from bench.config import Run
 from results import parquet, store
 from sweeps import queue
 from sweeps.expand import expand
-from sweeps.spec import Resources, SpecError, StudySpec
+from sweeps.spec import SpecError, StudySpec
 from sweeps.status import counts, read_study, status
-from sweeps.submit import slurm_parameters, submit
+from sweeps.submit import submit
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_SECONDS = 120
@@ -170,19 +170,19 @@ def test_submissions_are_read_oldest_first_and_after_a_name(tmp_path: Path) -> N
     assert queue.read(tmp_path, after=written[0].name) == written[1:]
 
 
-def test_slurm_parameters_are_one_task_a_device() -> None:
-    resources = Resources(
-        cluster="slurm", nodes=2, gpus_per_node=4, partition="gpu", parallel=8, mem_gb=64.0
-    )
-    assert slurm_parameters(resources) == {
-        "name": "scalebench",
-        "nodes": 2,
-        "tasks_per_node": 4,
-        "gpus_per_node": 4,
-        "cpus_per_task": 1,
-        "timeout_min": 1440,
-        "mem_gb": 64.0,
-        "slurm_srun_args": ["--kill-on-bad-exit=1"],
-        "slurm_array_parallelism": 8,
-        "slurm_partition": "gpu",
-    }
+def test_a_run_that_is_warned_is_started_again_by_its_own_job(tmp_path: Path) -> None:
+    base = {"data": "digits", "image_size": 8, "steps": 200, "batch_size": 64}
+    study = spec(base=base, grid={"model": ["vit_nano2"], "seed": [0]})
+    (run,) = runs_of(study)
+    study_dir = submit(study, [run], tmp_path).study_dir
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not read_disk(study_dir / run.run_id).beat.get("step"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(read_disk(study_dir / run.run_id).beat["pid"], signal.SIGUSR2)
+    wait_until_over(study_dir)
+    attempts = store.load(study_dir).attempts.sort_values("attempt")
+    assert attempts["ended"].tolist() == ["preempted", "done"]
+    first, second = attempts["from_examples"].tolist()
+    assert first == 0 and second == attempts["to_examples"].tolist()[0] > 0
+    assert len(set(attempts["job_id"])) == 1

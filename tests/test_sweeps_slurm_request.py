@@ -1,0 +1,66 @@
+"""What Slurm is asked for: parameters, arrays as long as the site takes, nothing for a shell."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from sweeps import slurm
+from sweeps.spec import Resources, SpecError, load
+
+
+def test_parameters_are_one_task_a_device() -> None:
+    resources = Resources(
+        cluster="slurm",
+        nodes=2,
+        gpus_per_node=4,
+        partition="gpu",
+        parallel=8,
+        mem_gb=64.0,
+        setup=["module load cuda"],
+        sbatch={"reservation": "vision", "nice": 100},
+    )
+    assert slurm.parameters(resources) == {
+        "name": "scalebench",
+        "nodes": 2,
+        "tasks_per_node": 4,
+        "gpus_per_node": 4,
+        "cpus_per_task": 1,
+        "timeout_min": 1440,
+        "mem_gb": 64.0,
+        "slurm_srun_args": ["--kill-on-bad-exit=1"],
+        "slurm_array_parallelism": 8,
+        "slurm_partition": "gpu",
+        "slurm_setup": ["module load cuda"],
+        "slurm_additional_parameters": {"reservation": "vision", "nice": 100},
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("partition", '"gpu\\nrm -rf ~"'),
+        ("setup", '["module load cuda\\n"]'),
+        ("sbatch", '{"comment\\n#SBATCH": "x"}'),
+        ("sbatch", '{comment: "a\\rb"}'),
+        ("account", '"vision\\x7f"'),
+    ],
+)
+def test_control_characters_are_refused(tmp_path: Path, key: str, value: str) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"study: s\nbase: {{data: digits, epochs: 1}}\nresources: {{{key}: {value}}}\n")
+    with pytest.raises(SpecError, match=f"resources.{key}: given .*, expected printable text"):
+        load(str(spec), [])
+
+
+def test_the_site_says_how_long_an_array_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A program in scontrol's place, with a line as Slurm 22.05 prints it.
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text("#!/bin/sh\necho 'MaxArraySize            = 51'\n")
+    scontrol.chmod(scontrol.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert slurm.max_array_size() == 51
+    scontrol.write_text("#!/bin/sh\nexit 1\n")
+    assert slurm.max_array_size() == 1001
