@@ -104,6 +104,29 @@ def status(
 
 
 @app.command()
+def cancel(
+    study: Study,
+    run: Annotated[list[str] | None, typer.Argument(metavar="[RUN…]")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Cancel what is queued or running, of a study or of the runs named; they save and stop."""
+    from sweeps import cancel
+
+    folder = study_dir(study, root)
+    found = cancel.cancellable(folder, run or ())
+    if found and not yes:
+        if not sys.stdin.isatty():
+            raise cancel.CancelError(f"{len(found)} runs would be cancelled; give --yes")
+        typer.confirm(f"Cancel {len(found)} runs?", abort=True, err=True)
+    ids = cancel.cancel(folder, [one.run_id for one in found]) if found else []
+    if json:
+        show.document({"study": folder.name, "cancelled": ids})
+    show.note(f"study {folder.name}: {len(ids)} runs cancelled")
+
+
+@app.command()
 def evaluate(
     study: Study,
     protocol: Annotated[str, typer.Option(help="fewshot: ridge regression on few images.")],

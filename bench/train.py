@@ -40,13 +40,13 @@ def train(run_dir: Path) -> None:
     run = read_run(run_dir)
     world = join_world()
     try:
-        clock = Clock(_synchronizer(world))
-        recorder = _claim(run_dir, run, world, clock)
-        if recorder is None:
-            log.info("%s: was done before", run.run_id)
-            return
         with Signals() as signals:
-            _train(run_dir, run, world, clock, recorder, signals)
+            clock = Clock(_synchronizer(world))
+            recorder = _claim(run_dir, run, world, clock)
+            if recorder is None:
+                log.info("%s: was done before", run.run_id)
+            else:
+                _train(run_dir, run, world, clock, recorder, signals)
     finally:
         leave_world()
 

@@ -65,6 +65,15 @@ class _Dispatcher:
             self._after = submission.name
             if submission.cluster == "local":
                 self._waiting |= dict.fromkeys(submission.attempts, submission)
+            elif submission.cluster == queue.CANCELLED:
+                for run_id in submission.attempts:
+                    self._cancel(run_id)
+
+    def _cancel(self, run_id: str) -> None:
+        """Forgets a run; one that trains has its signal, one that is starting is stopped here."""
+        self._waiting.pop(run_id, None)
+        if run_id in self._running and read_disk(self._study_dir / run_id).state != "running":
+            self._running[run_id][0].cancel()
 
     def _reap(self) -> None:
         for run_id, (job, _) in list(self._running.items()):

@@ -17,6 +17,8 @@ from results.files import write_whole
 FOLDER = "submissions"
 SUBMIT_LOCK = ".submit.lock"
 DISPATCHER_LOCK = ".dispatcher.lock"
+# The cluster of a submission that takes its runs back.
+CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sweeps.spec import Resources
 # Slurm's own default, for a site that does not say.
 MAX_ARRAY_SIZE = 1001
 ASK_SECONDS = 30
+JOBS_A_CALL = 500
 
 
 def submit_runs(study_dir: Path, resources: Resources, run_ids: list[str]) -> list[dict[str, str]]:
@@ -33,6 +34,13 @@ def max_array_size() -> int:
         return MAX_ARRAY_SIZE
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", shown, re.MULTILINE)
     return int(found[1]) if found else MAX_ARRAY_SIZE
+
+
+def cancel(job_ids: list[str]) -> None:
+    """Takes jobs back, many with each call; those that are gone already are no error."""
+    for start in range(0, len(job_ids), JOBS_A_CALL):
+        command = ["scancel", "--quiet", *job_ids[start : start + JOBS_A_CALL]]
+        subprocess.run(command, capture_output=True, check=False, timeout=ASK_SECONDS)
 
 
 def parameters(resources: Resources) -> dict[str, Any]:

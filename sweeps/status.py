@@ -63,7 +63,9 @@ def status(study_dir: Path) -> list[RunStatus]:
         disk = read_disk(study_dir / run_id)
         state = disk.state
         held = queued.get(run_id)
-        if held and held.will_start(disk):
+        if held and held.cluster == queue.CANCELLED:
+            state = "cancelled" if state == "missing" else state
+        elif held and held.will_start(disk):
             state = "queued"
         about = {key: value for key, value in about.items() if key != "run_id"}
         found.append(RunStatus(run_id, state, disk.attempt, about, disk.beat))
@@ -87,7 +89,8 @@ def eta_seconds(run: RunStatus) -> float | None:
 
 @dataclass(frozen=True)
 class _Held:
-    """A run that a scheduler still holds, with its last attempt before it was handed over.
+    """A run that a scheduler still holds, with its last attempt before it was handed over; or that
+    has been cancelled since.
 
     On Slurm it is the run's own job that is held, perhaps to be started again; locally it is the
     dispatcher that is at work.
@@ -113,9 +116,13 @@ def _queued(study_dir: Path) -> dict[str, _Held]:
     alive = _slurm_jobs() if any(s.cluster == "slurm" for s in submissions) else set()
     for submission in submissions:
         for run_id, attempt in submission.attempts.items():
-            if submission.cluster == "local":
+            if submission.cluster == queue.CANCELLED:
+                is_held = True
+            elif submission.cluster == "local":
                 is_held = is_dispatched
+                held.pop(run_id, None)
             else:
+                held.pop(run_id, None)
                 is_held = alive is None or submission.job_ids.get(run_id) in alive
             if is_held:
                 held[run_id] = _Held(submission.cluster, attempt)

@@ -17,6 +17,8 @@ from sweeps import queue, slurm
 from sweeps.spec import Resources, SpecError, StudySpec
 from sweeps.status import status
 
+TO_DO = ("missing", "failed", "cancelled")
+
 
 @dataclass(frozen=True)
 class Submitted:
@@ -43,7 +45,7 @@ def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
         for run in runs:
             write_config(study_dir, run)
         state = {run.run_id: run.state for run in status(study_dir)}
-        wanted = [run.run_id for run in runs if state[run.run_id] in ("missing", "failed")]
+        wanted = [run.run_id for run in runs if state[run.run_id] in TO_DO]
         if wanted:
             _launch(study_dir, spec.resources, wanted)
     skipped = [run.run_id for run in runs if run.run_id not in set(wanted)]

@@ -1,0 +1,53 @@
+"""Takes runs back from the scheduler, or stops them: what they have reached is saved."""
+
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bench.config import ConfigError
+from sweeps import queue, slurm
+from sweeps.status import RunStatus, status
+
+
+class CancelError(ConfigError):
+    """There is no such run in the study."""
+
+
+def cancellable(study_dir: Path, run_ids: Sequence[str] = ()) -> list[RunStatus]:
+    """The runs that are queued or running: of those named, or of the whole study.
+
+    Raises CancelError for a name that the study does not have.
+    """
+    runs = status(study_dir)
+    unknown = sorted(set(run_ids) - {run.run_id for run in runs})
+    if unknown:
+        raise CancelError(f"{study_dir}: no run {', '.join(unknown)}; status lists them")
+    open_runs = [run for run in runs if run.state in ("queued", "running")]
+    return [run for run in open_runs if not run_ids or run.run_id in run_ids]
+
+
+def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
+    """Cancels the queued and running ones of the runs named, or of all; the ids of these.
+
+    They stay cancelled until they are submitted again. A running one saves and leaves.
+    """
+    with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
+        if not held:
+            raise CancelError(f"{study_dir}: a submit has been at work here for a minute")
+        runs = cancellable(study_dir, run_ids)
+        if not runs:
+            return []
+        attempts = {run.run_id: run.attempts for run in runs}
+        queue.write(study_dir, queue.CANCELLED, attempts, {}, {})
+        jobs: dict[str, str] = {}
+        for submission in queue.read(study_dir):
+            jobs |= submission.job_ids
+        slurm.cancel([jobs[run_id] for run_id in attempts if run_id in jobs])
+    for run in runs:
+        if run.state == "running" and run.beat["host"] == socket.gethostname():
+            with suppress(ProcessLookupError):
+                os.kill(run.beat["pid"], signal.SIGTERM)
+    return list(attempts)

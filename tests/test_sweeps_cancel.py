@@ -1,0 +1,52 @@
+"""Cancelling: what waits never starts, what runs saves and leaves, and can be submitted again."""
+
+import time
+from pathlib import Path
+
+import pytest
+from test_sweeps_submit import DEADLINE_SECONDS, runs_of, spec, states, wait_for, wait_until_over
+
+from bench.attempt import read_disk
+from results import store
+from sweeps.cancel import CancelError, cancel
+from sweeps.submit import submit
+
+LONG = {"data": "digits", "image_size": 8, "steps": 400, "batch_size": 64}
+
+
+def test_a_study_is_cancelled_and_goes_on_when_submitted_again(tmp_path: Path) -> None:
+    study = spec(
+        base=LONG, grid={"model": ["vit_nano2"], "seed": [0, 1, 2]}, resources={"parallel": 1}
+    )
+    study_dir = submit(study, runs_of(study), tmp_path).study_dir
+    wait_for(study_dir, "running")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not any(read_disk(study_dir / run.run_id).beat.get("step") for run in runs_of(study)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(cancel(study_dir)) == 3
+    wait_until_over(study_dir)
+    assert states(study_dir) == ["cancelled"] * 3
+    (attempt,) = store.load(study_dir).attempts.to_dict("records")
+    assert attempt["ended"] == "killed" and attempt["to_examples"] > 0
+    assert cancel(study_dir) == []
+
+    assert len(submit(study, runs_of(study), tmp_path).submitted) == 3
+    wait_until_over(study_dir)
+    assert states(study_dir) == ["done"] * 3
+    attempts = store.load(study_dir).attempts
+    assert attempt["to_examples"] in attempts["from_examples"].tolist()
+    assert len(attempts) == 4
+
+
+def test_one_queued_run_is_taken_back(tmp_path: Path) -> None:
+    study = spec(grid={"model": ["vit_nano2"], "seed": [0, 1, 2]}, resources={"parallel": 1})
+    runs = runs_of(study)
+    study_dir = submit(study, runs, tmp_path).study_dir
+    last = runs[-1].run_id
+    assert cancel(study_dir, [last]) == [last]
+    wait_until_over(study_dir)
+    assert states(study_dir) == ["done", "done", "cancelled"]
+    assert not (study_dir / last / "attempts").exists()
+    with pytest.raises(CancelError, match="no run nothing"):
+        cancel(study_dir, ["nothing"])
