@@ -45,7 +45,6 @@ def saved_bytes(network: torch.nn.Module, num_images: int, size: int) -> int:
         ("bit_r50x1", 72, {}),  # sizes that strides do not divide
         ("r8_vit_nano2", 8, {}),
         ("r11_vit_micro4", 32, {}),
-        ("r26_vit_s32", 64, {}),
         ("r50_vit_b16", 48, {}),
     ],
 )

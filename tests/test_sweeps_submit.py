@@ -172,6 +172,7 @@ def test_submissions_are_read_oldest_first_and_after_a_name(tmp_path: Path) -> N
 
 def test_a_run_that_is_warned_is_started_again_by_its_own_job(tmp_path: Path) -> None:
     base = {"data": "digits", "image_size": 8, "steps": 200, "batch_size": 64}
+    base |= {"engine": {"heartbeat_seconds": 0.01}}
     study = spec(base=base, grid={"model": ["vit_nano2"], "seed": [0]})
     (run,) = runs_of(study)
     study_dir = submit(study, [run], tmp_path).study_dir
