@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slurm lint clean
+.PHONY: demo test test-slurm test-browser lint clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -21,10 +21,13 @@ demo: $(READY)
 	  '              $(BIN)/scalebench submit demo --set seed=[0,1,2] --wait   # error bars'
 
 test: $(READY) lint
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not slurm"
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not slurm and not browser"
 
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -m slurm
+
+test-browser: $(READY)
+	$(BIN)/python -m pytest -m browser
 
 lint: $(READY)
 	$(BIN)/ruff check .

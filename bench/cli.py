@@ -6,8 +6,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from bench import cli_models, show
-from bench.options import RUNS, Json, Published, Root, Settings, Spec, Studies, Study, study_dir
+from bench import cli_models, cli_results, show
+from bench.options import RUNS, Json, Root, Settings, Spec, Study, study_dir
 
 app = typer.Typer(
     name="scalebench",
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(cli_models.app)
+app.add_typer(cli_results.app)
 
 
 @app.command()
@@ -176,53 +177,6 @@ def train(
     except Stopped as stopped:
         show.note(f"{stopped}; the same command goes on from there")
         raise typer.Exit(128 + stopped.signum) from None
-
-
-@app.command()
-def table(
-    study: Studies,
-    format: Annotated[
-        str, typer.Option("--format", "-f", help="text, markdown, csv or latex.")
-    ] = "text",
-    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
-    output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
-    published: Published = False,
-    root: Root = RUNS,
-    json: Json = False,
-) -> None:
-    """Compare the runs of studies: cost and accuracy, mean ± standard deviation over seeds."""
-    from bench import answers
-
-    answers.table(
-        [study_dir(name, root) for name in study],
-        format="json" if json else format,
-        metric=metric,
-        output=output,
-        published=published,
-    )
-
-
-@app.command()
-def plot(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="frontier or data-scale.")],
-    study: Studies,
-    output: Annotated[Path, typer.Option("-o", help="A .png, .pdf or .svg file.")],
-    cost: Annotated[str, typer.Option(help="The cost axis of frontier.")] = "train_flops",
-    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
-    published: Published = False,
-    root: Root = RUNS,
-) -> None:
-    """Draw compute against accuracy (frontier), or data against accuracy (data-scale)."""
-    from bench import answers
-
-    answers.plot(
-        kind,
-        [study_dir(name, root) for name in study],
-        output=output,
-        cost=cost,
-        metric=metric,
-        published=published,
-    )
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
