@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from results import parquet, store
 from results.schema import STUDY_TABLES
 
 NOW = datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
+V1_DONE = ("n100-s0-015ee1bc2bf7", "n200-s0-a2cbc70b0f30")
 
 
 def run_row(run_id, study="digits", **values):
@@ -189,3 +191,26 @@ def test_a_reader_sees_whole_parts_only_while_two_processes_write(study):
         seen = len(loaded.curve)
     assert [writer.wait() for writer in writers] == [0, 0]
     assert len(store.load(study).curve) == 13 + 2 * 40 * 10
+
+
+def test_a_ledger_of_schema_version_1_loads_whole():
+    """Written at commit a320a28: a run of 20 steps, one of 400 that was killed at step 50 and went
+    on, one whose loss was not finite, one that never began; the two few-shot evaluated."""
+    folder = Path(__file__).parent / "data" / "ledger_v1"
+    loaded = store.load(folder)
+    runs = loaded.runs.set_index("run_id")
+    short, long = (runs.loc[f"vit_nano2-digits-{name}"] for name in V1_DONE)
+    failed = runs.loc["bit_nano-digits-n200-s0-2766c818655b"]
+    assert len(runs) == 3
+    assert [short.state, long.state, failed.state] == ["done", "done", "failed"]
+    assert [short.examples_seen, long.examples_seen] == [20 * 64, 400 * 64]
+    assert long.train_flops == 6 * long.forward_macs_per_image * 400 * 64
+    assert long.attempts == 2 and pd.isna(long.energy_joules) and pd.isna(failed.top1_accuracy)
+    assert len(loaded.evals) == 2 * (3 + 2)  # loss, top-1, top-5; 1 and 5 shots
+    assert len(loaded.curve) == (20 + 400) / 10  # a point every ten steps
+    assert loaded.attempts.ended.value_counts().to_dict() == {"done": 2, "failed": 1, "lost": 1}
+    assert loaded.skipped == []
+    versions = {
+        parquet.metadata(file)["scalebench.schema_version"] for file in folder.rglob("*.parquet")
+    }
+    assert versions == {"1"}
