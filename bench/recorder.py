@@ -27,7 +27,7 @@ class Silence:
 
     manifest: str | None = None
 
-    def begin(self, world: World, device_name: str) -> None:
+    def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         """Notes what the attempt runs on."""
 
     def start_steps(self, step: int) -> None:
@@ -73,7 +73,7 @@ class Recorder(Silence):
             num_classes=run.data.num_classes,
         )
 
-    def begin(self, world: World, device_name: str) -> None:
+    def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         joules = energy_meter(world.device)
         self._device = lambda: {
             "energy_joules": joules(),
@@ -84,6 +84,7 @@ class Recorder(Silence):
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
             log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)
         place = {"device": device_name, "num_devices": world.size, "hosts": hosts}
+        place["micro_batch_size"] = micro_batch_size
         self.attempt.beat(0.0, **place, **software(), **self._costs())
 
     def start_steps(self, step: int) -> None:

@@ -15,7 +15,7 @@ from bench import checkpoint, devices, flops, schedule, seeds, subsets
 from bench.attempt import AlreadyRunning, read_disk
 from bench.batches import EvaluationBatches, TrainingBatches, stream
 from bench.clock import Clock
-from bench.config import BenchError, Run, read_run
+from bench.config import BenchError, Run, micro_batches, read_run
 from bench.data import Images, load
 from bench.engine import Engine, Vote, World, join_world, leave_world
 from bench.evaluate import evaluate
@@ -58,7 +58,8 @@ def _train(
     vote = Vote(world)
     step: int | None = None
     try:
-        recorder.begin(world, devices.name_of(world.device))
+        micro_batch_size, _ = micro_batches(config, world.size)
+        recorder.begin(world, devices.name_of(world.device), micro_batch_size)
         images = load(run.data, "train")
         batches = _training_batches(run_dir, run, world, images, recorder)
         engine = Engine(_build(run), config, world)

@@ -52,6 +52,9 @@ def _key(name: str, type: Type, unit: str, meaning: str, required: bool = True) 
 STUDY = _key("study", "text", "", "name of the study")
 RUN_ID = _key("run_id", "text", "", "readable prefix and hash of what determines the result")
 MACS = "multiply-adds per image"
+# The causes of an end: the attempt's own (done; failed: a user's error, a loss that is no number),
+# a person's (killed), the scheduler's (preempted, timeout), the machine's (the others).
+ENDED = "done, failed, killed, preempted, timeout, lost, out_of_memory or hang"
 
 COST = (
     Column("train_seconds", "float", "seconds", "forward, backward and update, with data waits"),
@@ -146,13 +149,14 @@ ATTEMPTS = (
     RUN_ID,
     _key("attempt", "int", "", "number of the attempt, from 1"),
     Column("state", "text", "", "running, done, failed or cancelled", True),
-    Column("ended", "text", "", "done, failed, killed, preempted, timeout or lost"),
+    Column("ended", "text", "", ENDED),
     Column("reason", "text", "", "why it ended so"),
     Column("cluster", "text", "", "local or slurm"),
     Column("job_id", "text", "", "the scheduler's id of the job"),
     Column("hosts", "text", "", "hosts, separated by commas"),
     Column("device", "text", "", "name of the accelerator"),
     Column("num_devices", "int", "devices", "accelerators used"),
+    Column("micro_batch_size", "int", "images", "images per device and forward pass"),
     Column("from_examples", "int", "images", "examples seen when it began"),
     Column("to_examples", "int", "images", "examples seen when it ended"),
     *COST,

@@ -40,7 +40,7 @@ def recorder(tmp_path: Path) -> Recorder:
 
 
 def test_points_become_a_part_of_the_curve_at_each_flush(recorder: Recorder) -> None:
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(4)
     recorder.clock.switch("train")
     recorder.point(6, 2.0, 1e-3, 0.5)
@@ -71,7 +71,7 @@ def test_points_become_a_part_of_the_curve_at_each_flush(recorder: Recorder) -> 
 
 
 def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.manifest = "abc"
     recorder.start_steps(0)
     recorder.clock.switch("train")
@@ -92,6 +92,7 @@ def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
     assert {key: row[key] for key in expected} == expected
     assert row["accelerator_days"] == row["train_seconds"] / 86400
     (attempt,) = read_all(run_dir / "attempts")
+    assert (attempt["micro_batch_size"], attempt["num_devices"]) == (16, 1)
     assert (attempt["ended"], attempt["from_examples"], attempt["to_examples"]) == ("done", 0, 320)
     assert len(read_all(run_dir / "evals")) == 3
     assert len(read_all(run_dir / "curve")) == 1
@@ -99,7 +100,7 @@ def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
 
 
 def test_a_failed_run_says_why_and_keeps_its_points(recorder: Recorder) -> None:
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(0)
     recorder.clock.switch("train")
     recorder.point(2, 1.0, 8e-4, 0.25)
@@ -114,7 +115,7 @@ def test_a_failed_run_says_why_and_keeps_its_points(recorder: Recorder) -> None:
 def test_a_run_that_failed_before_its_first_step_has_trained_for_no_time(
     recorder: Recorder,
 ) -> None:
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.fail(None, "DataError: gone")
     (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
     assert row["train_seconds"] == row["accelerator_days"] == 0.0
@@ -128,7 +129,7 @@ from pathlib import Path
 from test_bench_recorder import *
 recorder = Recorder(Path(sys.argv[1]), make_run(), Clock())
 if sys.argv[2] != "claimed":
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
 if sys.argv[2] == "trained":
     recorder.start_steps(0)
     recorder.clock.switch("train")
@@ -145,7 +146,7 @@ def test_a_killed_attempt_is_charged_by_the_next(
     assert not (tmp_path / "attempts" / "0001.parquet").exists()
 
     recorder = Recorder(tmp_path, make_run(), Clock())
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(0)
     recorder.clock.switch("train")
     recorder.finish(10, EVALUATION, MACS)
@@ -161,14 +162,14 @@ def test_a_killed_attempt_is_charged_by_the_next(
 
 
 def test_the_curve_goes_on_with_the_seconds_of_earlier_attempts(recorder: Recorder) -> None:
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(0)
     recorder.clock.switch("train")
     recorder.fail(5, "why not")
     (first,) = ledger.read_attempts(recorder.run_dir)
 
     second = Recorder(recorder.run_dir, make_run(), Clock())
-    second.begin(WORLD, DEVICE)
+    second.begin(WORLD, DEVICE, 16)
     second.start_steps(4)
     second.clock.switch("train")
     second.point(6, 1.0, 1e-3, None)
@@ -185,7 +186,7 @@ def test_a_claimed_run_is_not_claimed_again(recorder: Recorder) -> None:
 
 def test_hosts_are_those_of_the_job(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALEBENCH_HOSTS", "n3,n4")
-    recorder.begin(WORLD, DEVICE)
+    recorder.begin(WORLD, DEVICE, 16)
     recorder.fail(None, "why not")
     (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
     assert row["host"] == "n3"
@@ -193,7 +194,7 @@ def test_hosts_are_those_of_the_job(recorder: Recorder, monkeypatch: pytest.Monk
 
 def test_other_processes_write_nothing(tmp_path: Path) -> None:
     silence = Silence()
-    silence.begin(WORLD, DEVICE)
+    silence.begin(WORLD, DEVICE, 16)
     silence.start_steps(0)
     silence.beat(1)
     silence.point(1, 1.0, 1.0, None)
