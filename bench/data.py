@@ -115,6 +115,7 @@ def _digits() -> Images:
     return Images(table[:, -1].astype(np.int64), lambda at: [pixels[i] for i in at])
 
 
+@lru_cache(maxsize=1)
 def _describe_digits() -> DataInfo:
     num_train, num_eval = _count_split(_digits().labels, DIGITS_HOLD_OUT_EVERY)
     return DataInfo(

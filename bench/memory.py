@@ -6,6 +6,7 @@ hundred MB on a GPU), their scratch space and fragmentation.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 import models
@@ -30,43 +31,19 @@ class TrainingMemory:
     peak_bytes: int
 
 
-def training_memory(
-    config: RunConfig, *, image_size: int, num_classes: int, num_devices: int
-) -> TrainingMemory:
-    """What one device of a run needs.
+@dataclass(frozen=True)
+class _Setting:
+    """What of a run's config its memory depends on, besides the network."""
 
-    Raises ConfigError where the batch does not divide.
-    """
-    network = models.config(config.model, **config.model_options)
-    parts = models.memory.kept(
-        network,
-        image_size=image_size,
-        num_classes=num_classes,
-        precision=config.recipe.precision,
-    )
-    images, num_micro_batches = micro_batches(config, num_devices)
-    stage = config.engine.zero_stage
-    weights = _FP32 * sum(part.params for part in parts)
-    moments = (2 if config.recipe.optimizer == "adam" else 1) * weights
-    share = num_devices if stage else 1
-    state = moments // share + (weights // share if stage == 3 else weights)
-    buffer = 0
-    if stage:
-        state += weights // share
-        buffer = weights
-    gradients = weights // share
-
-    kept = [images * part.per_image + part.constant for part in parts]
-    recomputed = [0] * len(parts)
-    if config.engine.activation_checkpointing:
-        for number, part in enumerate(parts):
-            if part.name in models.memory.RECOMPUTED:
-                recomputed[number] = kept[number]
-                kept[number] = images * part.entering
-    alive = _backward(parts, kept, recomputed, images, share, num_micro_batches > 1)
-    # With ZeRO the gradients of a device are joined for its optimizer, when the buffer is free.
-    joined = 2 * gradients if stage else 0
-    return TrainingMemory(state, gradients + buffer, sum(kept), state + max(buffer + alive, joined))
+    image_size: int
+    num_classes: int
+    num_devices: int
+    images: int
+    num_micro_batches: int
+    precision: models.memory.Precision
+    num_moments: int
+    zero_stage: int
+    recomputes: bool
 
 
 def _backward(
@@ -89,3 +66,59 @@ def _backward(
         most = max(most, still_kept + again + images * part.gradients + gradients)
         done += part.params
     return max(most, _FP32 * whole // share)
+
+
+@lru_cache(maxsize=1024)
+def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemory:
+    parts = models.memory.kept(
+        network,
+        image_size=setting.image_size,
+        num_classes=setting.num_classes,
+        precision=setting.precision,
+    )
+    images, stage, num_devices = setting.images, setting.zero_stage, setting.num_devices
+    weights = _FP32 * sum(part.params for part in parts)
+    moments = setting.num_moments * weights
+    share = num_devices if stage else 1
+    state = moments // share + (weights // share if stage == 3 else weights)
+    buffer = 0
+    if stage:
+        state += weights // share
+        buffer = weights
+    gradients = weights // share
+
+    kept = [images * part.per_image + part.constant for part in parts]
+    recomputed = [0] * len(parts)
+    if setting.recomputes:
+        for number, part in enumerate(parts):
+            if part.name in models.memory.RECOMPUTED:
+                recomputed[number] = kept[number]
+                kept[number] = images * part.entering
+    alive = _backward(parts, kept, recomputed, images, share, setting.num_micro_batches > 1)
+    # With ZeRO the gradients of a device are joined for its optimizer, when the buffer is free.
+    joined = 2 * gradients if stage else 0
+    return TrainingMemory(state, gradients + buffer, sum(kept), state + max(buffer + alive, joined))
+
+
+def training_memory(
+    config: RunConfig, *, image_size: int, num_classes: int, num_devices: int
+) -> TrainingMemory:
+    """What one device of a run needs.
+
+    Raises ConfigError where the batch does not divide.
+    """
+    images, num_micro_batches = micro_batches(config, num_devices)
+    return _training_memory(
+        models.config(config.model, **config.model_options),
+        _Setting(
+            image_size,
+            num_classes,
+            num_devices,
+            images,
+            num_micro_batches,
+            config.recipe.precision,
+            num_moments=2 if config.recipe.optimizer == "adam" else 1,
+            zero_stage=config.engine.zero_stage,
+            recomputes=config.engine.activation_checkpointing,
+        ),
+    )

@@ -7,6 +7,7 @@ networks. n tokens, d width. All figures are for one image.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from models.configs import BiTConfig, Config, HybridConfig, ResNetFields, ViTConfig
 
@@ -181,6 +182,7 @@ def _transformer(config: ViTConfig, channels: int, num_classes: int) -> list[Par
     return [*parts, _dense("head", features, num_classes, 1)]
 
 
+@lru_cache(maxsize=1024)
 def count(config: Config, *, image_size: int | None = None, num_classes: int = 1000) -> Cost:
     """Cost of one forward pass over one image.
 

@@ -186,6 +186,8 @@ def config(name: str, **overrides: Any) -> Config:
     if name not in REGISTRY:
         raise UnknownModel(f"unknown model {name!r}: {_expected(name, names())}")
     known = REGISTRY[name]
+    if not overrides:
+        return known
     allowed = [field.name for field in fields(known) if field.name not in IDENTITY]
     for key, value in overrides.items():
         if key not in allowed:

@@ -1,5 +1,6 @@
 """What a study will cost, before it is submitted: plain arithmetic, no torch."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ class LimitExceeded(Exception):
 def plan(spec: StudySpec, runs: list[Run], root: Path) -> list[dict[str, Any]]:
     """A row a run: its state, cost and predicted accelerator-days (null where not known)."""
     speeds = _measured_speeds(root)
+    folders = _folders(root / spec.study)
     rows = []
     for run in runs:
         model = models.config(run.config.model, **run.config.model_options)
@@ -31,7 +33,9 @@ def plan(spec: StudySpec, runs: list[Run], root: Path) -> list[dict[str, Any]]:
         rows.append(
             about(run)
             | {
-                "state": read_disk(root / spec.study / run.run_id).state,
+                "state": read_disk(root / spec.study / run.run_id).state
+                if run.run_id in folders
+                else "missing",
                 "label": model.label,
                 "family": model.family,
                 "params": cost.params,
@@ -99,6 +103,13 @@ def warnings(rows: list[dict[str, Any]], resources: Resources) -> list[str]:
         for label, needed in most.items()
         if needed > memory
     ]
+
+
+def _folders(study_dir: Path) -> set[str]:
+    try:
+        return set(os.listdir(study_dir))
+    except FileNotFoundError:
+        return set()
 
 
 def _accelerator_days(
