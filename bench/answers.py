@@ -12,13 +12,9 @@ from results import plot as plots
 from results import reference, store
 from results import table as tables
 from results.files import write_whole
+from results.forms import COSTS
+from results.render import RENDERERS
 
-RENDERERS = {
-    "text": tables.to_text,
-    "markdown": tables.to_markdown,
-    "csv": tables.to_csv,
-    "latex": tables.to_latex,
-}
 KINDS = ("frontier", "data-scale")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -45,7 +41,7 @@ def table(
     if published:
         paper = reference.table6()
         runs = pd.concat([runs, paper.assign(dataset="JFT-300M, then ImageNet")])
-        costs = [*tables.COSTS[:2], "train_flops_valid", "accelerator_days"]
+        costs = [*COSTS[:2], "train_flops_valid", "accelerator_days"]
     made = tables.comparison(runs, metric=metric, costs=costs)
     if format == "json":
         rows = made.frame.astype(object).where(made.frame.notna(), None)

@@ -41,10 +41,12 @@ def model_column(runs: pd.DataFrame) -> str:
     return "label" if has_labels or "model" not in runs else "model"
 
 
-def varying(runs: pd.DataFrame, within: Sequence[str]) -> tuple[str, ...]:
-    """Model and configuration columns that still differ between runs which agree in `within`."""
+def varying(
+    runs: pd.DataFrame, within: Sequence[str], among: Sequence[str] = CONFIGURATION
+) -> tuple[str, ...]:
+    """Model and columns of `among` that still differ between runs which agree in `within`."""
     found: list[str] = []
-    for name in (model_column(runs), *CONFIGURATION):
+    for name in (model_column(runs), *among):
         if name in runs and name not in within:
             groups = runs.groupby([*within, *found], dropna=False)[name]
             if (groups.nunique(dropna=False) > 1).any():
@@ -71,13 +73,17 @@ def in_order(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def over_seeds(
-    runs: pd.DataFrame, by: Sequence[str], metric: str, costs: Sequence[str] = ()
+    runs: pd.DataFrame,
+    by: Sequence[str],
+    metric: str,
+    costs: Sequence[str] = (),
+    aggregate: str = "mean",
 ) -> pd.DataFrame:
     """One row per `by`: means of `costs`, and `{metric}_mean`, `{metric}_std`, `{metric}_n`.
 
     `_n` counts the finished runs with a score, `_std` is the sample standard deviation (ddof 1),
-    NaN for one run. What a run that did not finish had cost or scored does not count. Raises
-    MissingColumn.
+    NaN for one run. What a run that did not finish had cost or scored does not count. With
+    another `aggregate` (median, min, max) its column is named after it. Raises MissingColumn.
     """
     check_columns(runs, [*by, metric, *costs])
     runs = in_order(runs.reset_index(drop=True))
@@ -89,7 +95,7 @@ def over_seeds(
     grouped = groups.groupby(list(by), dropna=False, sort=False)
     scores = grouped[f"value {metric}"]
     table = {name: grouped[f"value {name}"].mean() for name in costs} | {
-        f"{metric}_mean": scores.mean(),
+        f"{metric}_{aggregate}": scores.agg(aggregate),
         f"{metric}_std": scores.std(ddof=1),
         f"{metric}_n": scores.count(),
     }

@@ -1,251 +1,213 @@
-"""Comparison tables: what each network cost and scored, for people, papers and programs."""
+"""Comparison tables: what each network cost and scored, by any columns of the ledger."""
 
-import csv
-import io
 import re
-import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
-from results import summary, units
+from results import cells, forms, summary, units
+from results import scores as long
+from results.render import Grid
+from results.schema import suggestion
 
-COSTS = ("params", "forward_macs_per_image", "train_flops", "accelerator_days")
-MIN_WIDTH = 72  # of a footnote under a narrow table
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
+AGGREGATES = ("mean", "median", "min", "max", "best")
+DRAWS = "draws of the images a run was adapted to"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A comparison as numbers: `frame` has one row per `rows` and value of `columns`.
+# --- from scores to one number per cell
 
-    Its columns are `rows`, `columns`, `costs` and `{metric}_mean`, `_std`, `_n`, in the units of
-    the ledger. `pooled` are the columns besides the seed that runs in one cell differ in.
+
+def _one_score_per_run(table: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """The scores that ± is over, and what they are: runs, or draws where each run is alone.
+
+    Where a cell has several runs, the draws of each are averaged before.
     """
-
-    frame: pd.DataFrame
-    rows: tuple[str, ...]
-    columns: str | None
-    costs: tuple[str, ...]
-    metric: str
-    pooled: tuple[str, ...]
-
-    @property
-    def footnote(self) -> str:
-        """What the columns are, what ± is over, what n counts, what an empty cell means."""
-        over = ", ".join(["seeds", *(units.name(column) for column in self.pooled)])
-        counts = self.frame[f"{self.metric}_n"]
-        same = f" (here always {counts.iloc[0]})" if len(counts) and counts.nunique() == 1 else ""
-        sides = "" if self.columns is None else f", by {units.name(self.columns)}"
-        return (
-            f"{units.header(self.metric)}{sides}: mean ± sample standard deviation (ddof = 1) over "
-            f"{over}; n is the number of finished runs behind a mean{same}. "
-            "There is no ± where n = 1, and an empty cell where no run has finished."
-        )
+    if "draw" not in table or table["draw"].isna().all():
+        return table, "seeds"
+    run = list(dict.fromkeys([*long.OF_A_RUN, *keys]))
+    runs = table.drop_duplicates(run).groupby(list(keys), dropna=False).size()
+    if runs.max() <= 1:
+        return table, DRAWS
+    means = table.groupby(run, dropna=False, sort=False)["value"].transform("mean")
+    return table.assign(value=means).drop_duplicates(run), "seeds, each run the mean of its draws"
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A comparison as text: `cells` (R, C) under `header` (C), columns of words or numbers.
+def _summarise(
+    table: pd.DataFrame, keys: Sequence[str], costs: Sequence[str], aggregate: str
+) -> pd.DataFrame:
+    """One row per `keys` and metric: costs, and `value_{aggregate}`, `value_std`, `value_n`.
 
-    `bold` holds the (row, column) of the best scores, where there are two to compare.
+    Scores that were published as a mean bring their `std` and `n` along.
     """
+    by = list(dict.fromkeys([*keys, "metric"]))
+    sign = _sign(table["metric"]) if aggregate == "best" else 1
+    table = table.assign(value=table["value"] * sign)
+    frame = summary.over_seeds(
+        table, by, "value", costs, "max" if aggregate == "best" else aggregate
+    )
+    if aggregate == "best":
+        frame = frame.rename(columns={"value_max": "value_best"})
+        frame["value_best"] *= _sign(frame["metric"])
+    if "std" in table and "n" in table:
+        given = table.groupby(by, dropna=False, sort=False)[["std", "n"]].first().reset_index()
+        given = frame[by].merge(given, how="left", on=by)
+        alone = (frame["value_n"] == 1) & given["n"].notna()
+        frame["value_std"] = given["std"].where(alone, frame["value_std"])
+        frame["value_n"] = given["n"].where(alone, frame["value_n"]).astype(int)
+    return frame
 
-    header: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
-    is_number: tuple[bool, ...]
-    bold: frozenset[tuple[int, int]]
-    footnote: str
+
+def _sign(metrics: pd.Series) -> pd.Series:
+    return metrics.map(lambda name: 1 if units.higher_is_better(name) else -1).astype(float)
+
+
+# --- from numbers to texts
+
+
+def _title(metric: str, aggregate: str) -> str:
+    return units.header(metric) + ("" if aggregate == "mean" else f", {aggregate}")
+
+
+def _columns(
+    scores: cells.Scores, layout: forms.Layout, costs: cells.Columns, title: str
+) -> tuple[cells.Columns, int]:
+    """The columns with their headers, and the place of the first one that holds scores."""
+    left = [(units.header(name), cells.keys(scores.lines[name])) for name in layout.rows]
+    left += costs if layout.costs_at == "left" else []
+    titles = cells.titles(scores.sides) if layout.columns else [title]
+    made = [(text, cells.texts(scores, at)) for at, text in enumerate(titles)]
+    if not layout.columns:
+        made.append(("n", [f"{n:.0f}" if n > 0 else "" for n in scores.n[:, 0]]))
+    right = costs if layout.costs_at == "right" else []
+    return [*left, *made, *right], len(left)
+
+
+def _grid(
+    table: pd.DataFrame, layout: forms.Layout, metrics: Sequence[str], aggregate: str
+) -> Grid:
+    """The comparison in its layout: keys, scores with ± and n, costs in readable units."""
+    keys = [*layout.rows, *layout.columns]
+    summary.check_columns(table, [*keys, *layout.costs])
+    covered = [*keys, *(long.EVALUATION if "evaluation" in keys else ())]
+    known = [name for name in dict.fromkeys(covered) if name in table]
+    pooled = summary.varying(table, known, forms.POOLED)
+    table, over = _one_score_per_run(table, keys)
+    frame = _summarise(table, keys, layout.costs, aggregate)
+    scores = cells.arrange(frame, layout.rows, layout.columns, aggregate)
+    by_model = summary.model_column(table) in layout.columns
+    below = layout.costs_at == "below"
+    costs = cells.costs(frame, layout.costs, scores.sides if below else scores.lines)
+    columns, first = _columns(scores, layout, costs, _title(metrics[0], aggregate))
+    lines = list(zip(*(texts for _, texts in columns), strict=True))
+    rules = {len(lines)} if below and costs else set()
+    if below:
+        lines += [(title, *[""] * (first - 1), *texts) for title, texts in costs]
+    is_number = [pd.api.types.is_numeric_dtype(scores.lines[name]) for name in layout.rows]
+    over = ", ".join([over, *(units.name(name) for name in pooled)])
+    return Grid(
+        header=tuple(title for title, _ in columns),
+        cells=tuple(lines),
+        is_number=(*is_number, *[True] * (len(columns) - len(is_number))),
+        bold=frozenset((row, first + at) for row, at in cells.bold(scores, by_model)),
+        footnote=_footnote(scores, layout, metrics, aggregate, over),
+        frame=_numbers(frame, keys, layout.costs, metrics),
+        rules=frozenset(rules),
+    )
+
+
+def _footnote(
+    scores: cells.Scores,
+    layout: forms.Layout,
+    metrics: Sequence[str],
+    aggregate: str,
+    over: str,
+) -> str:
+    """What the scores are, what ± is over, what n counts, what an empty cell means."""
+    what = ", ".join(units.header(name) for name in metrics)
+    sides = f", by {' and '.join(map(units.name, layout.columns))}" if layout.columns else ""
+    how = "mean ± sample standard deviation (ddof = 1)" if aggregate == "mean" else aggregate
+    counted = (
+        f"n is the number of finished runs behind a {'mean' if aggregate == 'mean' else 'cell'}"
+    )
+    if scores.n_is_same:
+        counted += f" (here always {scores.most})"
+    elif layout.columns:
+        counted += f" ({scores.most} where a cell does not say)"
+    none = "There is no ± where n = 1, and an" if aggregate == "mean" else "An"
+    parts = [
+        f"{what}{sides}: {how} over {over}; {counted}.",
+        f"{none} empty cell where no run has finished.",
+        layout.note,
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _numbers(
+    frame: pd.DataFrame, keys: Sequence[str], costs: Sequence[str], metrics: Sequence[str]
+) -> pd.DataFrame:
+    """The frame for programs: its scores are called after the metric where there is but one."""
+    columns = [str(name) for name in frame]
+    found = [name for name in columns if name in (*keys, *costs) or name.startswith("value_")]
+    if len(metrics) > 1:
+        return frame[list(dict.fromkeys([*keys, "metric", *found]))]
+    return frame[found].rename(columns=lambda name: re.sub("^value_", f"{metrics[0]}_", name))
 
 
 def comparison(
     runs: pd.DataFrame,
+    evals: pd.DataFrame | None = None,
     *,
-    rows: Sequence[str] | None = None,
-    columns: str | None = None,
+    rows: str | Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     costs: Sequence[str] | None = None,
-    metric: str = "top1_accuracy",
-) -> Comparison:
-    """The mean score per row over seeds, with its spread and number, and what it cost.
+    metric: str | Sequence[str] = "top1_accuracy",
+    aggregate: str = "mean",
+    form: str | None = None,
+) -> Grid:
+    """The score per row, summarised over seeds with its spread and number, and what it cost.
 
-    By default a row is a model and whatever else was varied but the seed. `columns` names a
-    column of `runs` whose values stand side by side, each with its scores: training-set sizes, or
-    data sets. `costs` defaults to size, forward MACs, training FLOPs and accelerator time, as far
-    as known; beside `columns`, to size and MACs. Raises MissingColumn.
+    By default a row is a model and whatever else was varied but the seed. `columns` names columns
+    whose values stand side by side: training-set sizes, data sets, shots. `costs` defaults to
+    size, forward MACs, training FLOPs and accelerator time, as far as known; beside `columns`, to
+    size and MACs. `aggregate` may also be median, min, max, or best: the highest accuracy, the
+    lowest loss.
 
-    >>> print(to_text(comparison(store.load("runs/digits").runs)))  # doctest: +SKIP
+    With `evals` the scores are theirs: `protocol`, `shots` and `dataset` are those of an
+    evaluation, `pretrain_dataset` is the run's, and `evaluation` names all of them in words.
+    `form` is that of Table 2, 5 or 6 of the ViT paper (table2, table5, table6).
+
+    `frame` of what comes out has the numbers: keys, costs, and `{metric}_mean`, `_std`, `_n`
+    (`value_mean` and so on for several metrics). Raises MissingColumn and UnknownForm.
+
+    >>> from results import reference, render
+    >>> paper = reference.table6().query("family == 'vit' and epochs == 14")
+    >>> made = comparison(paper, rows=["label"], costs=["train_flops_valid"])
+    >>> print(render.to_markdown(made).split("\\n\\n")[0])
+    | model | train exaFLOPs, valid | top-1 (%) | n |
+    | --- | ---: | ---: | ---: |
+    | ViT-L/16 | 1,567 | 87.12 | 1 |
+    | ViT-H/14 | 4,262 | **88.08** | 1 |
     """
-    model = summary.model_column(runs)
-    across = [] if columns is None else [columns]
-    if rows is None:
-        family = ["family"] if "family" in runs else []
-        summary.check_columns(runs, [model, *across])
-        varied = summary.varying(runs, [*family, model, *across])
-        rows = [*family, model, *(name for name in varied if name != "params")]
-    if costs is None:
-        usual = COSTS if columns is None else COSTS[:2]
-        costs = [name for name in usual if name in runs and runs[name].notna().any()]
-    keys = [*rows, *across]
-    frame = summary.over_seeds(runs, keys, metric, costs)
-    pooled = summary.varying(runs, keys)
-    return Comparison(frame, tuple(rows), columns, tuple(costs), metric, pooled)
+    if aggregate not in AGGREGATES:
+        choices = suggestion(aggregate, AGGREGATES)
+        raise forms.UnknownForm(f"aggregate {aggregate!r} is unknown; {choices}")
+    metrics, beside = _names(metric), _names(columns)
+    table = long.of_runs(runs, metrics) if evals is None else long.of_evals(runs, evals, metrics)
+    table = table.assign(evaluation=long.describe(table))
+    if form is None:
+        told = {*beside, *_names(rows)} & {"evaluation", "metric", *long.EVALUATION}
+        if (evals is not None and not told) or (len(metrics) > 1 and "metric" not in told):
+            beside = tuple(dict.fromkeys([*beside, "evaluation"]))
+        layout = forms.usual(table, beside)
+    else:
+        table, layout = forms.of_paper(form, table)
+    if rows is not None or (form is not None and beside):
+        layout = replace(layout, rows=_names(rows) or layout.rows, columns=beside or layout.columns)
+    if costs is not None:
+        layout = replace(layout, costs=tuple(costs))
+    return _grid(table, layout, metrics, aggregate)
 
 
-# --- a comparison as text
-
-
-def _keys(values: pd.Series) -> list[str]:
-    """The values of a key column: numbers with thousands separated, families by their names."""
-    if values.name == "family":
-        values = values.map(lambda family: summary.FAMILIES.get(family, family))
-    known = values.notna()
-    is_number = pd.api.types.is_numeric_dtype(values)
-
-    def text(value: Any) -> str:
-        if not is_number:
-            return str(value)
-        return f"{value:,.0f}" if value == round(value) else f"{value:,.4g}"
-
-    return [text(value) if ok else "" for value, ok in zip(values, known, strict=True)]
-
-
-def _sides(made: Comparison) -> list[tuple[str, pd.DataFrame]]:
-    """What stands side by side: a header, and its part of the frame with every row of the table."""
-    if made.columns is None:
-        return [(units.header(made.metric), made.frame)]
-    lines = made.frame[list(made.rows)].drop_duplicates()
-    parts = [part for _, part in made.frame.groupby(made.columns, dropna=False)]
-    return [
-        (_keys(part[made.columns])[0], lines.merge(part, how="left", on=list(made.rows)))
-        for part in parts
-    ]
-
-
-def _best(means: pd.Series, metric: str) -> list[int]:
-    """The places of the best of several scores; none where there is nothing to compare with."""
-    if means.notna().sum() < 2:
-        return []
-    best = means.max() if units.higher_is_better(metric) else means.min()
-    return [place for place, mean in enumerate(means) if mean == best]
-
-
-def grid(made: Comparison) -> Grid:
-    """The texts of a comparison: keys, costs in readable units, scores with ± and n."""
-    lines = made.frame.drop_duplicates(list(made.rows))
-    columns = [(units.header(name), _keys(lines[name])) for name in made.rows]
-    is_number = [pd.api.types.is_numeric_dtype(lines[name]) for name in made.rows]
-    columns += [units.scaled(name, lines[name]) for name in made.costs]
-    show_n = made.columns is None or made.frame[f"{made.metric}_n"].nunique() > 1
-    bold = set()
-    for title, part in _sides(made):
-        means, stds = part[f"{made.metric}_mean"], part[f"{made.metric}_std"]
-        bold |= {(row, len(columns)) for row in _best(means, made.metric)}
-        scores = [units.score(*pair, made.metric) for pair in zip(means, stds, strict=True)]
-        columns.append((title, scores))
-        if show_n:
-            counts = part[f"{made.metric}_n"]
-            columns.append(("n", [f"{n:.0f}" if n > 0 else "" for n in counts]))
-    is_number += [True] * (len(columns) - len(is_number))
-    return Grid(
-        header=tuple(title for title, _ in columns),
-        cells=tuple(zip(*(texts for _, texts in columns), strict=True)),
-        is_number=tuple(is_number),
-        bold=frozenset(bold),
-        footnote=made.footnote,
-    )
-
-
-# --- renderers
-
-
-def _map_cells(made: Grid, escape: Callable[[str], str], bold: str) -> list[list[str]]:
-    """Header and rows escaped, the best in `bold` (a template with {})."""
-    rows = [[escape(cell) for cell in made.header]]
-    for at, cells in enumerate(made.cells):
-        texts = [escape(cell) for cell in cells]
-        rows.append([bold.format(t) if (at, c) in made.bold else t for c, t in enumerate(texts)])
-    return rows
-
-
-def to_markdown(made: Comparison) -> str:
-    """A table of GitHub's Markdown, the best in bold, the footnote under it."""
-    table = grid(made)
-
-    def escape(cell: str) -> str:
-        return re.sub(r"([\\|*_<>`\[\]])", r"\\\1", " ".join(cell.split()))
-
-    header, *rows = _map_cells(table, escape, "**{}**")
-    rule = ["---:" if is_number else "---" for is_number in table.is_number]
-    lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
-    return "\n".join([*lines, "", table.footnote]) + "\n"
-
-
-def to_latex(made: Comparison) -> str:
-    """A `tabular` of the booktabs package, the best in bold, the footnote under it."""
-    table = grid(made)
-
-    def escape(cell: str) -> str:
-        return "".join(LATEX.get(letter, letter) for letter in " ".join(cell.split()))
-
-    header, *rows = _map_cells(table, escape, r"\textbf{{{}}}")
-    align = "".join("r" if is_number else "l" for is_number in table.is_number)
-    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
-    lines += [rf"{' & '.join(header)} \\", r"\midrule"]
-    lines += [rf"{' & '.join(cells)} \\" for cells in rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip{{\footnotesize {escape(table.footnote)}}}"]
-    return "\n".join(lines) + "\n"
-
-
-def to_text(made: Comparison) -> str:
-    """Aligned columns for a terminal, the footnote under them."""
-    table = grid(made)
-    rows = [table.header, *table.cells]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(table.header))]
-
-    def line(cells: Sequence[str]) -> str:
-        parts = zip(cells, widths, table.is_number, strict=True)
-        return "  ".join(c.rjust(w) if right else c.ljust(w) for c, w, right in parts).rstrip()
-
-    header, *body = map(line, rows)
-    rule = "  ".join("-" * width for width in widths)
-    note = textwrap.fill(table.footnote, max(len(rule), MIN_WIDTH))
-    return "\n".join([header, rule, *body, "", note]) + "\n"
-
-
-def to_csv(made: Comparison) -> str:
-    """The frame as numbers for programs: fractions, FLOPs, days; one row per row and column.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front.
-    """
-
-    def safe(value: Any) -> object:
-        if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-            return f"'{value}"
-        if pd.isna(value):
-            return None
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([safe(name) for name in made.frame.columns])
-    for row in made.frame.itertuples(index=False):
-        writer.writerow([safe(value) for value in row])
-    return stream.getvalue()
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())

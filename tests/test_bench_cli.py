@@ -141,7 +141,7 @@ def test_a_parquet_file_without_the_columns_is_refused(
         (["plot", "frontier", "nowhere", "-o", "x.png"], "nowhere"),
         (["plot", "pie", "nowhere", "-o", "x.png"], "expected one of frontier, data-scale"),
         (["plot", "frontier", "nowhere", "-o", "x.bmp"], "x.bmp"),
-        (["table", "nowhere", "--format", "xls"], "expected one of text, markdown, csv, latex"),
+        (["table", "nowhere", "--format", "xls"], "expected one of text, markdown, latex, csv"),
         (["train", "nowhere"], "expected a run's folder with a config.json"),
     ],
 )

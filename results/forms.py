@@ -1,0 +1,88 @@
+"""What stands where in a comparison table: the usual layout, and those of the ViT paper."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from results import scores as long
+from results import summary
+from results.schema import ResultsError, suggestion
+
+COSTS = ("params", "forward_macs_per_image", "train_flops", "accelerator_days")
+FORMS = ("table2", "table5", "table6")
+# What runs or evaluations in one cell may differ in, beside the seed.
+POOLED = (*summary.CONFIGURATION, "pretrain_dataset", *long.EVALUATION[1:], "finetune_lr")
+
+
+class UnknownForm(ResultsError):
+    """A table of this form, or this way to summarise runs, does not exist."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What stands where: key columns of the rows, of the columns, and the costs.
+
+    Costs stand "left" of the scores, "right" of them, or "below" them, a row each.
+    """
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
+    costs_at: str = "left"
+    note: str = ""
+
+
+def _known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in table and table[name].notna().any())
+
+
+def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
+    """A row per family, model and whatever else was varied but the seed; the usual costs."""
+    model = summary.model_column(table)
+    summary.check_columns(table, [model, *columns])
+    family = ("family",) if "family" in table and "family" not in columns else ()
+    covered = [*family, model, *columns]
+    if "evaluation" in columns:
+        covered += [name for name in long.EVALUATION if name in table]
+    varied = summary.varying(table, list(dict.fromkeys(covered)), summary.CONFIGURATION)
+    rows = [name for name in (*family, model, *varied) if name not in (*columns, "params")]
+    return Layout(tuple(rows), columns, _known(table, COSTS[:2] if columns else COSTS))
+
+
+def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
+    """What a form shows of `table`, and its layout: Tables 2, 5 and 6 of arXiv:2010.11929v2.
+
+    Raises UnknownForm.
+    """
+    if name not in FORMS:
+        raise UnknownForm(f"form {name!r} is unknown; {suggestion(name, FORMS)}")
+    model = summary.model_column(table)
+    among = [column for column in POOLED if column not in (*long.EVALUATION, "params")]
+    varied = summary.varying(table, [model], among)
+    if name == "table2":
+        return _table2(table, model, varied)
+    if name == "table5":
+        trained = tuple(c for c in ("pretrain_dataset", "train_examples") if c in varied)
+        rest = tuple(column for column in varied if column not in trained)
+        return table, Layout((*trained, "evaluation"), (model, *rest))
+    rows = [model, *varied, *(name for name in ("epochs",) if name in table)]
+    if "seed" in table:
+        seeds = table.groupby([model, *varied], dropna=False)["seed"].nunique()
+        rows += ["seed"] if len(seeds) and seeds.max() > 1 else []
+    costs = _known(table, ["train_flops", "train_flops_valid"])[:1]
+    return table, Layout(tuple(dict.fromkeys(rows)), ("evaluation",), costs, "right")
+
+
+def _table2(
+    table: pd.DataFrame, model: str, varied: tuple[str, ...]
+) -> tuple[pd.DataFrame, Layout]:
+    note, rest = "", [column for column in varied if column != "train_examples"]
+    if "epochs" in rest and "train_examples" in varied:
+        rest = [*summary.varying(table, [model, "train_examples"], rest)]
+    if "train_examples" in varied:
+        most = table.groupby([model, *rest], dropna=False)["train_examples"].transform("max")
+        table = table[(table["train_examples"] == most) | most.isna()]
+        note = "Of each model the runs on the most training images are shown."
+    costs = _known(table, ["accelerator_days", "train_flops", "train_flops_valid"])[:1]
+    return table, Layout(("evaluation",), (model, *rest), costs, "below", note)
