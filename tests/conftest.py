@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import slurm_cluster
 
 ROOT = Path(__file__).resolve().parent.parent
 WORLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -23,6 +24,13 @@ def hf_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hf")
     os.environ["HF_HOME"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[slurm_cluster.Cluster]:
+    """The Slurm that all tests against a real one share, with accounting."""
+    with slurm_cluster.running(accounting=True) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slurm_cluster import Cluster
 from test_bench_signals import same_run
-from test_sweeps_slurm import cluster, scalebench
+from test_sweeps_slurm import scalebench
 
 from bench.attempt import read_disk
 from results import store
 
-__all__ = ["cluster"]
 pytestmark = pytest.mark.slurm
 
 SPEC = """
@@ -52,7 +52,9 @@ def wait_for_steps(run_dir: Path, attempt: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stage", [0, 2])
-def test_a_run_on_two_nodes_survives_preemption(cluster: Path, tmp_path: Path, stage: int) -> None:
+def test_a_run_on_two_nodes_survives_preemption(
+    cluster: Cluster, tmp_path: Path, stage: int
+) -> None:
     folders = {}
     for study in ("whole", "interrupted"):
         spec = tmp_path / f"{study}.yaml"

@@ -3,11 +3,10 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import slurm_cluster
+from slurm_cluster import Cluster
 
 from results import store
 
@@ -33,19 +32,12 @@ resources:
 """
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    assert slurm_cluster.is_installed(), "expected the Debian packages slurm-wlm and munge"
-    with slurm_cluster.running(tmp_path_factory.mktemp("slurm")) as folder:
-        yield folder
-
-
 def scalebench(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "bench", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
-def test_a_study_runs_over_two_nodes_and_is_not_run_again(cluster: Path, tmp_path: Path) -> None:
+def test_a_study_runs_over_two_nodes_and_is_not_run_again(cluster: Cluster, tmp_path: Path) -> None:
     spec, root = tmp_path / "spec.yaml", tmp_path / "runs"
     spec.write_text(SPEC)
 
@@ -67,7 +59,7 @@ def test_a_study_runs_over_two_nodes_and_is_not_run_again(cluster: Path, tmp_pat
     assert len(json.loads(again.stdout)["skipped"]) == 2
 
 
-def test_a_run_the_queue_holds_is_shown_as_queued(cluster: Path, tmp_path: Path) -> None:
+def test_a_run_the_queue_holds_is_shown_as_queued(cluster: Cluster, tmp_path: Path) -> None:
     spec, root = tmp_path / "spec.yaml", tmp_path / "runs"
     spec.write_text(SPEC)
     subprocess.run(["scontrol", "update", "partition=main", "state=down"], check=True)
