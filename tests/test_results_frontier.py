@@ -1,10 +1,14 @@
 """The frontier's tie rule, and its members among the published runs of the ViT paper."""
 
+import doctest
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from results import frontier as module
 from results import reference
-from results.frontier import frontier
+from results.frontier import frontier, mark
 
 
 def members(metric, family=None):
@@ -82,3 +86,59 @@ def test_no_points_have_no_frontier():
 def test_different_lengths_are_an_error():
     with pytest.raises(ValueError, match="expected"):
         frontier([1.0], [1.0, 2.0])
+
+
+# --- marking a table
+
+
+def marked(metric, **options):
+    runs = reference.table6()
+    runs["name"] = runs["label"] + "@" + runs["epochs"].astype(str)
+    return mark(runs, cost="train_flops_valid", metric=metric, name="name", **options).set_index(
+        "name"
+    )
+
+
+def test_each_dominated_run_comes_with_the_members_that_beat_it():
+    table = marked("average_of_five_accuracy")
+    assert table["on_frontier"].sum() == 8
+    assert table["dominated_by"]["ViT-L/32@7"] == ("R50x1+ViT-B/32@7",)  # equal, at 106 for 196
+    assert table["dominated_by_in_family"]["ViT-B/16@7"] == ("ViT-L/32@7",)
+    assert table["dominated_by_in_family"]["ResNet50x2@7"] == ("ResNet152x1@7",)
+    # 95.09 at 3306 against 95.12 at 783, 95.17 at 859 and 95.44 at 1567.
+    assert table["dominated_by"]["ResNet200x3@14"] == (
+        "ViT-L/16@7",
+        "R50x1+ViT-L/16@7",
+        "ViT-L/16@14",
+    )
+
+
+def test_a_costlier_tie_is_dominated_by_what_it_ties_with():
+    table = marked("imagenet_accuracy")
+    assert table["dominated_by"]["R50x1+ViT-L/16@14"] == ("ViT-L/16@14",)
+    assert table["dominated_by_in_family"]["R50x1+ViT-L/16@14"] == ()
+
+
+def test_what_is_not_dominated_is_on_the_frontier():
+    for metric in reference.TRANSFER_SETS.values():
+        table = marked(metric)
+        assert ((table["dominated_by"].map(len) == 0) == table["on_frontier"]).all()
+        inside = table["dominated_by_in_family"].map(len) == 0
+        assert (inside == table["on_family_frontier"]).all()
+
+
+def test_means_that_differ_by_rounding_tie():
+    assert frontier([1.0, 2.0], [0.3, 0.1 + 0.2 - 1e-16]).tolist() == [True, False]
+
+
+def test_a_loss_is_better_when_lower_and_unknown_is_not_judged():
+    table = pd.DataFrame(
+        {"family": ["a", "a", None], "c": [1.0, 2.0, None], "loss": [1.0, 2.0, 3.0]}
+    )
+    found = mark(table, cost="c", metric="loss")
+    assert found["on_frontier"].tolist() == [True, False, False]
+    assert found["dominated_by"].tolist() == [(), (0,), ()]
+
+
+def test_the_examples_are_so():
+    assert doctest.testmod(module, extraglobs={"reference": reference}).failed == 0

@@ -1,0 +1,175 @@
+"""Two groups of runs compared: compute at equal accuracy, accuracy at equal compute, who is ahead.
+
+Each group is a line through its Pareto frontier, linear in the metric against the logarithm of
+cost, and nothing is said beyond the ends of a line. Intervals are percentiles of a cluster
+bootstrap: configurations are drawn anew, and the seeds within them.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from results import curves, resample, units
+from results.curves import Curve, Floats
+from results.pairs import Answer, Pair, Side
+
+COST = "train_flops_valid"
+METRIC = "top1_accuracy"
+DATA_AXES = ("train_examples",)  # along them a group is its best at each size, not its frontier
+
+
+def _shown(metric: str) -> Callable[[float], str]:
+    return lambda value: f"{100 * value:.2f} %" if units.is_fraction(metric) else f"{value:.4g}"
+
+
+def of(
+    runs: pd.DataFrame,
+    a: str,
+    b: str,
+    *,
+    metric: str = METRIC,
+    cost: str = COST,
+    by: str = "family",
+    higher_is_better: bool | None = None,
+    level: float = resample.LEVEL,
+    replicas: int = resample.REPLICAS,
+    seed: int = 0,
+) -> Pair:
+    """The groups `a` and `b` of runs, which `curves.of` finds: families, models or single runs.
+
+    `metric` may be short for an accuracy ("real"). On `train_examples` a group's line is its best
+    at each size. Raises MissingColumn and UnknownGroup.
+    """
+    metric = curves.column(runs, metric)
+    higher = units.higher_is_better(metric) if higher_is_better is None else higher_is_better
+    table = curves.configurations(runs, metric=metric, x=cost, by=by)
+    kind = "best" if cost in DATA_AXES else "frontier"
+    sides = [Side(name, curves.of(table, name), 1 if higher else -1, kind) for name in (a, b)]
+    return Pair(sides[0], sides[1], metric, cost, level, replicas, seed)
+
+
+# --- compute at equal accuracy
+
+
+def ratio_at(pair: Pair, accuracy: float) -> Answer:
+    """How many times the cost of a the group b needs for the same accuracy.
+
+    >>> pair = of(reference.table6(), "vit", "bit", metric="imagenet")
+    >>> round(ratio_at(pair, 0.85).value, 2)
+    1.89
+    >>> ratio_at(pair, 0.88).reason
+    'not comparable at 88.00 %: vit spans 80.73 % to 88.08 %; bit spans 77.54 % to 87.22 %'
+    """
+
+    def ratio(a: Curve, b: Curve) -> float:
+        return float(b.reach(accuracy) / a.reach(accuracy))
+
+    shown = _shown(pair.metric)
+    spans = pair.ranges(lambda curve: curve.y, shown)
+    return pair.answer(ratio, f"not comparable at {shown(accuracy)}: {spans}")
+
+
+def _shared(a: Curve, b: Curve) -> Floats:
+    """The accuracies of both frontiers' points in the range that both reach (K,), rising."""
+    if not len(a.y) or not len(b.y):
+        return np.empty(0)
+    low, high = max(a.y.min(), b.y.min()), min(a.y.max(), b.y.max())
+    both = np.unique(np.concatenate([a.y, b.y]))
+    return both[(both >= low) & (both <= high)]
+
+
+def mean_ratio(pair: Pair) -> Answer:
+    """The geometric mean of `ratio_at` over the accuracies that both groups reach.
+
+    >>> pair = of(reference.table6(), "vit", "bit", metric="average_of_five")
+    >>> round(mean_ratio(pair).value, 2)
+    3.79
+    """
+
+    def mean(a: Curve, b: Curve) -> float:
+        at = _shared(a, b)
+        if len(at) < 2:
+            return np.nan
+        logs = np.log(b.reach(at) / a.reach(at))
+        return float(np.exp(np.trapezoid(logs, at) / (at[-1] - at[0])))
+
+    spans = pair.ranges(lambda curve: curve.y, _shown(pair.metric))
+    return pair.answer(mean, f"not comparable, no accuracy is reached by both: {spans}")
+
+
+def ratio_curve(pair: Pair, accuracies: Sequence[float] | None = None) -> pd.DataFrame:
+    """`ratio_at` over accuracies, by default those of both frontiers in the range they share.
+
+    Columns: `accuracy`, `cost_a`, `cost_b`, `ratio`, `low`, `high`; NaN is not comparable.
+    """
+    a, b = pair.a.curve, pair.b.curve
+    at = _shared(a, b) if accuracies is None else np.array(accuracies, dtype=float)
+    found = [ratio_at(pair, accuracy) for accuracy in at]
+    table = pd.DataFrame({"accuracy": at, "cost_a": a.reach(at), "cost_b": b.reach(at)})
+    for name, part in (("ratio", "value"), ("low", "low"), ("high", "high")):
+        table[name] = np.array([getattr(answer, part) for answer in found], dtype=float)
+    return table
+
+
+def points_ratio(pair: Pair) -> pd.DataFrame:
+    """Each run of b against the frontier of a: its cost over that of a at the same accuracy.
+
+    Columns: `name`, `cost`, `accuracy`, `frontier_cost`, `ratio` (NaN outside of a's range) and
+    `reason`.
+
+    >>> pair = of(reference.table6(), "vit", "bit", metric="imagenet")
+    >>> points_ratio(pair).set_index("name").ratio.round(1).dropna().tolist()
+    [1.7, 2.2, 1.9, 2.4, 1.9]
+    """
+    points, a = pair.b.points, pair.a.curve
+    at = a.reach(points["y"].to_numpy())
+    shown = _shown(pair.metric)
+    span = f"{shown(min(a.y))} to {shown(max(a.y))}" if len(a.y) else "nothing"
+    reasons = [
+        f"not comparable: {shown(y)} is outside of {span}" if np.isnan(x) else None
+        for x, y in zip(at, points["y"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "name": points["name"],
+            "cost": points["x"],
+            "accuracy": points["y"],
+            "frontier_cost": at,
+            "ratio": points["x"] / at,
+            "reason": reasons,
+        }
+    )
+
+
+# --- accuracy at equal compute
+
+
+def gain_at(pair: Pair, cost: float) -> Answer:
+    """By how much a is better than b at the same cost, in units of the metric; positive if it is.
+
+    >>> pair = of(reference.table6(), "vit", "bit", metric="imagenet")
+    >>> round(gain_at(pair, 1000e18).value, 4)  # fractions: 1.13 points
+    0.0113
+    """
+
+    def gain(a: Curve, b: Curve) -> float:
+        return pair.a.sign * float(a.at(cost) - b.at(cost))
+
+    spans = pair.ranges(lambda curve: curve.x, lambda value: f"{value:.4g}")
+    return pair.answer(gain, f"not comparable at {cost:.4g}: {spans}")
+
+
+def probability(pair: Pair, cost: float) -> Answer:
+    """The probability that a is better than b at this cost: its share of the resamples.
+
+    A tie counts half. It has no interval, and no value where too few runs say something.
+    """
+    known = gain_at(pair, cost)
+    if known.value is None or known.cautions:
+        reason = known.reason or "; ".join(caution.text for caution in known.cautions)
+        return Answer(None, level=pair.level, method=known.method, reason=reason)
+    gains = pair.samples(lambda a, b: pair.a.sign * float(a.at(cost) - b.at(cost)))
+    gains = gains[~np.isnan(gains)]
+    share = float(np.mean(gains > 0) + np.mean(gains == 0) / 2)
+    return Answer(share, level=pair.level, method=known.method)

@@ -1,0 +1,172 @@
+"""Two groups of runs on the same axes, their lines, and intervals by resampling configurations."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from results import curves, resample
+from results.curves import Curve, Floats
+
+MIN_CONFIGURATIONS = 4  # the two parameters of a line, and two more
+METHODS = {
+    "frontier": "Pareto frontiers, linear in the metric against log cost",
+    "best": "the best run at each size, linear in the metric against log size",
+}
+
+Statistic = Callable[[Curve, Curve], float]
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Why an answer, or its interval, should be read with care; the code is stable."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One number with its interval. `value` is None, and `reason` says why, if not comparable.
+
+    `low` or `high` is None where the interval is open or unknown; `cautions` say which.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    level: float = resample.LEVEL
+    method: str = ""
+    reason: str | None = None
+    cautions: tuple[Caution, ...] = ()
+
+
+@dataclass(frozen=True)
+class Side:
+    """One group of a comparison: its configurations (as `curves.configurations`) and its line."""
+
+    name: str
+    points: pd.DataFrame
+    sign: int
+    kind: str = "frontier"
+
+    def _curve(self, x: Floats, y: Floats) -> Curve:
+        make = curves.frontier_curve if self.kind == "frontier" else curves.best_curve
+        return make(x, y, self.sign)
+
+    @cached_property
+    def curve(self) -> Curve:
+        """The line through what the group has reached."""
+        return self._curve(self.points["x"].to_numpy(), self.points["y"].to_numpy())
+
+    def replicas(self, num: int, seed: int) -> list[Curve]:
+        """The line in each of `num` resamples, the same for the same configurations."""
+        x, y = self.points["x"].to_numpy(), self.points["y"].to_numpy()
+        start = zlib.crc32(repr((self.name, x.tolist(), y.tolist())).encode()) + seed
+        drawn = resample.weights(np.arange(len(x)), num, start) > 0
+        shifted = y + _seed_noise(self.points["scores"], num, start)
+        return [self._curve(x[row], score[row]) for row, score in zip(drawn, shifted, strict=True)]
+
+
+def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
+    """How the mean over seeds differs between resamples of the seeds: (num, N), 0 for one seed.
+
+    Scaled by sqrt(n / (n - 1)): the spread of a resample of n is too small by that.
+    """
+    generator = np.random.default_rng(seed)
+    noise = np.zeros((num, len(scores)))
+    for at, runs in enumerate(scores):
+        n = len(runs)
+        if n > 1:
+            values = np.array(runs) - np.mean(runs)
+            means = values[generator.integers(0, n, (num, n))].mean(axis=1)
+            noise[:, at] = means * np.sqrt(n / (n - 1))
+    return noise
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides on the same axes, and how intervals are drawn.
+
+    `compare.of(reference.table6(), "vit", "bit", metric="imagenet")` makes one.
+    """
+
+    a: Side
+    b: Side
+    metric: str
+    x: str
+    level: float = resample.LEVEL
+    num_replicas: int = resample.REPLICAS
+    seed: int = 0
+    _drawn: dict[str, list[Curve]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def method(self) -> str:
+        """How the lines were made, to be printed with every number."""
+        return METHODS[self.a.kind]
+
+    def samples(self, statistic: Statistic) -> Floats:
+        """`statistic` in each replica (R,), NaN where it has no value."""
+        for side in (self.a, self.b):
+            if side.name not in self._drawn:
+                self._drawn[side.name] = side.replicas(self.num_replicas, self.seed)
+        drawn = zip(self._drawn[self.a.name], self._drawn[self.b.name], strict=True)
+        return np.array([statistic(a, b) for a, b in drawn])
+
+    def too_few(self) -> tuple[Caution, ...]:
+        """A caution for each side with fewer configurations than an interval needs."""
+        return tuple(
+            Caution(
+                "too_few_configurations",
+                f"{side.name} has {len(side.points)} configurations, an interval needs "
+                f"{MIN_CONFIGURATIONS}",
+            )
+            for side in (self.a, self.b)
+            if len(side.points) < MIN_CONFIGURATIONS
+        )
+
+    def answer(self, statistic: Statistic, reason: str) -> Answer:
+        """The statistic of the two lines with its interval; `reason` if they have none."""
+        value = statistic(self.a.curve, self.b.curve)
+        if np.isnan(value):
+            return Answer(None, level=self.level, method=self.method, reason=reason)
+        cautions = self.too_few()
+        if cautions:
+            return Answer(value, level=self.level, method=self.method, cautions=cautions)
+        low, high, cautions = interval(self.samples(statistic), self.level)
+        return Answer(value, low, high, self.level, self.method, cautions=cautions)
+
+    def ranges(self, values: Callable[[Curve], Floats], shown: Callable[[float], str]) -> str:
+        """What each side spans, in words, as the reason of a refusal."""
+        spans = []
+        for side in (self.a, self.b):
+            ends = values(side.curve)
+            span = f"{shown(min(ends))} to {shown(max(ends))}" if len(ends) else "nothing"
+            spans.append(f"{side.name} spans {span}")
+        return "; ".join(spans)
+
+
+def interval(
+    samples: Floats, level: float = resample.LEVEL
+) -> tuple[float | None, float | None, tuple[Caution, ...]]:
+    """The ends of the percentile interval over replicas (R,), None where it is open.
+
+    A replica without a value could have been anything: it counts as below the lower end and as
+    above the upper one, so more than half of 1 - level of them leave no interval.
+    """
+    unknown = np.isnan(samples)
+    share, tail = unknown.mean(), (1 - level) / 2
+    # The rank on the outer side, so that infinite values are never averaged with others.
+    low = np.quantile(np.where(unknown, -np.inf, samples), tail, method="lower")
+    high = np.quantile(np.where(unknown, np.inf, samples), 1 - tail, method="higher")
+    ends = [float(end) if np.isfinite(end) else None for end in (low, high)]
+    cautions = []
+    if share >= tail:
+        text = f"{share:.0%} of the resamples have no answer; too few runs reach that far"
+        cautions.append(Caution("too_few_near", text))
+    elif None in ends:
+        cautions.append(Caution("open_interval", "the interval has no end on one side"))
+    return ends[0], ends[1], tuple(cautions)
