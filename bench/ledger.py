@@ -136,6 +136,7 @@ def run_row(
             "num_devices",
             "git_commit",
             "git_dirty",
+            "code_hash",
             "torch_version",
             "deepspeed_version",
         )

@@ -65,6 +65,7 @@ COST = (
 SOFTWARE = (
     Column("git_commit", "text", "", "commit of the code that ran"),
     Column("git_dirty", "bool", "", "whether the code had changes on top of the commit"),
+    Column("code_hash", "text", "", "hash of the source files that ran"),
     Column("torch_version", "text", "", "version of PyTorch"),
     Column("deepspeed_version", "text", "", "version of DeepSpeed"),
 )

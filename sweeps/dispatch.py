@@ -14,7 +14,7 @@ from pathlib import Path
 import submitit
 
 from bench.attempt import last_attempt, read_disk
-from sweeps import queue
+from sweeps import queue, snapshot
 from sweeps.job import TrainJob, start_logging
 
 POLL_SECONDS = 0.2
@@ -101,6 +101,7 @@ class _Dispatcher:
         folder = run_dir / "log" / f"{last_attempt(run_dir) + 1:04d}-{submission.name}"
         gpus = resources["gpus_per_node"]
         os.environ["OMP_NUM_THREADS"] = str(resources["threads"])
+        os.environ.update(snapshot.variables(self._study_dir, resources["code"]))
         executor = submitit.LocalExecutor(folder)
         executor.update_parameters(
             tasks_per_node=resources["devices_per_node"],

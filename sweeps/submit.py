@@ -13,7 +13,7 @@ from bench.attempt import read_disk
 from bench.config import Run, read_run
 from bench.provenance import software
 from results.files import write_whole
-from sweeps import queue, slurm
+from sweeps import queue, slurm, snapshot
 from sweeps.spec import Resources, SpecError, StudySpec
 from sweeps.status import status
 
@@ -107,7 +107,10 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def _launch(study_dir: Path, resources: Resources, run_ids: list[str]) -> None:
     attempts = {run_id: read_disk(study_dir / run_id).attempt for run_id in run_ids}
+    code = snapshot.take(study_dir)
     if resources.cluster == "slurm":
+        setup = [*resources.setup, *snapshot.shell_lines(study_dir, code)]
+        resources = resources.model_copy(update={"setup": setup})
         for job_ids in slurm.submit_runs(study_dir, resources, run_ids):
             known = {run_id: attempts[run_id] for run_id in job_ids}
             queue.write(study_dir, "slurm", known, resources.model_dump(), job_ids)
@@ -116,10 +119,11 @@ def _launch(study_dir: Path, resources: Resources, run_ids: list[str]) -> None:
     settings = resources.model_dump() | {
         "devices_per_node": resources.devices_per_node,
         "parallel": parallel,
+        "code": code,
         "threads": max(1, _num_cores() // (parallel * resources.devices_per_node)),
     }
     submission = queue.write(study_dir, "local", attempts, settings, {})
-    _start_dispatcher(study_dir, submission)
+    _start_dispatcher(study_dir, submission, os.environ | snapshot.variables(study_dir, code))
 
 
 def _parallel(resources: Resources) -> int:
@@ -132,7 +136,9 @@ def _num_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
+def _start_dispatcher(
+    study_dir: Path, submission: queue.Submission, environment: dict[str, str]
+) -> None:
     """Starts the local scheduler, which outlives this process, unless one is at work."""
     lock = queue.take_dispatch(study_dir)
     if lock is None:
@@ -151,6 +157,7 @@ def _start_dispatcher(study_dir: Path, submission: queue.Submission) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env=environment,
             pass_fds=[lock],
         )
     os.close(lock)
