@@ -182,7 +182,7 @@ class Run(Frozen):
     @property
     def image_size(self) -> int:
         """Pixels per side of the images the network sees."""
-        return self.config.image_size or models.config(self.config.model).image_size
+        return self.config.image_size or models.config(self.config.model).image.rows
 
     @property
     def train_examples(self) -> int:

@@ -68,7 +68,7 @@ class FlopCount:
     """
 
     model: str
-    image_size: int
+    image_size: int | tuple[int, int]
     params: int
     forward_macs: int
     norm_operations: int
@@ -127,12 +127,13 @@ def _on_meta(config: models.Config, num_classes: int) -> nn.Module:
         return models.assemble(config, num_classes=num_classes).eval()
 
 
-def count_network(name: str, network: nn.Module, image_size: int) -> FlopCount:
+def count_network(name: str, network: nn.Module, image_size: int | tuple[int, int]) -> FlopCount:
     """Run one image through the network and count with fvcore.
 
     Raises UncountedOperator where it does something that has no formula here.
     """
-    analysis = _analyse(name, network, torch.zeros(1, 3, image_size, image_size))
+    sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    analysis = _analyse(name, network, torch.zeros(1, 3, *sides))
     modules = dict(network.named_modules())
     by_module = tuple(
         ModuleCount(
@@ -159,7 +160,11 @@ def count_network(name: str, network: nn.Module, image_size: int) -> FlopCount:
 
 
 def count(
-    model_name: str, image_size: int | None = None, *, num_classes: int = 1000, **overrides: Any
+    model_name: str,
+    image_size: int | tuple[int, int] | None = None,
+    *,
+    num_classes: int = 1000,
+    **overrides: Any,
 ) -> FlopCount:
     """Build a registered network, run one image through it and count with fvcore.
 
@@ -175,16 +180,22 @@ def count(
 
 
 def count_meta(
-    model_name: str, image_size: int | None = None, *, num_classes: int = 1000, **overrides: Any
+    model_name: str,
+    image_size: int | tuple[int, int] | None = None,
+    *,
+    num_classes: int = 1000,
+    **overrides: Any,
 ) -> int:
     """Forward MACs by torch's own counter, on the meta device: any size, at once, no memory."""
     config = models.config(model_name, **_with_size(overrides, image_size))
-    images = torch.zeros(1, 3, config.image_size, config.image_size, device="meta")
+    images = torch.zeros(1, 3, config.image.rows, config.image.columns, device="meta")
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         _on_meta(config, num_classes)(images)
     return counter.get_total_flops() // 2
 
 
-def _with_size(overrides: dict[str, Any], image_size: int | None) -> dict[str, Any]:
+def _with_size(
+    overrides: dict[str, Any], image_size: int | tuple[int, int] | None
+) -> dict[str, Any]:
     return overrides if image_size is None else {**overrides, "image_size": image_size}

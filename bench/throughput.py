@@ -88,7 +88,7 @@ def measure(
     step = _step(network, mode, precision, device, compiled)
 
     def attempt(batch_size: int) -> list[float] | None:
-        images = torch.rand(batch_size, 3, config.image_size, config.image_size, device=device)
+        images = torch.rand(batch_size, 3, config.image.rows, config.image.columns, device=device)
         labels = torch.randint(1000, (batch_size,), device=device)
         return _times(lambda: step(images * 2 - 1, labels), device, seconds)
 

@@ -40,13 +40,17 @@ __all__ = [
 
 
 def build(
-    name: str, *, num_classes: int, image_size: int | None = None, **overrides: Any
+    name: str,
+    *,
+    num_classes: int,
+    image_size: int | tuple[int, int] | None = None,
+    **overrides: Any,
 ) -> "nn.Module":
     """A freshly initialised network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
 
     Its `features` gives the representation before the head, (B, D). `overrides` are fields of
-    its config, as in `build("vit_b16", num_classes=10, image_size=64, pooling="gap")`. Raises
-    UnknownModel and ConfigError.
+    its config, as in `build("vit_b16", num_classes=10, image_size=64, pooling="gap")`; an image
+    that is no square has a pair, height and width. Raises UnknownModel and ConfigError.
     """
     if image_size is not None:
         overrides["image_size"] = image_size
@@ -69,15 +73,19 @@ def assemble(config: Config, *, num_classes: int) -> "nn.Module":
 
 
 def load_checkpoint(
-    path: str | Path, *, image_size: int | None = None, num_classes: int | None = None
+    path: str | Path,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    num_classes: int | None = None,
 ) -> "nn.Module":
     """The network that a file holds, its architecture inferred from the file.
 
     Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
-    `.safetensors`, or a `.safetensors` of ours. With another `image_size` the position embedding
-    is resized like the original; with another `num_classes` the whole head is dropped for one of
-    zeros. Every array is used exactly once; what is missing, unexpected or of another shape is
-    a CheckpointError, as is a file that is damaged or of another kind.
+    `.safetensors`, or a `.safetensors` of ours. With another `image_size` (one number, or height
+    and width) the position embedding is resized like the original; with another `num_classes`
+    the whole head is dropped for one of zeros. Every array is used exactly once; what is missing,
+    unexpected or of another shape is a CheckpointError, as is a file that is damaged or of
+    another kind.
     """
     from models.convert import load_checkpoint
 

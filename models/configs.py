@@ -3,6 +3,7 @@
 Nothing here needs torch, so a login host can list, plan and count without it.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
@@ -41,15 +42,35 @@ def _is_count(value: object) -> bool:
     return type(value) is int and value >= 1
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Rows and columns: of an image's pixels, a feature map's cells, or a transformer's tokens."""
+
+    rows: int
+    columns: int
+
+    @property
+    def area(self) -> int:
+        """How many places there are."""
+        return self.rows * self.columns
+
+    def strided(self, stride: int) -> "Grid":
+        """What a padded convolution of that stride leaves."""
+        return Grid(math.ceil(self.rows / stride), math.ceil(self.columns / stride))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Config:
-    """What every network has: identity, image size, start of the head."""
+    """What every network has: identity, image size, start of the head.
+
+    `image_size` is the side of a square image, or its height and width.
+    """
 
     family: ClassVar[str]
     name: str
     label: str
     published_names: tuple[str, ...] = ()
-    image_size: int = 224
+    image_size: int | tuple[int, int] = 224
     head_bias_init: float = 0.0
 
     def __post_init__(self) -> None:
@@ -65,6 +86,17 @@ class _Config:
                 raise ConfigError(self._says(field.name, "expected a number"))
             if field.name == "stages" and not all(_is_count(units) for units in value):
                 raise ConfigError(self._says("stages", "expected positive whole numbers"))
+        size = self.image_size
+        sides = size if isinstance(size, tuple) else (size, size)
+        if len(sides) != 2 or not all(map(_is_count, sides)):
+            expected = "expected a positive whole number, or two of them"
+            raise ConfigError(self._says("image_size", expected))
+
+    @property
+    def image(self) -> Grid:
+        """The pixels of an image."""
+        size = self.image_size
+        return Grid(*size) if isinstance(size, tuple) else Grid(size, size)
 
     def _says(self, field: str, expected: str) -> str:
         return f"model {self.name}: {field} = {getattr(self, field)!r}: {expected}"
@@ -101,10 +133,9 @@ class ViTConfig(_Config):
         for rate in ("dropout", "attention_dropout"):
             if not 0.0 <= getattr(self, rate) < 1.0:
                 raise ConfigError(self._says(rate, "expected a fraction in [0, 1)"))
-        if self.image_size % self.downsampling:
+        if self.image.rows % self.downsampling or self.image.columns % self.downsampling:
             expected = f"is not a multiple of {self.downsampling}, the pixels per token and side"
             raise ConfigError(self._says("image_size", expected))
-
         if self.position_embedding == "relative" and self.num_tokens < 2:
             raise ConfigError(self._says("image_size", "a single token has no relative position"))
 
@@ -114,14 +145,14 @@ class ViTConfig(_Config):
         return self.patch_size
 
     @property
-    def grid_size(self) -> int:
-        """Tokens along one side, without the class token."""
-        return self.image_size // self.downsampling
+    def grid(self) -> Grid:
+        """The tokens, without the class token."""
+        return Grid(self.image.rows // self.downsampling, self.image.columns // self.downsampling)
 
     @property
     def num_tokens(self) -> int:
         """Length of the sequence, with the class token."""
-        return self.grid_size**2 + (self.pooling == "token")
+        return self.grid.area + (self.pooling == "token")
 
 
 def resnet_downsampling(root: Root, num_stages: int) -> int:

@@ -50,21 +50,23 @@ def resize_positions(grid: Tensor, height: int, width: int) -> Tensor:
 
 def _resize(state: dict[str, Tensor], old: ViTConfig, new: ViTConfig) -> None:
     """Fit every position embedding of the state to another image size."""
-    if old.grid_size == new.grid_size:
+    before, after = old.grid, new.grid
+    if before == after:
         return
     if old.position_embedding == "relative":
         raise CheckpointError(
             f"relative positions of {old.image_size} pixels cannot be resized to {new.image_size}"
         )
-    before, after = old.grid_size, new.grid_size
     if old.position_embedding == "1d":
         tokens = state["position_embedding.tokens"]
-        extra = old.num_tokens - before**2
-        grid = resize_positions(tokens[extra:].unflatten(0, (before, before)), after, after)
+        extra = old.num_tokens - before.area
+        grid = tokens[extra:].unflatten(0, (before.rows, before.columns))
+        grid = resize_positions(grid, after.rows, after.columns)
         state["position_embedding.tokens"] = torch.cat([tokens[:extra], grid.flatten(0, 1)])
     if old.position_embedding == "2d":
-        for axis in ("position_embedding.rows", "position_embedding.columns"):
-            state[axis] = resize_positions(state[axis][:, None], after, 1)[:, 0]
+        for axis, length in (("rows", after.rows), ("columns", after.columns)):
+            name = f"position_embedding.{axis}"
+            state[name] = resize_positions(state[name][:, None], length, 1)[:, 0]
 
 
 def _meta_state(config: Config, num_classes: int) -> dict[str, Tensor]:
@@ -135,7 +137,10 @@ def _replace_head(state: dict[str, Tensor], config: Config, num_classes: int) ->
 
 
 def load_checkpoint(
-    path: str | Path, *, image_size: int | None = None, num_classes: int | None = None
+    path: str | Path,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    num_classes: int | None = None,
 ) -> nn.Module:
     """The network that a file holds, in float32; see `models.load_checkpoint`."""
     path = Path(path)

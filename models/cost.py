@@ -4,12 +4,11 @@ Plain arithmetic, for planning on a host without torch; the tests hold it to cou
 networks. n tokens, d width. All figures are for one image.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
-from models.configs import BiTConfig, Config, HybridConfig, ResNetFields, ViTConfig
+from models.configs import BiTConfig, Config, Grid, HybridConfig, ResNetFields, ViTConfig
 
 
 @dataclass(frozen=True)
@@ -74,64 +73,67 @@ def _taps(size: int, kernel_size: int, stride: int, before: int, out: int) -> in
 
 
 def _std_conv(
-    config: ResNetFields, inputs: int, outputs: int, size: int, kernel_size: int, stride: int = 1
+    config: ResNetFields, inputs: int, outputs: int, size: Grid, kernel_size: int, stride: int = 1
 ) -> Part:
-    """A weight-standardised convolution on a square map of this size."""
-    out = math.ceil(size / stride)
-    before = kernel_size // 2
-    if config.padding == "same":
-        before = max((out - 1) * stride + kernel_size - size, 0) // 2
+    """A weight-standardised convolution on a map of this size."""
+    out = size.strided(stride)
+    taps = 1
+    for side, out_side in ((size.rows, out.rows), (size.columns, out.columns)):
+        before = kernel_size // 2
+        if config.padding == "same":
+            before = max((out_side - 1) * stride + kernel_size - side, 0) // 2
+        taps *= _taps(side, kernel_size, stride, before, out_side)
     weights = inputs * outputs * kernel_size**2
     return Part(
         "conv",
         params=weights,
-        forward_macs=weights * out**2,
-        forward_macs_valid=inputs * outputs * _taps(size, kernel_size, stride, before, out) ** 2,
+        forward_macs=weights * out.area,
+        forward_macs_valid=inputs * outputs * taps,
         standardized_weights=weights,
-        activations=outputs * out**2,
+        activations=outputs * out.area,
     )
 
 
-def _root(config: ResNetFields, size: int) -> tuple[Part, int]:
+def _root(config: ResNetFields, size: Grid) -> tuple[Part, Grid]:
     """The root with its norm, if it has one, and the size of the map that it leaves."""
     kernel_size, stride = (7, 2) if config.root == "large" else (3, 1)
     parts = [_std_conv(config, 3, config.root_width, size, kernel_size, stride)]
-    size = math.ceil(size / stride)
+    size = size.strided(stride)
     if isinstance(config, HybridConfig):
-        parts.append(_norm(config.root_width, size**2))
-    return _together("root", parts), math.ceil(size / 2) if config.root == "large" else size
+        parts.append(_norm(config.root_width, size.area))
+    return _together("root", parts), size.strided(2) if config.root == "large" else size
 
 
-def _unit(config: ResNetFields, inputs: int, width: int, size: int, stride: int) -> Part:
+def _unit(config: ResNetFields, inputs: int, width: int, size: Grid, stride: int) -> Part:
     """A bottleneck: norms behind the convolutions in a hybrid, before them in BiT."""
-    outputs, out = 4 * width, math.ceil(size / stride)
+    outputs, out = 4 * width, size.strided(stride)
     parts = [
         _std_conv(config, inputs, width, size, 1),
         _std_conv(config, width, width, size, 3, stride),
         _std_conv(config, width, outputs, out, 1),
-        _norm(width, size**2),
-        _norm(width, out**2),
+        _norm(width, size.area),
+        _norm(width, out.area),
     ]
     has_shortcut = stride != 1 or inputs != outputs
     if has_shortcut:
         parts.append(_std_conv(config, inputs, outputs, size, 1, stride))
     if isinstance(config, HybridConfig):
-        parts += [_norm(outputs, out**2)] * (1 + has_shortcut)
+        parts += [_norm(outputs, out.area)] * (1 + has_shortcut)
     else:
-        parts.append(_norm(inputs, size**2))
+        parts.append(_norm(inputs, size.area))
     return _together("unit", parts)
 
 
-def _resnet(config: ResNetFields, image_size: int) -> tuple[list[Part], int, int]:
+def _resnet(config: ResNetFields, image: Grid) -> tuple[list[Part], int, Grid]:
     """Root and stages, the channels and the size of the map that they leave."""
-    root, size = _root(config, image_size)
+    root, size = _root(config, image)
     parts, channels = [root], config.root_width
     for stage, num_units in enumerate(config.stages):
         width, units = config.root_width * 2**stage, []
         for unit in range(num_units):
             stride = 2 if unit == 0 and stage > 0 else 1
             units.append(_unit(config, channels, width, size, stride))
-            channels, size = 4 * width, math.ceil(size / stride)
+            channels, size = 4 * width, size.strided(stride)
         parts.append(_together(f"stage{stage + 1}", units))
     return parts, channels, size
 
@@ -158,18 +160,18 @@ def _block(config: ViTConfig) -> list[Part]:
 
 def position_params(config: ViTConfig) -> int:
     """Parameters of the position embedding that is added to the tokens, and of the class token."""
-    n, d, side = config.num_tokens, config.width, config.grid_size
-    class_token = (n - side**2) * d
+    n, d, grid = config.num_tokens, config.width, config.grid
+    class_token = (n - grid.area) * d
     if config.position_embedding == "1d":
         return n * d + class_token
     if config.position_embedding == "2d":
-        return 2 * side * (d // 2) + 2 * class_token
+        return (grid.rows + grid.columns) * (d // 2) + 2 * class_token
     return class_token
 
 
 def _transformer(config: ViTConfig, channels: int, num_classes: int) -> list[Part]:
     """Everything after the images or the feature map."""
-    n, d, cells = config.num_tokens, config.width, config.grid_size**2
+    n, d, cells = config.num_tokens, config.width, config.grid.area
     features = config.representation_size or d
     parts = [
         _dense("embedding", channels * config.patch_size**2, d, cells),
@@ -183,7 +185,12 @@ def _transformer(config: ViTConfig, channels: int, num_classes: int) -> list[Par
 
 
 @lru_cache(maxsize=1024)
-def count(config: Config, *, image_size: int | None = None, num_classes: int = 1000) -> Cost:
+def count(
+    config: Config,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    num_classes: int = 1000,
+) -> Cost:
     """Cost of one forward pass over one image.
 
     `count(models.config("vit_b16")).forward_macs` is 17 563 828 224: L (4 n d^2 + 2 n^2 d +
@@ -193,10 +200,10 @@ def count(config: Config, *, image_size: int | None = None, num_classes: int = 1
     if image_size is not None:
         config = replace(config, image_size=image_size)
     if isinstance(config, BiTConfig):
-        parts, channels, size = _resnet(config, config.image_size)
-        parts += [_norm(channels, size**2), _dense("head", channels, num_classes, 1)]
+        parts, channels, size = _resnet(config, config.image)
+        parts += [_norm(channels, size.area), _dense("head", channels, num_classes, 1)]
     elif isinstance(config, HybridConfig):
-        parts, channels, _ = _resnet(config, config.image_size)
+        parts, channels, _ = _resnet(config, config.image)
         parts += _transformer(config, channels, num_classes)
     else:
         parts = _transformer(config, 3, num_classes)

@@ -6,12 +6,11 @@ CUDA) norms and the residual stream stay in fp32, while inputs of convolutions, 
 attention are kept as bf16 copies. n tokens, d width, m MLP, h heads, s size of a map.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.configs import BiTConfig, Config, HybridConfig, ResNetFields, ViTConfig
+from models.configs import BiTConfig, Config, Grid, HybridConfig, ResNetFields, ViTConfig
 from models.cost import position_params
 
 Precision = Literal["fp32", "bf16"]
@@ -77,7 +76,7 @@ def _block(config: ViTConfig, w: _Widths) -> Kept:
     )
 
 
-def _embedding(config: ViTConfig, channels: int, pixels: int, w: _Widths) -> Kept:
+def _embedding(config: ViTConfig, channels: int, pixels: Grid, w: _Widths) -> Kept:
     """The patches' convolution keeps the images, or in bf16 a copy of the feature map."""
     d = config.width
     is_shared = isinstance(config, HybridConfig)
@@ -85,9 +84,9 @@ def _embedding(config: ViTConfig, channels: int, pixels: int, w: _Widths) -> Kep
     weights = channels * config.patch_size**2 * d
     return Kept(
         "embedding",
-        size * channels * pixels**2 + (config.num_tokens * d if config.dropout else 0),
+        size * channels * pixels.area + (config.num_tokens * d if config.dropout else 0),
         w.copy * weights,
-        0 if is_shared else w.operand * channels * pixels**2,
+        0 if is_shared else w.operand * channels * pixels.area,
         _FP32 * config.num_tokens * d,
         weights + d + position_params(config),
     )
@@ -109,7 +108,7 @@ def _head(config: ViTConfig, num_classes: int, w: _Widths) -> Kept:
 
 
 def _transformer(
-    config: ViTConfig, channels: int, pixels: int, num_classes: int, w: _Widths
+    config: ViTConfig, channels: int, pixels: Grid, num_classes: int, w: _Widths
 ) -> list[Kept]:
     return [
         _embedding(config, channels, pixels, w),
@@ -139,17 +138,21 @@ def _statistics(config: ResNetFields, num_norms: int) -> int:
     return 2 * _FP32 * config.group_norm_groups * num_norms
 
 
-def _padded(config: ResNetFields, size: int, kernel_size: int, stride: int) -> int:
+def _padded(config: ResNetFields, size: Grid, kernel_size: int, stride: int) -> Grid:
     """The size of the map with the zeros that are laid around it as a copy, or without."""
     if config.padding != "same" or stride == 1:
         return size
-    return max((math.ceil(size / stride) - 1) * stride + kernel_size, size)
+    out = size.strided(stride)
+    return Grid(
+        max((out.rows - 1) * stride + kernel_size, size.rows),
+        max((out.columns - 1) * stride + kernel_size, size.columns),
+    )
 
 
 def _unit(
-    config: ResNetFields, inputs: int, width: int, size: int, stride: int, w: _Widths
+    config: ResNetFields, inputs: int, width: int, size: Grid, stride: int, w: _Widths
 ) -> Kept:
-    outputs, out = 4 * width, math.ceil(size / stride)
+    outputs, out = 4 * width, size.strided(stride)
     has_shortcut = stride != 1 or inputs != outputs
     shapes = [(inputs, width, 1), (width, width, 3), (width, outputs, 1)]
     shapes += [(inputs, outputs, 1)] * has_shortcut
@@ -157,62 +160,64 @@ def _unit(
     padded = _padded(config, size, 3, stride)
     if isinstance(config, HybridConfig):
         # Inputs of the norms, ReLUs, and in bf16 what the convolutions read.
-        kept = _FP32 * (2 * width * size**2 + 2 * width * out**2 + 2 * outputs * out**2)
-        kept += _FP32 * outputs * out**2 * has_shortcut
-        kept += w.copy * ((1 + has_shortcut) * inputs * size**2 + width * (padded**2 + out**2))
+        kept = _FP32 * (2 * width * size.area + 2 * width * out.area + 2 * outputs * out.area)
+        kept += _FP32 * outputs * out.area * has_shortcut
+        kept += w.copy * (
+            (1 + has_shortcut) * inputs * size.area + width * (padded.area + out.area)
+        )
         if padded != size and not w.copy:
-            kept += _FP32 * width * padded**2
+            kept += _FP32 * width * padded.area
         norms = 3 + has_shortcut
-        entering = _FP32 * inputs * size**2
+        entering = _FP32 * inputs * size.area
         norm_weights = 2 * (2 * width + outputs * (1 + has_shortcut))
     else:
-        kept = _FP32 * (2 * inputs * size**2 + 2 * width * size**2 + 2 * width * out**2)
-        kept += w.copy * ((1 + has_shortcut) * inputs * size**2 + width * (size**2 + out**2))
+        kept = _FP32 * (2 * inputs * size.area + 2 * width * size.area + 2 * width * out.area)
+        kept += w.copy * ((1 + has_shortcut) * inputs * size.area + width * (size.area + out.area))
         norms = 3
-        entering = _FP32 * inputs * size**2
+        entering = _FP32 * inputs * size.area
         norm_weights = 2 * (inputs + 2 * width)
     kept += _statistics(config, norms)
-    gradients = _FP32 * (outputs * out**2 + 2 * inputs * size**2)
+    gradients = _FP32 * (outputs * out.area + 2 * inputs * size.area)
     return Kept("unit", kept, constant, entering, gradients, weights + norm_weights)
 
 
-def _root(config: ResNetFields, image_size: int, w: _Widths) -> tuple[Kept, int]:
+def _root(config: ResNetFields, image: Grid, w: _Widths) -> tuple[Kept, Grid]:
     """The root convolution, in a hybrid its norm, and the pooling (its input, and indices)."""
     is_large, is_hybrid = config.root == "large", isinstance(config, HybridConfig)
     kernel_size, stride = (7, 2) if is_large else (3, 1)
-    channels, size = config.root_width, math.ceil(image_size / stride)
+    channels, size = config.root_width, image.strided(stride)
     constant, weights = _std_weights(config, [(3, channels, kernel_size)], w)
-    kept = w.operand * 3 * _padded(config, image_size, kernel_size, stride) ** 2
+    kept = w.operand * 3 * _padded(config, image, kernel_size, stride).area
     if is_hybrid:
-        kept += 2 * _FP32 * channels * size**2 + _statistics(config, 1)
+        kept += 2 * _FP32 * channels * size.area + _statistics(config, 1)
     if is_large:
-        out = math.ceil(size / 2)
-        padded = _padded(config, size, 3, 2) if is_hybrid else size + 2
-        kept += (_FP32 if is_hybrid else w.operand) * channels * padded**2
-        kept += _INT64 * channels * out**2
-        kept += _FP32 * channels * out**2 if is_hybrid else 0
+        out = size.strided(2)
+        padded = _padded(config, size, 3, 2) if is_hybrid else Grid(size.rows + 2, size.columns + 2)
+        kept += (_FP32 if is_hybrid else w.operand) * channels * padded.area
+        kept += _INT64 * channels * out.area
+        kept += _FP32 * channels * out.area if is_hybrid else 0
         size = out
     params = weights + (2 * channels if is_hybrid else 0)
-    gradients = 2 * _FP32 * channels * math.ceil(image_size / stride) ** 2
-    return Kept("root", kept, constant, w.operand * 3 * image_size**2, gradients, params), size
+    gradients = 2 * _FP32 * channels * image.strided(stride).area
+    return Kept("root", kept, constant, w.operand * 3 * image.area, gradients, params), size
 
 
-def _resnet(config: ResNetFields, image_size: int, w: _Widths) -> tuple[list[Kept], int, int]:
-    root, size = _root(config, image_size, w)
+def _resnet(config: ResNetFields, image: Grid, w: _Widths) -> tuple[list[Kept], int, Grid]:
+    root, size = _root(config, image, w)
     parts, channels = [root], config.root_width
     for stage, num_units in enumerate(config.stages):
         width = config.root_width * 2**stage
         for unit in range(num_units):
             stride = 2 if unit == 0 and stage > 0 else 1
             parts.append(_unit(config, channels, width, size, stride, w))
-            channels, size = 4 * width, math.ceil(size / stride)
+            channels, size = 4 * width, size.strided(stride)
     return parts, channels, size
 
 
 def kept(
     config: Config,
     *,
-    image_size: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
     num_classes: int = 1000,
     precision: Precision = "fp32",
 ) -> tuple[Kept, ...]:
@@ -224,14 +229,14 @@ def kept(
         config = replace(config, image_size=image_size)
     w = _widths(precision)
     if isinstance(config, BiTConfig):
-        parts, channels, size = _resnet(config, config.image_size, w)
-        features = 2 * _FP32 * channels * size**2 + _statistics(config, 1)
+        parts, channels, size = _resnet(config, config.image, w)
+        features = 2 * _FP32 * channels * size.area + _statistics(config, 1)
         head = features + w.operand * channels + _FP32 * num_classes + _LABEL
         weights = channels * num_classes
-        entering = _FP32 * channels * size**2
+        entering = _FP32 * channels * size.area
         params = weights + num_classes + 2 * channels
         return (*parts, Kept("head", head, w.copy * weights, entering, entering, params))
     if isinstance(config, HybridConfig):
-        parts, channels, size = _resnet(config, config.image_size, w)
+        parts, channels, size = _resnet(config, config.image, w)
         return (*parts, *_transformer(config, channels, size, num_classes, w))
-    return tuple(_transformer(config, 3, config.image_size, num_classes, w))
+    return tuple(_transformer(config, 3, config.image, num_classes, w))

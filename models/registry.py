@@ -180,7 +180,7 @@ def names() -> list[str]:
 def config(name: str, **overrides: Any) -> Config:
     """The registered config, or a copy of it with other values in the given fields.
 
-    `config("vit_b16", image_size=384).grid_size` is 24. Raises UnknownModel, or ConfigError for
+    `config("vit_b16", image_size=384).grid.rows` is 24. Raises UnknownModel, or ConfigError for
     an unknown field and for a value that does not fit.
     """
     if name not in REGISTRY:

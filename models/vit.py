@@ -140,18 +140,17 @@ class Position2d(nn.Module):
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
-        side, half = config.grid_size, config.width // 2
-        self.rows = nn.Parameter(torch.empty(side, half))
-        self.columns = nn.Parameter(torch.empty(side, half))
-        self.extra = nn.Parameter(torch.empty(config.num_tokens - side**2, config.width))
+        grid, half = config.grid, config.width // 2
+        self.rows = nn.Parameter(torch.empty(grid.rows, half))
+        self.columns = nn.Parameter(torch.empty(grid.columns, half))
+        self.extra = nn.Parameter(torch.empty(config.num_tokens - grid.area, config.width))
         for parameter in self.parameters():
             nn.init.normal_(parameter, std=0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        side = len(self.rows)
-        rows = self.rows[:, None].expand(side, side, -1)
-        columns = self.columns[None].expand(side, side, -1)
+        rows = self.rows[:, None].expand(-1, len(self.columns), -1)
+        columns = self.columns[None].expand(len(self.rows), -1, -1)
         grid = torch.cat([rows, columns], dim=2).flatten(0, 1)  # (H W, D)
         return x + torch.cat([self.extra, grid])
 
@@ -197,10 +196,10 @@ class ViT(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """The sequence that enters the first block, (B, N, D)."""
-        size = self.config.image_size
-        if images.shape[2:] != (size, size):
-            given = tuple(images.shape)
-            raise ValueError(f"model {self.config.name} takes (B, 3, {size}, {size}), got {given}")
+        image, given = self.config.image, tuple(images.shape)
+        if given[2:] != (image.rows, image.columns):
+            expected = f"(B, 3, {image.rows}, {image.columns})"
+            raise ValueError(f"model {self.config.name} takes {expected}, got {given}")
         x = self.embedding(self.stem(images)).flatten(2).transpose(1, 2)  # (B, H W, D)
         if self.class_token is not None:
             x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)  # (B, N, D)

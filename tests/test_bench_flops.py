@@ -8,38 +8,28 @@ import models
 from bench import flops
 from models.cost import count
 
-# Fewer than 30 million parameters, each at up to three sizes; the rest is counted on meta.
-SIZES = {
-    "vit_nano2": (8, 16, 32),
-    "vit_micro2": (8, 16),
-    "vit_nano4": (8, 32),
-    "vit_micro4": (8, 32),
-    "vit_ti16": (64, 224, 384),
-    "vit_xs28": (56, 224),
-    "vit_xs16": (64, 224),
-    "vit_s32": (64, 224),
-    "vit_s16": (64, 224),
-    "vit_s8": (64,),
-    "r8_vit_nano2": (8, 16, 32),
-    "r8_vit_micro2": (8, 16),
-    "r11_vit_nano4": (8, 32),
-    "r11_vit_micro4": (8, 32),
-    "r_vit_ti16": (64, 224, 256),
-    "bit_nano": (8, 9, 32),
-    "bit_micro": (8, 15),
-    "bit_nano32": (8, 32),
-    "bit_micro32": (8, 32),
-    "bit_r50x1": (65, 160, 224),
-}
+SMALL = [name for name in models.names() if count(models.config(name)).params < 100e6]
 
 
-def test_every_network_below_30_million_parameters_is_counted_by_fvcore() -> None:
-    small = {name for name in models.names() if count(models.config(name)).params < 30e6}
-    assert small == set(SIZES)
+def sizes(name: str) -> tuple[int, int, int]:
+    """Three image sizes that fit; a BiT takes any, odd ones too."""
+    config = models.config(name)
+    if isinstance(config, models.BiTConfig):
+        return (9, 16, 33) if config.root == "small" else (65, 96, 160)
+    cells = config.downsampling
+    return 2 * cells, 3 * cells, 7 * cells
+
+
+def test_networks_of_all_families_are_counted_by_fvcore() -> None:
+    found = {models.config(name).family: 0 for name in SMALL}
+    for name in SMALL:
+        found[models.config(name).family] += 1
+    assert found["vit"] > 10 and found["hybrid"] > 6 and found["bit"] > 6
+    assert len({sizes(name) for name in SMALL}) > 5 and all(len({*sizes(n)}) == 3 for n in SMALL)
 
 
 @pytest.mark.parametrize(
-    ("name", "image_size"), [(name, size) for name, sizes in SIZES.items() for size in sizes]
+    ("name", "image_size"), [(name, size) for name in SMALL for size in sizes(name)]
 )
 def test_fvcore_agrees_with_the_closed_form_to_the_last_unit(name: str, image_size: int) -> None:
     counted = flops.count(name, image_size, num_classes=10)
@@ -127,3 +117,14 @@ def test_norm_work_and_macs_are_told_apart_by_operator() -> None:
 
 def test_a_larger_image_costs_more() -> None:
     assert flops.count_meta("bit_r50x1", 448) > 3.9 * flops.count_meta("bit_r50x1", 224)
+
+
+@pytest.mark.parametrize("name", ["vit_ti16", "r_vit_ti16", "bit_r50x1", "r11_vit_nano4"])
+def test_an_image_need_not_be_square(name: str) -> None:
+    size = (64, 160)
+    counted = flops.count(name, size)
+    closed = count(models.config(name), image_size=size)
+    assert counted.forward_macs == closed.forward_macs == flops.count_meta(name, size)
+    assert counted.norm_operations == closed.norm_operations
+    turned = count(models.config(name), image_size=size[::-1])
+    assert turned.forward_macs_valid == closed.forward_macs_valid

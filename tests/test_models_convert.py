@@ -211,7 +211,7 @@ def test_positions_are_resized_like_scipys_zoom(height: int, width: int) -> None
 @pytest.mark.parametrize("path", [TOKEN, GAP], ids=lambda path: path.name)
 def test_another_image_size_resizes_the_grid_and_leaves_the_class_token(path: Path) -> None:
     old, new = models.load_checkpoint(path), models.load_checkpoint(path, image_size=80)
-    before, after = old.config.grid_size, 80 // old.config.patch_size
+    before, after = old.config.grid.rows, 80 // old.config.patch_size
     extra = 1 if path == TOKEN else 0
     small, large = (n.get_parameter("position_embedding.tokens").detach() for n in (old, new))
     assert torch.equal(large[:extra], small[:extra])
@@ -306,3 +306,18 @@ def test_only_networks_of_ours_are_saved(tmp_path: Path) -> None:
         models.save_checkpoint(nn.Linear(2, 2), tmp_path / "x.npz")
     with pytest.raises(models.CheckpointError, match="ends in"):
         models.save_checkpoint(models.build("vit_nano2", num_classes=2), tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("path", [TOKEN, GAP], ids=lambda path: path.name)
+def test_a_grid_need_not_be_square(path: Path) -> None:
+    old, new = models.load_checkpoint(path), models.load_checkpoint(path, image_size=(48, 96))
+    grid, patch, extra = old.config.grid, old.config.patch_size, 1 if path == TOKEN else 0
+    small, wide = (n.get_parameter("position_embedding.tokens").detach() for n in (old, new))
+    zoom = (48 / patch / grid.rows, 96 / patch / grid.columns, 1)
+    square = small[extra:].unflatten(0, (grid.rows, grid.columns)).numpy()
+    expected = scipy.ndimage.zoom(square, zoom, order=1).reshape(-1, old.config.width)
+    assert torch.equal(wide[:extra], small[:extra])
+    np.testing.assert_allclose(wide[extra:], expected, atol=5e-6)
+    assert new(torch.zeros(2, 3, 48, 96)).shape == old(_expected(path)[0]).shape
+    with pytest.raises(ValueError, match=r"takes \(B, 3, 48, 96\), got \(2, 3, 96, 48\)"):
+        new(torch.zeros(2, 3, 96, 48))
