@@ -1,0 +1,28 @@
+"""Why not to believe a fit: every code that tables, figures and JSON may carry."""
+
+from dataclasses import dataclass
+
+CAUTIONS = {
+    "too_few_scales": "fewer different x than parameters + 2: no honest interval, so none is given",
+    "parameter_on_bound": "a parameter ended on its bound, so that the law may be of another form",
+    "narrow_range": "x spans less than three octaves",
+    "extrapolation": "a prediction more than one octave beyond the data",
+    "no_hold_out": "without the largest octave of x too little is left to fit again",
+    "hold_out_missed": "the largest scale lies outside what the others predicted of it",
+    "no_error": "runs without any error have no logarithm and were left out",
+    "best_of_many": "points of a frontier are the best of what was tried, so biased down",
+    "collinear": "parameters and data vary together, so that their effects cannot be told apart",
+    "inverted_parabola": "error falls to both sides of a middle size, so there is no minimum",
+    "minimum_on_edge": "the minimum has fewer than two sizes on one side, or lies outside of them",
+}
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Why not to believe a fit: a code of `CAUTIONS`, and what was found."""
+
+    code: str
+    text: str
+
+    def __post_init__(self) -> None:
+        assert self.code in CAUTIONS, self.code

@@ -1,0 +1,112 @@
+"""What comes out of a fit: a curve with its intervals, what it missed and what to doubt."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from results import laws, refit, resample, units
+from results.cautions import Caution
+
+Floats = npt.NDArray[np.float64]
+Interval = tuple[Floats, Floats]
+OCTAVE = 2.0
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a formula; its interval where there is an honest one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """The largest configuration, predicted by a fit without the largest octave of x.
+
+    `miss` is observed - predicted; `low` and `high` bound a new run.
+    """
+
+    x: float
+    num_held: int
+    predicted: float
+    observed: float
+    miss: float
+    low: float | None
+    high: float | None
+
+    @property
+    def covered(self) -> bool | None:
+        """Whether the interval holds what was observed; None without an interval."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low <= self.observed <= self.high
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A law of error over x, with the points (N,) it was fitted to; parameters in `x_unit`.
+
+    The line has the form that AICc prefers; intervals are those of the most general form that the
+    configurations bear, so that they hold for not knowing the form too. Errors of accuracies are
+    1 - accuracy, and at most 1 whatever x.
+    """
+
+    form: str
+    x_name: str
+    x_unit: float
+    metric: str
+    level: float
+    parameters: dict[str, Parameter]
+    x: Floats
+    error: Floats
+    num_configurations: int
+    objective: float
+    delta: float
+    warnings: tuple[Caution, ...]
+    hold_out: HoldOut | None
+    _noise: refit.Noise | None = field(repr=False)
+    _replicas: refit.Replicas | None = field(repr=False)
+
+    @property
+    def largest_error(self) -> float:
+        """What an error cannot exceed: 1 for accuracies, nothing for losses."""
+        return 1.0 if units.higher_is_better(self.metric) else np.inf
+
+    def predict(self, x: npt.ArrayLike) -> Floats:
+        """The error of the curve at x (M,), a fraction or a loss: (M,)."""
+        theta = np.array([[p.value for p in self.parameters.values()]])
+        return self._errors(laws.log_error(theta, np.asarray(x, dtype=float) / self.x_unit)[0])
+
+    def band(self, x: npt.ArrayLike, level: float | None = None) -> Interval | None:
+        """Between which errors the curve runs at x (M,): two of (M,); None if not honest."""
+        return self._interval(x, level, single=False)
+
+    def next_run(self, x: npt.ArrayLike, level: float | None = None) -> Interval | None:
+        """Between which errors a new run at x (M,) ends: wider than `band` by a run's noise."""
+        return self._interval(x, level, single=True)
+
+    def beyond(self, x: npt.ArrayLike) -> tuple[Caution, ...]:
+        """A caution for each of x (M,) more than an octave outside the data."""
+        low, high = self.x.min(), self.x.max()
+        far = [(v, max(v / high, low / v)) for v in np.atleast_1d(np.asarray(x, float)) if v > 0]
+        return tuple(
+            Caution("extrapolation", f"{self.x_name} {v:.3g} is {r:.3g} x beyond the data")
+            for v, r in far
+            if r > OCTAVE
+        )
+
+    def _interval(self, x: npt.ArrayLike, level: float | None, single: bool) -> Interval | None:
+        if self._replicas is None or self._noise is None:
+            return None
+        logs = laws.log_error(self._replicas.theta, np.asarray(x, dtype=float) / self.x_unit)
+        if single:
+            logs = self._noise.single_runs(logs, self._replicas.scales, seed=1)
+        low, high = resample.interval(logs, self.level if level is None else level)
+        line = np.log(self.predict(x))
+        return self._errors(np.minimum(low, line)), self._errors(np.maximum(high, line))
+
+    def _errors(self, logs: Floats) -> Floats:
+        return np.minimum(np.exp(logs), self.largest_error)
