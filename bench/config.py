@@ -84,7 +84,10 @@ class EngineConfig(Frozen):
 
     `micro_batch_size` is per device and forward pass (default: the whole share of a device);
     `activation_checkpointing` computes activations again instead of keeping them;
-    `checkpoint_seconds` is the time between two checkpoints.
+    `checkpoint_seconds` is the time between two checkpoints, `checkpoint_steps` their distance in
+    steps; the `keep_checkpoints` newest stay, and those after `milestones` (these steps, or each
+    multiple of one number) for ever. A process without progress for `hang_seconds` ends the
+    attempt, later where there is more to wait for than a step.
     """
 
     zero_stage: Literal[0, 1, 2, 3] = 0
@@ -92,6 +95,10 @@ class EngineConfig(Frozen):
     activation_checkpointing: bool = False
     num_workers: NonNegativeInt = 0
     checkpoint_seconds: PositiveFloat = 300.0
+    checkpoint_steps: PositiveInt | None = None
+    keep_checkpoints: PositiveInt = 1
+    milestones: PositiveInt | list[PositiveInt] | None = None
+    hang_seconds: PositiveFloat = 300.0
     heartbeat_seconds: PositiveFloat = 2.0
     log_steps: PositiveInt = 10
     eval_batch_size: PositiveInt = 256

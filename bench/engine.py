@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from bench import shards
 from bench.config import RunConfig, micro_batches
 from bench.devices import keep_freed_memory
 from bench.transforms import normalize
@@ -150,7 +151,7 @@ def _free_port() -> int:
 
 
 class Engine:
-    """A network under training: steps, evaluation, and a checkpoint in DeepSpeed's layout."""
+    """A network under training: steps, evaluation, and the state that a checkpoint keeps."""
 
     def __init__(self, model: torch.nn.Module, config: RunConfig, world: World) -> None:
         self.world = world
@@ -219,34 +220,41 @@ class Engine:
         self._engine.train()
         return scores
 
-    def save(self, folder: Path, client_state: dict[str, Any]) -> None:
-        """Writes every process's shard into `folder`; all processes must enter.
+    def shard(self) -> dict[str, torch.Tensor]:
+        """This process's part of weights and moments, as `shards` names them."""
+        pieces, world = self._pieces(), self.world
+        if self._zero_stage == 0:  # where every process has everything
+            pieces = pieces[world.rank :: world.size]
+        return shards.tensors(pieces, self._states)
 
-        The losses since the last `take_loss` are in it, so that the next mean is the same.
+    def losses(self) -> dict[str, Any]:
+        """The losses since the last `take_loss`, for a checkpoint; all processes must enter."""
+        sums = self.world.gather(float(self._loss_sum))
+        return {"sums": sums, "count": self._num_losses, "a_step": self.num_micro_batches}
+
+    def load(self, paths: list[Path], step: int, losses: dict[str, Any]) -> None:
+        """Goes on from the shards of a checkpoint made after `step`; all processes must enter.
+
+        Raises ShardError where they do not hold this network.
         """
-        losses = {"sums": self.world.gather(float(self._loss_sum)), "count": self._num_losses}
-        self._engine.save_checkpoint(
-            str(folder.parent),
-            tag=folder.name,
-            client_state=client_state | {"scalebench_losses": losses},
-            save_latest=False,
-        )
+        shards.load(paths, self._pieces(), self._states, step)
+        shards.take_over(self._optimizer, self._zero_stage)
+        sums, world = losses["sums"], self.world
+        mine = sums[world.rank] if len(sums) == world.size else sum(sums) / len(sums)
+        # Each step counts alike, also where it now has other micro-steps.
+        scale = self.num_micro_batches / losses["a_step"]
+        self._loss_sum.fill_(mine * scale)
+        self._num_losses = round(losses["count"] * scale)
 
-    def load(self, folder: Path) -> dict[str, Any]:
-        """Restores weights and moments, and gives the client state; all processes must enter.
+    def _pieces(self) -> list[shards.Piece]:
+        module, world = self._engine.module, self.world
+        return shards.pieces(module, self._optimizer, self._zero_stage, world.rank, world.size)
 
-        Raises FileNotFoundError where `folder` is no checkpoint (DeepSpeed goes on from zero or
-        fails an assertion, depending on the stage).
-        """
-        path, client_state = None, {}
-        if folder.is_dir():
-            path, client_state = self._engine.load_checkpoint(str(folder.parent), tag=folder.name)
-        if path is None:
-            raise FileNotFoundError(f"{folder} is no checkpoint")
-        losses = client_state["scalebench_losses"]
-        self._loss_sum.fill_(losses["sums"][self.world.rank])
-        self._num_losses = losses["count"]
-        return client_state
+    @property
+    def _states(self) -> Any:
+        """The torch optimizer's state: DeepSpeed wraps it at stages 1 to 3."""
+        wrapped = self._optimizer.optimizer if self._zero_stage else self._optimizer
+        return wrapped.state
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The whole network's fp32 state on the CPU; all processes must enter."""

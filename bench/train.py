@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def _train(
         recorder.start_steps(step)
 
         clock.switch("train")
-        saved_at = time.monotonic()
+        checkpoints = checkpoint.Checkpoints(run_dir, config.engine, engine, world)
         for pixels, labels in stream(
             batches, range(step, run.num_steps), config.engine.num_workers
         ):
@@ -85,12 +84,10 @@ def _train(
             if step == run.num_steps:
                 break
             signum = vote(signals.received)
-            is_due = time.monotonic() - saved_at > config.engine.checkpoint_seconds
-            if signum or (is_point and world.share(is_due)):
+            if signum or checkpoints.is_due(step, may_ask=is_point):
                 with clock.during("checkpoint"):
                     recorder.flush()
-                    checkpoint.save(run_dir, engine, world, step)
-                saved_at = time.monotonic()
+                    checkpoints.save(step)
             if signum:
                 raise Stopped(signum, step)
 

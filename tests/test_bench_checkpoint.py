@@ -1,7 +1,10 @@
 """A checkpoint exists whole or not at all, whenever the process that writes it is killed."""
 
+import hashlib
 import json
 import os
+import resource
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from bench import checkpoint
-from bench.checkpoint import CheckpointError
-from bench.config import RunConfig
+from bench.checkpoint import CheckpointError, Checkpoints
+from bench.config import EngineConfig, RunConfig
 from bench.engine import Engine, World, join_world, leave_world
 
 
@@ -25,9 +28,9 @@ def world() -> Iterator[World]:
     leave_world()
 
 
-def build(world: World, kind: type[Engine] = Engine) -> Engine:
+def build(world: World) -> Engine:
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-    return kind(model, RunConfig(model="linear", steps=1, batch_size=4), world)
+    return Engine(model, RunConfig(model="linear", steps=1, batch_size=4), world)
 
 
 def fill(engine: Engine, value: float) -> Engine:
@@ -53,16 +56,28 @@ def test_without_a_checkpoint_a_run_begins_at_zero(world: World, tmp_path: Path)
     assert checkpoint.resume(tmp_path, build(world), world) == 0
 
 
-def test_the_pointer_names_step_and_files_with_their_sizes(world: World, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, build(world), world, 7)
+def save(run_dir: Path, engine: Engine, world: World, step: int, keep: int = 1) -> None:
+    checkpoint.save(run_dir / "checkpoint", engine, world, step, f"step-{step:08d}", keep=keep)
+
+
+def test_the_pointer_names_the_step_and_the_state_names_the_files(
+    world: World, tmp_path: Path
+) -> None:
+    save(tmp_path, build(world), world, 7)
     folder = tmp_path / "checkpoint" / "step-00000007"
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-    assert sizes and all(sizes.values())
-    assert pointer(tmp_path) == {"name": folder.name, "step": 7, "files": sizes}
+    assert {path.name for path in folder.iterdir()} == {"state.json", "shard-00000.safetensors"}
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    digests = {name: hashlib.sha256(value).hexdigest() for name, value in content.items()}
+    found = pointer(tmp_path)
+    assert found == {"name": folder.name, "step": 7, "sha256": digests["state.json"]}
+    name = "shard-00000.safetensors"
+    state = json.loads(content["state.json"])
+    assert state["step"] == 7
+    assert state["files"] == {name: {"bytes": len(content[name]), "sha256": digests[name]}}
 
 
 def test_resume_gives_the_step_and_the_weights(world: World, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, fill(build(world), 7.0), world, 7)
+    save(tmp_path, fill(build(world), 7.0), world, 7)
     fresh = build(world)
     assert checkpoint.resume(tmp_path, fresh, world) == 7
     assert values(fresh) == {7.0}
@@ -70,48 +85,109 @@ def test_resume_gives_the_step_and_the_weights(world: World, tmp_path: Path) -> 
 
 def test_the_one_before_is_removed_and_what_killed_saves_left(world: World, tmp_path: Path) -> None:
     engine = build(world)
-    checkpoint.save(tmp_path, engine, world, 2)
+    save(tmp_path, engine, world, 2)
     (tmp_path / "checkpoint" / ".step-00000003.tmp").mkdir()
-    checkpoint.save(tmp_path, engine, world, 4)
+    save(tmp_path, engine, world, 4)
     assert names(tmp_path) == {"step-00000004", "latest.json"}
 
 
-class FullDisk(Engine):
-    """An engine whose shards are written, and then something goes wrong."""
+def test_the_newest_are_kept_and_milestones_for_ever(world: World, tmp_path: Path) -> None:
+    config = EngineConfig(checkpoint_steps=2, keep_checkpoints=2, milestones=[3, 6])
+    engine = build(world)
+    checkpoints = Checkpoints(tmp_path, config, engine, world)
+    for step in range(1, 10):
+        if checkpoints.is_due(step, may_ask=True):
+            checkpoints.save(step)
+    kept = {"milestone-00000003", "milestone-00000006"}
+    assert names(tmp_path) == kept | {"step-00000004", "step-00000008", "latest.json"}
+    assert checkpoint.resume(tmp_path, build(world), world) == 8
+    checkpoint.write_weights(tmp_path, engine, world, {})
+    assert names(tmp_path) == kept | {"weights.safetensors"}
 
-    def save(self, folder: Path, client_state: dict[str, Any]) -> None:
-        super().save(folder, client_state)
-        raise OSError("No space left on device")
+
+@pytest.mark.parametrize(
+    ("config", "due"),
+    [
+        ({}, []),
+        ({"checkpoint_steps": 4}, [4, 8]),
+        ({"milestones": 5}, [5, 10]),
+        ({"milestones": [1, 7]}, [1, 7]),
+        ({"checkpoint_seconds": 1e-9}, [3, 6, 9]),  # where it is asked
+    ],
+)
+def test_when_a_checkpoint_is_due(
+    world: World, tmp_path: Path, config: dict[str, Any], due: list[int]
+) -> None:
+    checkpoints = Checkpoints(tmp_path, EngineConfig(**config), build(world), world)
+    found = [step for step in range(1, 11) if checkpoints.is_due(step, may_ask=step % 3 == 0)]
+    assert found == due
 
 
-def test_the_pointer_moves_only_when_every_process_has_saved(world: World, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, fill(build(world), 2.0), world, 2)
-    with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(tmp_path, fill(build(world, FullDisk), 4.0), world, 4)
-    assert pointer(tmp_path)["step"] == 2
+def test_a_milestone_made_again_replaces_itself(world: World, tmp_path: Path) -> None:
+    config = EngineConfig(milestones=[3])
+    for value in (1.0, 2.0):
+        engine = fill(build(world), value)
+        Checkpoints(tmp_path, config, engine, world).save(3)
+    assert names(tmp_path) == {"milestone-00000003", "latest.json"}
+    fresh = build(world)
+    assert checkpoint.resume(tmp_path, fresh, world) == 3
+    assert values(fresh) == {2.0}
+
+
+def test_a_full_disk_leaves_the_one_before(world: World, tmp_path: Path) -> None:
+    save(tmp_path, fill(build(world), 2.0), world, 2)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system refuses to write the shard, of some hundred bytes.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (80, limits[1]))
+    try:
+        with pytest.raises(
+            CheckpointError, match="step-00000004: not saved, what was before stays"
+        ):
+            save(tmp_path, fill(build(world), 4.0), world, 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     fresh = build(world)
     assert checkpoint.resume(tmp_path, fresh, world) == 2
     assert values(fresh) == {2.0}
 
 
-def test_a_checkpoint_that_is_not_whole_is_refused(world: World, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path, build(world), world, 3)
-    folder = tmp_path / "checkpoint" / "step-00000003"
-    path = max(folder.iterdir(), key=lambda file: file.stat().st_size)
-    size = path.stat().st_size
-    message = rf"{path.name}: expected a file of {size} bytes, as latest\.json says"
+def test_without_space_nothing_is_begun(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, fill(build(world), 2.0), world, 2)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_050))
+    # 26 weights of four bytes and a megabyte to spare.
+    message = "1000104 bytes are needed, 1000050 are free"
+    with pytest.raises(CheckpointError, match=message):
+        save(tmp_path, build(world), world, 4)
+    assert names(tmp_path) == {"step-00000002", "latest.json"}
 
-    os.truncate(path, size - 1)
+
+def test_a_checkpoint_that_is_not_whole_is_refused(world: World, tmp_path: Path) -> None:
+    save(tmp_path, build(world), world, 3)
+    folder = tmp_path / "checkpoint" / "step-00000003"
+    path = folder / "shard-00000.safetensors"
+    content = path.read_bytes()
+
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=rf"{path.name}: expected a file with SHA-256"):
+        checkpoint.resume(tmp_path, build(world), world)
+    message = rf"{path.name}: expected a file of {len(content)} bytes, as state\.json says"
+    os.truncate(path, len(content) - 1)
     with pytest.raises(CheckpointError, match=message):
         checkpoint.resume(tmp_path, build(world), world)
     path.unlink()
     with pytest.raises(CheckpointError, match=message):
         checkpoint.resume(tmp_path, build(world), world)
+    shutil.rmtree(folder)
+    with pytest.raises(CheckpointError, match=r"state\.json: expected a file with SHA-256"):
+        checkpoint.resume(tmp_path, build(world), world)
 
 
 def test_the_final_weights_replace_the_checkpoints(world: World, tmp_path: Path) -> None:
     engine = fill(build(world), 9.0)
-    checkpoint.save(tmp_path, engine, world, 9)
+    save(tmp_path, engine, world, 9)
     (tmp_path / "checkpoint" / ".step-00000008.tmp").mkdir()
     checkpoint.write_weights(tmp_path, engine, world, {"model": "linear"})
     assert names(tmp_path) == {"weights.safetensors"}
@@ -132,14 +208,14 @@ from pathlib import Path
 import torch._dynamo  # which the first optimizer imports: here once for all children
 from bench import checkpoint
 from bench.engine import join_world
-from test_bench_checkpoint import build, fill
+from test_bench_checkpoint import build, fill, save
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
 
 def save_twice(run_dir, deadly):
     world = join_world()
     engine = build(world)
-    checkpoint.save(run_dir, fill(engine, 2.0), world, 2)
+    save(run_dir, fill(engine, 2.0), world, 2)
     count = 0
     def watch(event, _):
         nonlocal count
@@ -148,7 +224,7 @@ def save_twice(run_dir, deadly):
             if count == deadly:
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(watch)
-    checkpoint.save(run_dir, fill(engine, 4.0), world, 4)
+    save(run_dir, fill(engine, 4.0), world, 4)
 
 # One child after the other, each killed one file operation later than the one before.
 deadly, status = 0, signal.SIGKILL
@@ -176,7 +252,7 @@ def test_a_save_killed_at_any_moment_leaves_a_usable_checkpoint(
         steps.append(checkpoint.resume(run_dir, fresh, world))
         assert values(fresh) == {float(steps[-1])}
         # The next save is not disturbed by what is left.
-        checkpoint.save(run_dir, fresh, world, 6)
+        save(run_dir, fresh, world, 6)
         assert names(run_dir) == {"step-00000006", "latest.json"}
     assert steps == sorted(steps)  # first the old one, and the new one once the pointer moved
     assert steps.count(2) > 5 and steps.count(4) > 2

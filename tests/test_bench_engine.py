@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import models
+from bench import shards
 from bench.config import EngineConfig, Recipe, RunConfig
 from bench.engine import Engine, World, join_world, leave_world
 from bench.transforms import normalize
@@ -28,6 +29,7 @@ pytestmark = [
 ]
 
 STEPS, BATCH_SIZE, NUM_CLASSES = 5, 8, 5
+STAGES = (0, 1, 2, 3)
 LRS = [1e-2, 2e-2, 3e-2, 1e-2, 1e-3]
 RECIPE = Recipe(lr=1e-2, weight_decay=0.3)
 Point = tuple[float, float | None]
@@ -242,27 +244,44 @@ def test_scores_are_those_of_evaluation_mode(world: World) -> None:
     assert model.training and not engine.logits(images).requires_grad
 
 
+def save(engine: Engine, folder: Path) -> None:
+    """This process's shard and the losses; one after the other in one folder, if there are two."""
+    folder.mkdir(exist_ok=True)
+    shards.write(folder / f"{engine.world.rank}.safetensors", engine.shard())
+    (folder / "losses.json").write_text(json.dumps(engine.losses()))
+
+
+def load(engine: Engine, folder: Path, step: int) -> Engine:
+    losses = json.loads((folder / "losses.json").read_text())
+    engine.load(sorted(folder.glob("*.safetensors")), step, losses)
+    return engine
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 def test_a_loaded_checkpoint_goes_on_where_it_was_saved(
-    world: World, stage: int, tmp_path: Path
+    world: World, stage: int, optimizer: str, tmp_path: Path
 ) -> None:
-    engine = build(world, stage=stage)
+    recipe = RECIPE.model_copy(update={"optimizer": optimizer})
+    engine = build(world, recipe, stage)
     run(engine, range(2))
-    engine.save(tmp_path / "two", {"note": "hello"})
-    assert not (tmp_path / "latest").exists()  # DeepSpeed's pointer comes too early
+    save(engine, tmp_path)
     saved, rest = engine.weights(), run(engine, range(2, 5))
 
-    fresh = build(world, stage=stage)
-    assert fresh.load(tmp_path / "two")["note"] == "hello"
+    fresh = load(build(world, recipe, stage), tmp_path, 2)
     same_weights(fresh, saved, 0.0)
     assert run(fresh, range(2, 5)) == rest  # with the moments, to the last bit
     same_weights(fresh, engine.weights(), 0.0)
 
 
-@pytest.mark.parametrize("stage", [0, 2])
-def test_a_missing_checkpoint_is_an_error(world: World, stage: int, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere is no checkpoint"):
-        build(world, stage=stage).load(tmp_path / "nowhere")
+def test_losses_go_on_with_other_micro_batches(world: World, tmp_path: Path) -> None:
+    engine = build(world)
+    engine.train_step(*(part[0] for part in batches()), LRS[0])
+    save(engine, tmp_path)
+    fresh = load(build(world, micro=2), tmp_path, 1)
+    fresh.train_step(*(part[1] for part in batches()), LRS[1])
+    # Each of the two steps counts one half, though the second had four micro-steps.
+    assert fresh.take_loss() == pytest.approx(sum(loss for loss, _ in bare()[0][:2]) / 2, abs=1e-6)
 
 
 def test_a_closed_engine_leaves_torch_as_it_was(world: World) -> None:
@@ -277,21 +296,23 @@ TWO = """
 import json, sys
 from pathlib import Path
 from safetensors.torch import save_file
-from test_bench_engine import build, build_bit, join_world, leave_world, run, torch
+from test_bench_engine import build, build_bit, join_world, leave_world, load, run, save, torch
 
 world, folder = join_world(), Path(sys.argv[1])
 found = {"sum": world.sum(torch.tensor([world.rank + 1.0])).tolist()}
 found["share"] = world.share({"from": world.rank})
 for stage in (0, 1, 2, 3):
     engine = build(world, stage=stage, micro=2)
-    found[f"points {stage}"] = run(engine)
-    weights = engine.weights()
-    save_file(weights, folder / f"weights-{stage}-{world.rank}")
-    engine.save(folder / f"saved-{stage}", {})
-    found[f"rest {stage}"] = run(engine)
+    points = run(engine, range(2))
+    save(engine, folder / f"two-{stage}")
     world.barrier()
-    engine.load(folder / f"saved-{stage}")
-    found[f"again {stage}"] = run(engine)
+    points += run(engine, range(2, 5))
+    found[f"points {stage}"] = points
+    save_file(engine.weights(), folder / f"weights-{stage}-{world.rank}")
+    load(engine, folder / f"two-{stage}", 2)
+    found[f"again {stage}"] = run(engine, range(2, 5))
+    load(engine, folder / f"one-{stage}", 2)
+    found[f"from one {stage}"] = run(engine, range(2, 5))
 for stage in (0, 1, 2, 3):
     engine = build_bit(world, stage, 1)
     found[f"bit {stage}"] = run(engine)
@@ -304,9 +325,19 @@ leave_world()
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory: pytest.TempPathFactory, start_python: Start) -> Path:
-    """What two processes left behind that trained together, with two micro-batches a step."""
+def two_processes(
+    world: World, tmp_path_factory: pytest.TempPathFactory, start_python: Start
+) -> Path:
+    """What two processes left behind that trained together, with two micro-batches a step.
+
+    They also went on from what one process had saved at another stage.
+    """
     folder = tmp_path_factory.mktemp("two")
+    for stage in STAGES:
+        engine = build(world, stage=stage)
+        run(engine, range(2))
+        save(engine, folder / f"one-{3 - stage}")
+        engine.close()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -316,7 +347,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory, start_python: Start)
         for rank in range(2)
     ]
     for process in ranks:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
     return folder
 
@@ -330,7 +361,20 @@ def test_two_processes_are_one_with_the_same_global_batch(two_processes: Path, s
         close(found[f"points {stage}"], expected, 1e-5)
         for name, value in load_file(two_processes / f"weights-{stage}-{rank}").items():
             assert torch.allclose(value, weights[name], rtol=0, atol=1e-5), name
-        assert found[f"again {stage}"] == found[f"rest {stage}"]
+        assert found[f"again {stage}"] == found[f"points {stage}"][2:]
+        close(found[f"from one {stage}"], expected[2:], 1e-5)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("before", STAGES)
+def test_one_process_goes_on_where_two_were_at_any_stage(
+    world: World, two_processes: Path, before: int, stage: int
+) -> None:
+    engine = load(build(world, stage=stage), two_processes / f"two-{before}", 2)
+    expected, model = bare()
+    close(run(engine, range(2, 5)), expected[2:], 1e-5)
+    same_weights(engine, model.state_dict(), 1e-5)
+    engine.close()
 
 
 def test_processes_add_and_share(two_processes: Path) -> None:
