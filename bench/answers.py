@@ -1,4 +1,4 @@
-"""The verbs that read a ledger and answer: `table` and `plot`."""
+"""The verbs that read a ledger and answer: `table`, `plot` and `report`."""
 
 import sys
 from collections.abc import Sequence
@@ -80,11 +80,28 @@ def plot(
     show.note(f"{output}: {len(runs)} runs")
 
 
-def _runs(studies: Sequence[Path]) -> pd.DataFrame:
+def report(
+    studies: Sequence[Path], *, output: Path, cost: str, metric: str, published: bool
+) -> None:
+    """Writes the report of some studies into `output`, an .html file; raises AnswerError."""
+    from results import report as reports  # plotly and jinja2 are for this verb alone
+
+    if output.suffix not in (".html", ".htm"):
+        raise AnswerError(f"-o: given {output}, expected a name in .html")
+    study = _load(studies)
+    reports.write(study, output, cost=cost, metric=metric, published=published)
+    show.note(f"{output}: {len(study.runs)} runs")
+
+
+def _load(studies: Sequence[Path]) -> store.Study:
     study = store.load(studies)
     for skipped in study.skipped:
         show.note(f"skipped: {skipped}")
     if study.runs.empty:
         names = ", ".join(str(path) for path in studies)
         raise AnswerError(f"{names}: no run has ended yet; see scalebench status")
-    return study.runs
+    return study
+
+
+def _runs(studies: Sequence[Path]) -> pd.DataFrame:
+    return _load(studies).runs

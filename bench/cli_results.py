@@ -55,3 +55,24 @@ def plot(
         metric=metric,
         published=published,
     )
+
+
+@app.command()
+def report(
+    study: Studies,
+    output: Annotated[Path, typer.Option("-o", help="An .html file.")],
+    cost: Annotated[str, typer.Option(help="The cost the charts show first.")] = "train_flops",
+    metric: Annotated[str, typer.Option(help="The metric shown first.")] = "top1_accuracy",
+    published: Published = False,
+    root: Root = RUNS,
+) -> None:
+    """Write one HTML file that opens offline: charts, ledger, tables, costs, provenance."""
+    from bench import answers
+
+    answers.report(
+        [study_dir(name, root) for name in study],
+        output=output,
+        cost=cost,
+        metric=metric,
+        published=published,
+    )

@@ -32,6 +32,7 @@ DOORS = {
     "pydantic": {"bench/config.py", "sweeps/spec.py", "sweeps/expand.py"},
     "datasets": {"bench/data.py"},
     "fvcore": {"bench/flops.py"},
+    "jinja2": {"results/report.py"},
 }
 
 
