@@ -1,48 +1,76 @@
-"""The verbs that read a ledger and answer: `table`, `plot` and `report`."""
+"""The verbs `table` and `report`: what is asked of a ledger, and where the answer goes."""
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from bench import show
 from bench.config import BenchError
-from results import plot as plots
-from results import reference, store
+from results import printed, reference, scores, store, summary
 from results import table as tables
 from results.files import write_whole
 from results.forms import COSTS
-from results.render import RENDERERS
-
-KINDS = ("frontier", "data-scale")
-FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+from results.render import RENDERERS, Grid
 
 
 class AnswerError(BenchError):
     """What was asked of a ledger does not exist, or there is nothing to answer from."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a table shows: names of columns; empty means the usual ones."""
+
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ("top1_accuracy",)
+    costs: tuple[str, ...] = ()
+    aggregate: str = "mean"
+    form: str | None = None
+    where: tuple[str, ...] = ()
+    evals: bool = False
+
+    @property
+    def of_evals(self) -> bool:
+        """Whether it is about evaluations, or about what the runs themselves scored."""
+        named = {*self.rows, *self.columns, *(text.partition("=")[0] for text in self.where)}
+        return self.evals or self.form is not None or bool(named & scores.OF_EVALS)
+
+
+def names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Names that were given several times, or with commas between them.
+
+    >>> names(["label,seed", "epochs"])
+    ('label', 'seed', 'epochs')
+    """
+    return tuple(part for text in given or () for part in text.split(",") if part)
+
+
 def table(
     studies: Sequence[Path],
+    question: Question,
     *,
     format: str,
-    metric: str = "top1_accuracy",
     output: Path | None = None,
-    published: bool = False,
+    with_published: bool = False,
+    published: str | None = None,
 ) -> None:
-    """Prints or writes the comparison table of some studies; `format` may also be "json".
+    """Prints or writes a comparison table of some studies; `format` may also be "json".
 
-    With `published`, the ViT paper's Table 6 stands under them. Raises AnswerError.
+    `with_published` lays the ViT paper's scores beside them; `published` is one of the paper's
+    own tables, alone. Raises AnswerError.
     """
     if format not in (*RENDERERS, "json"):
         raise AnswerError(f"--format: given {format!r}, expected one of {', '.join(RENDERERS)}")
-    runs, costs = _runs(studies), None
-    if published:
-        paper = reference.table6()
-        runs = pd.concat([runs, paper.assign(dataset="JFT-300M, then ImageNet")])
-        costs = [*COSTS[:2], "train_flops_valid", "accelerator_days"]
-    made = tables.comparison(runs, metric=metric, costs=costs)
+    if published is None:
+        made = _comparison(studies, question, with_published)
+    elif studies:
+        raise AnswerError(f"--published {published}: stands alone; beside studies --with-published")
+    else:
+        made = printed.table(published)
     if format == "json":
         rows = made.frame.astype(object).where(made.frame.notna(), None)
         show.document(rows.to_dict(orient="records"))
@@ -55,29 +83,47 @@ def table(
         show.note(f"{output}: {len(made.frame)} rows")
 
 
-def plot(
-    kind: str,
-    studies: Sequence[Path],
-    *,
-    output: Path,
-    cost: str = "train_flops",
-    metric: str = "top1_accuracy",
-    published: bool = False,
-) -> None:
-    """Draws a figure of some studies into `output`, a .png, .pdf or .svg; raises AnswerError."""
-    if kind not in KINDS:
-        raise AnswerError(f"plot: given {kind!r}, expected one of {', '.join(KINDS)}")
-    if output.suffix not in FIGURE_SUFFIXES:
-        raise AnswerError(f"-o: given {output}, expected a name in {', '.join(FIGURE_SUFFIXES)}")
-    runs = _runs(studies)
-    if kind == "frontier":
-        paper = reference.table6() if published else None
-        axes = plots.frontier(runs, cost=cost, metric=metric, published=paper)
-    else:
-        paper = reference.table5() if published else None
-        axes = plots.data_scale(runs, metric=metric, published=paper)
-    plots.save(axes, output)
-    show.note(f"{output}: {len(runs)} runs")
+def _comparison(studies: Sequence[Path], question: Question, with_published: bool) -> Grid:
+    study = load(studies)
+    runs, evals = study.runs, None
+    if question.of_evals:
+        evals = study.evals.rename(columns={"seed": "draw"})
+    for text in question.where:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise AnswerError(f"--where: given {text!r}, expected COLUMN=VALUE")
+        if evals is not None and key in evals and key not in scores.OF_A_RUN:
+            evals = _where(evals, key, value)
+        else:
+            runs = _where(runs, key, value)
+    paper, costs = None, question.costs
+    if with_published and question.of_evals:
+        paper = reference.scores(question.form or "table6")
+    elif with_published:
+        runs = pd.concat([runs, reference.table6().assign(dataset="JFT-300M, then ImageNet")])
+        costs = costs or (*COSTS[:2], "train_flops_valid", "accelerator_days")
+    return tables.comparison(
+        runs,
+        None if evals is None else evals.rename(columns={"draw": "seed"}),
+        rows=question.rows or None,
+        columns=question.columns or None,
+        costs=costs or None,
+        metric=question.metrics,
+        aggregate=question.aggregate,
+        form=question.form,
+        published=paper,
+    )
+
+
+def _where(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    """The rows whose `column` reads `value`, numbers compared as numbers."""
+    summary.check_columns(frame, [column])
+    if not pd.api.types.is_numeric_dtype(frame[column]):
+        return frame[frame[column].astype(str) == value]
+    try:
+        return frame[(frame[column] == float(value)).fillna(False)]
+    except ValueError:
+        raise AnswerError(f"--where {column}: given {value!r}, expected a number") from None
 
 
 def report(
@@ -88,20 +134,19 @@ def report(
 
     if output.suffix not in (".html", ".htm"):
         raise AnswerError(f"-o: given {output}, expected a name in .html")
-    study = _load(studies)
+    study = load(studies)
     reports.write(study, output, cost=cost, metric=metric, published=published)
     show.note(f"{output}: {len(study.runs)} runs")
 
 
-def _load(studies: Sequence[Path]) -> store.Study:
+def load(studies: Sequence[Path]) -> store.Study:
+    """The studies together; what cannot be read is named. Raises AnswerError for no run at all."""
+    if not studies:
+        raise AnswerError("missing STUDY…: give a study's name or folder")
     study = store.load(studies)
     for skipped in study.skipped:
         show.note(f"skipped: {skipped}")
     if study.runs.empty:
-        names = ", ".join(str(path) for path in studies)
-        raise AnswerError(f"{names}: no run has ended yet; see scalebench status")
+        found = ", ".join(str(path) for path in studies)
+        raise AnswerError(f"{found}: no run has ended yet; see scalebench status")
     return study
-
-
-def _runs(studies: Sequence[Path]) -> pd.DataFrame:
-    return _load(studies).runs

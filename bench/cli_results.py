@@ -12,13 +12,35 @@ app = typer.Typer()
 
 @app.command()
 def table(
-    study: Studies,
+    study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", help="text, markdown, csv or latex.")
+        str, typer.Option("--format", "-f", help="text, markdown, latex, csv or html.")
     ] = "text",
-    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
+    form: Annotated[
+        str | None, typer.Option(help="table2, table5 or table6: that of the ViT paper's.")
+    ] = None,
+    rows: Annotated[
+        list[str] | None, typer.Option(help="Columns of the ledger: label,train_examples.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(help="Columns to stand side by side: dataset, shots.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Columns of metrics.  [default: top1_accuracy]")
+    ] = None,
+    cost: Annotated[list[str] | None, typer.Option(help="Columns of costs.")] = None,
+    aggregate: Annotated[str, typer.Option(help="mean, median, min, max or best.")] = "mean",
+    evals: Annotated[
+        bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")
+    ] = False,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only these rows.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
-    published: Published = False,
+    with_published: Published = False,
+    published: Annotated[
+        str | None, typer.Option(help="The paper's own table2, table5 or table6, without STUDY.")
+    ] = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
@@ -26,10 +48,20 @@ def table(
     from bench import answers
 
     answers.table(
-        [study_dir(name, root) for name in study],
+        [study_dir(name, root) for name in study or ()],
+        answers.Question(
+            rows=answers.names(rows),
+            columns=answers.names(columns),
+            metrics=answers.names(metric) or ("top1_accuracy",),
+            costs=answers.names(cost),
+            aggregate=aggregate,
+            form=form,
+            where=tuple(where or ()),
+            evals=evals,
+        ),
         format="json" if json else format,
-        metric=metric,
         output=output,
+        with_published=with_published,
         published=published,
     )
 
@@ -45,9 +77,9 @@ def plot(
     root: Root = RUNS,
 ) -> None:
     """Draw compute against accuracy (frontier), or data against accuracy (data-scale)."""
-    from bench import answers
+    from bench import figures
 
-    answers.plot(
+    figures.plot(
         kind,
         [study_dir(name, root) for name in study],
         output=output,

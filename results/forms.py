@@ -12,7 +12,7 @@ from results.schema import ResultsError, suggestion
 COSTS = ("params", "forward_macs_per_image", "train_flops", "accelerator_days")
 FORMS = ("table2", "table5", "table6")
 # What runs or evaluations in one cell may differ in, beside the seed.
-POOLED = (*summary.CONFIGURATION, "pretrain_dataset", *long.EVALUATION[1:], "finetune_lr")
+POOLED = ("pretrain_dataset", *summary.CONFIGURATION, *long.EVALUATION[1:], "finetune_lr")
 
 
 class UnknownForm(ResultsError):
@@ -35,6 +35,12 @@ class Layout:
 
 def _known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in table and table[name].notna().any())
+
+
+def _best_known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
+    """That of `names` which the fewest rows lack, the first of equals."""
+    known = _known(table, names)
+    return (max(known, key=lambda name: table[name].notna().sum()),) if known else ()
 
 
 def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
@@ -70,7 +76,7 @@ def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     if "seed" in table:
         seeds = table.groupby([model, *varied], dropna=False)["seed"].nunique()
         rows += ["seed"] if len(seeds) and seeds.max() > 1 else []
-    costs = _known(table, ["train_flops", "train_flops_valid"])[:1]
+    costs = _best_known(table, ["train_flops", "train_flops_valid"])
     return table, Layout(tuple(dict.fromkeys(rows)), ("evaluation",), costs, "right")
 
 
@@ -84,5 +90,5 @@ def _table2(
         most = table.groupby([model, *rest], dropna=False)["train_examples"].transform("max")
         table = table[(table["train_examples"] == most) | most.isna()]
         note = "Of each model the runs on the most training images are shown."
-    costs = _known(table, ["accelerator_days", "train_flops", "train_flops_valid"])[:1]
+    costs = _best_known(table, ["accelerator_days", "train_flops", "train_flops_valid"])
     return table, Layout(("evaluation",), (model, *rest), costs, "below", note)

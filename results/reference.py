@@ -19,6 +19,12 @@ TRANSFER_SETS = {
 FAMILIES = {"vit": "vit", "hybrid": "hybrid", "bit_resnet": "bit"}  # theirs to the registry's
 JFT_IMAGES = 303_000_000  # section 4.1; the figure that reproduces the exaFLOPs of Table 6
 EXA = 1e18
+# Table in this folder, its cost, the column of a ledger that this is, and its unit.
+SCORES = {
+    "table2": ("vit_table2_sota", "pretrain_tpuv3_core_days", "accelerator_days", 1.0),
+    "table5": ("vit_table5_pretrain_datasets", "", "", 1.0),
+    "table6": ("vit_table6_scaling", "pretrain_compute", "train_flops_valid", EXA),
+}
 
 
 class UnknownReference(ResultsError):
@@ -86,3 +92,37 @@ def table5() -> pd.DataFrame:
     runs.insert(1, "family", "vit")
     runs.attrs["label"] = "ViT paper, Table 5"
     return runs.rename(columns={"pretrain_images": "train_examples"})
+
+
+def scores(name: str) -> pd.DataFrame:
+    """The scores of Table 2, 5 or 6 ("table2" and so on) in long form, one row per cell.
+
+    As `results.scores` makes them of a ledger: `dataset` is that of the transfer, after which the
+    row's `value`; Table 2 brings the `std` of its `n` = 3 runs, and core-days of a TPUv3 as
+    `accelerator_days`. Raises UnknownReference.
+    """
+    if name not in SCORES:
+        raise UnknownReference(f"published table {name!r} is unknown; {suggestion(name, SCORES)}")
+    table, cost, paid_in, scale = SCORES[name]
+    found = load(table)
+    by = [key for key in ("model", "pretrain_dataset", "epochs") if key in found]
+    is_score = found["metric"] == "top1_accuracy"
+    made = found[is_score].drop_duplicates([*by, "dataset"]).dropna(subset="value")
+    made = made.assign(value=made["value_fraction"], protocol="finetune", study="ViT paper")
+    if "std" in made:
+        made = made.assign(std=made["std_fraction"], n=made["std"].notna() * 2 + 1)
+    if cost:
+        paid = found[found["metric"] == cost].set_index(by)["value"].astype(float) * scale
+        made = made.join(paid.rename(paid_in), on=by)
+    family = made["family"].map(FAMILIES) if "family" in made else made["model"].map(_family)
+    named = made.assign(family=family).rename(
+        columns={"model": "label", "pretrain_images": "train_examples"}
+    )
+    known = (*by[1:], "label", "family", "train_examples", "dataset", "protocol", "metric")
+    kept = [*known, "value", "std", "n", paid_in, "study"]
+    return named[[key for key in kept if key in named]].reset_index(drop=True)
+
+
+def _family(model: str) -> str:
+    """The family of a network of Tables 2 and 5; EfficientNets are none of ours."""
+    return "vit" if model.startswith("ViT") else "bit" if "ResNet" in model else "efficientnet"

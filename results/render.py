@@ -125,7 +125,7 @@ def to_text(made: Grid) -> str:
     header, *body = map(line, rows)
     rule = "  ".join("-" * width for width in widths)
     ruled = [part for at, text in enumerate(body) for part in (rule, text)[at not in made.rules :]]
-    note = textwrap.fill(made.footnote, max(len(rule), MIN_WIDTH))
+    note = textwrap.fill(printable(made.footnote), max(len(rule), MIN_WIDTH))
     return "\n".join([header, rule, *ruled, "", note]) + "\n"
 
 

@@ -10,6 +10,10 @@ from results import summary, units
 # What tells one evaluation from another, beside the run and the draw of its images.
 EVALUATION = ("dataset", "protocol", "shots", "split", "metric")
 OF_A_RUN = ["study", "run_id"]
+# Columns that only evaluations have, so that naming one asks for their scores.
+OF_EVALS = frozenset(
+    {"evaluation", "protocol", "shots", "split", "draw", "finetune_lr", "pretrain_dataset"}
+)
 
 
 def of_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
@@ -49,9 +53,13 @@ def describe(scores: pd.DataFrame) -> pd.Series:
     names = [name for name in EVALUATION if name in scores]
     group = scores.groupby(names, dropna=False, sort=False).ngroup()
     kinds = scores.loc[~group.duplicated(), names]
-    varied = {name for name in names if kinds[name].nunique(dropna=False) > 1}
-    if varied != {"metric"}:
-        varied |= {"dataset"} & set(names)
+    within = kinds.groupby("dataset", dropna=False) if "dataset" in names else None
+    varied = {name for name in names if kinds[name].nunique() > 1}
+    if within is not None:
+        alone = {"protocol", "split"} & varied
+        varied -= {name for name in alone if within[name].nunique().max() <= 1}
+    if within is not None and varied != {"metric"}:
+        varied.add("dataset")
     texts = [_text(dict(kind), varied) for _, kind in kinds.iterrows()]
     return group.map(dict(enumerate(texts)))
 
@@ -64,6 +72,6 @@ def _text(fields: Mapping[Any, Any], varied: set[str]) -> str:
         parts.append(str(fields["protocol"]))
     if "split" in varied:
         parts.append(str(fields["split"]))
-    if "metric" in varied:
+    if "metric" in varied and parts:
         parts.append(units.name(fields["metric"]))
-    return ", ".join(parts) or units.name(fields["metric"])
+    return ", ".join(parts) or units.header(fields["metric"])

@@ -125,16 +125,16 @@ def _footnote(
 ) -> str:
     """What the scores are, what ± is over, what n counts, what an empty cell means."""
     what = ", ".join(units.header(name) for name in metrics)
-    sides = f", by {' and '.join(map(units.name, layout.columns))}" if layout.columns else ""
-    how = "mean ± sample standard deviation (ddof = 1)" if aggregate == "mean" else aggregate
-    counted = (
-        f"n is the number of finished runs behind a {'mean' if aggregate == 'mean' else 'cell'}"
-    )
+    sides = f", by {', '.join(map(units.name, layout.columns))}" if layout.columns else ""
+    is_mean = aggregate == "mean"
+    how = "mean ± sample standard deviation (ddof = 1)" if is_mean else aggregate
+    things = "evaluations of finished runs" if over.startswith(DRAWS) else "finished runs"
+    counted = f"n is the number of {things} behind a {'mean' if is_mean else 'cell'}"
     if scores.n_is_same:
         counted += f" (here always {scores.most})"
     elif layout.columns:
         counted += f" ({scores.most} where a cell does not say)"
-    none = "There is no ± where n = 1, and an" if aggregate == "mean" else "An"
+    none = "There is no ± where n = 1, and an" if is_mean else "An"
     parts = [
         f"{what}{sides}: {how} over {over}; {counted}.",
         f"{none} empty cell where no run has finished.",
@@ -164,6 +164,7 @@ def comparison(
     metric: str | Sequence[str] = "top1_accuracy",
     aggregate: str = "mean",
     form: str | None = None,
+    published: pd.DataFrame | None = None,
 ) -> Grid:
     """The score per row, summarised over seeds with its spread and number, and what it cost.
 
@@ -175,7 +176,8 @@ def comparison(
 
     With `evals` the scores are theirs: `protocol`, `shots` and `dataset` are those of an
     evaluation, `pretrain_dataset` is the run's, and `evaluation` names all of them in words.
-    `form` is that of Table 2, 5 or 6 of the ViT paper (table2, table5, table6).
+    `form` is that of Table 2, 5 or 6 of the ViT paper (table2, table5, table6); `published`, as
+    `reference.scores("table6")`, are further scores beside those of the runs.
 
     `frame` of what comes out has the numbers: keys, costs, and `{metric}_mean`, `_std`, `_n`
     (`value_mean` and so on for several metrics). Raises MissingColumn and UnknownForm.
@@ -194,11 +196,15 @@ def comparison(
         raise forms.UnknownForm(f"aggregate {aggregate!r} is unknown; {choices}")
     metrics, beside = _names(metric), _names(columns)
     table = long.of_runs(runs, metrics) if evals is None else long.of_evals(runs, evals, metrics)
-    table = table.assign(evaluation=long.describe(table))
+    table = table if published is None else pd.concat([table, published], ignore_index=True)
+    asked = {*beside, *_names(rows)}
+    several = len(metrics) > 1
+    telling = {"evaluation", *(["metric"] if several else long.EVALUATION)}
+    if form is None and (several or evals is not None) and not asked & telling:
+        beside = (*beside, "evaluation")  # no cell holds scores of different kinds
+    if form is not None or "evaluation" in (*beside, *asked):
+        table = table.assign(evaluation=long.describe(table))
     if form is None:
-        told = {*beside, *_names(rows)} & {"evaluation", "metric", *long.EVALUATION}
-        if (evals is not None and not told) or (len(metrics) > 1 and "metric" not in told):
-            beside = tuple(dict.fromkeys([*beside, "evaluation"]))
         layout = forms.usual(table, beside)
     else:
         table, layout = forms.of_paper(form, table)
@@ -206,6 +212,8 @@ def comparison(
         layout = replace(layout, rows=_names(rows) or layout.rows, columns=beside or layout.columns)
     if costs is not None:
         layout = replace(layout, costs=tuple(costs))
+    elif rows is not None and summary.model_column(table) not in (*layout.rows, *layout.columns):
+        layout = replace(layout, costs=())  # of several models together they mean little
     return _grid(table, layout, metrics, aggregate)
 
 

@@ -8,6 +8,8 @@ from results.schema import RUNS
 HEADERS = {
     "label": "model",
     "train_examples": "training images",
+    "pretrain_dataset": "pre-training set",
+    "dataset": "data set",
     "top1_accuracy": "top-1",
     "top5_accuracy": "top-5",
     "train_flops": "training compute",

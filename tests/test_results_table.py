@@ -1,13 +1,12 @@
 """Comparison tables: means over seeds as people and as programs read them."""
 
-import csv
-import io
+import doctest
 import statistics
 
 import pandas as pd
 import pytest
 
-from results import reference, render, summary, table
+from results import forms, reference, render, summary, table
 
 SCORES = {("vit_s8", 100): [0.50, 0.54], ("vit_s8", 400): [0.80], ("bit_r8", 100): [0.60, 0.60]}
 
@@ -117,50 +116,6 @@ def test_a_lone_score_is_not_called_best():
     assert "**" not in render.to_markdown(table.comparison(make_runs({("vit_s8", 100): [0.5]})))
 
 
-def test_csv_holds_raw_numbers_under_names_with_units():
-    rows = list(csv.DictReader(io.StringIO(render.to_csv(table.comparison(make_runs())))))
-    assert float(rows[0]["top1_accuracy_mean"]) == 0.52
-    assert rows[0]["top1_accuracy_n"] == "2"
-    assert rows[1]["top1_accuracy_std"] == ""
-    assert rows[0]["train_flops"] == "51000000000"
-    assert rows[0]["params"] == "700000"
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(start):
-    label = f'{start}HYPERLINK("http://x")'
-    text = render.to_csv(table.comparison(make_runs(label=label)))
-    cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
-    assert f"'{label}" in cells
-    assert not any(cell.startswith(start) for cell in cells)
-
-
-def test_latex_is_booktabs_and_escaped():
-    text = render.to_latex(table.comparison(make_runs(label=r"a_b & 50% \x {#}~^$")))
-    assert r"a\_b \& 50\% \textbackslash{}x \{\#\}\textasciitilde{}\textasciicircum{}\$" in text
-    assert text.index(r"\toprule") < text.index(r"\midrule") < text.index(r"\bottomrule")
-    assert r"$\pm$" in text
-    assert "±" not in text
-    widths = {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")}
-    assert len(widths) == 1
-
-
-def test_markdown_keeps_its_columns_whatever_a_name_holds():
-    made = table.comparison(make_runs(label="a|b\n*c*"))
-    text = render.to_markdown(made)
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert r"a\|b \*c\*" in lines[2]
-    assert {line.replace(r"\|", "").count("|") for line in lines} == {len(made.header) + 1}
-
-
-def test_text_is_aligned():
-    lines = render.to_text(table.comparison(make_runs())).splitlines()
-    rule = lines[1]
-    assert all(len(line) <= len(rule) for line in lines[:5])
-    end = lines[0].index("top-1 (%)") + len("top-1 (%)")
-    assert [line[:end].split()[-1] for line in lines[2:5]] == ["2.83", "80.00", "0.00"]
-
-
 def test_no_runs_make_an_empty_table():
     made = table.comparison(make_runs().iloc[:0])
     for write in render.RENDERERS.values():
@@ -170,3 +125,147 @@ def test_no_runs_make_an_empty_table():
 def test_a_missing_column_comes_with_the_near_match():
     with pytest.raises(summary.MissingColumn, match=r"'top1' is missing.*top1_accuracy"):
         table.comparison(make_runs(), metric="top1")
+
+
+# --- evaluations, forms, other summaries
+
+
+def make_evals(runs, value=0.9, draws=(0, 1), shots=(1, 5)):
+    """Upstream top-1 of each run, and few-shot accuracies that rise with shots and draw."""
+    shared = {"split": "eval", "metric": "top1_accuracy", "lr": None, "step": 10, "num_examples": 9}
+    rows = []
+    for run in runs.itertuples():
+        own = {"study": run.study, "run_id": run.run_id, **shared}
+        rows.append(own | {"protocol": "upstream", "dataset": "digits", "value": run.top1_accuracy})
+        rows += [
+            own
+            | {"protocol": "fewshot", "dataset": "pets", "shots": n, "seed": draw}
+            | {"value": value - 0.1 / n + 0.02 * draw - 0.1 * run.seed}
+            for n in shots
+            for draw in draws
+        ]
+    made = pd.DataFrame(rows)
+    return made.assign(manifest=None, image_size=8).astype({"shots": "Int64", "seed": "Int64"})
+
+
+def make_ledger(scores=SCORES):
+    runs = make_runs(scores)
+    runs["run_id"] = [f"run-{at}" for at in range(len(runs))]
+    return runs, make_evals(runs)
+
+
+def test_draws_are_averaged_in_a_run_before_the_spread_over_seeds():
+    runs, evals = make_ledger({("vit_s8", 100): [0.5, 0.6], ("bit_r8", 100): [0.6, 0.6]})
+    made = table.comparison(runs, evals, rows="label", columns="shots", costs=[])
+    vit = rows_of(made)[0]
+    # seed 0: (0.80 + 0.82) / 2, seed 1: 0.1 less; over both 0.76 with |0.1| / sqrt(2)
+    assert vit["1-shot"] == f"76.00 ± {100 * 0.1 / 2**0.5:.2f}"
+    assert "over seeds, each run the mean of its draws" in made.footnote
+    assert "(here always 2)" in made.footnote
+
+
+def test_of_lone_runs_the_spread_is_over_draws_and_the_footnote_says_so():
+    runs, evals = make_ledger({("vit_s8", 100): [0.5], ("bit_r8", 100): [0.6]})
+    made = table.comparison(runs, evals, form="table2")
+    few = next(row for row in rows_of(made) if row["evaluation"] == "pets, 5-shot")
+    # 0.88 and 0.90
+    assert few["ViT-S/8"] == f"89.00 ± {100 * statistics.stdev([0.88, 0.90]):.2f}"
+    assert "over draws of the images" in made.footnote
+    assert "evaluations of finished runs" in made.footnote
+
+
+def test_form_of_table_2_has_data_sets_by_models_and_a_cost_row():
+    runs, evals = make_ledger()
+    runs["accelerator_days"] = runs["train_examples"] / 100.0
+    made = table.comparison(runs, evals, form="table2")
+    assert made.header == ("evaluation", "ViT-S/8", "ResNet-8")
+    names = [cells[0] for cells in made.cells]
+    assert names == ["digits", "pets, 1-shot", "pets, 5-shot", "accelerator days"]
+    assert made.cells[-1][1:] == ("4.00", "1.00")  # ViT-S/8 on 400 images, ResNet-8 on 100
+    assert "the most training images" in made.footnote
+    assert made.rules == {3}
+    assert (0, 1) in made.bold  # 80 against 60: along the row
+
+
+def test_form_of_table_5_has_training_sets_and_data_sets_by_models():
+    made = table.comparison(*make_ledger(), form="table5")
+    assert made.header == ("training images", "evaluation", "ViT-S/8", "ResNet-8")
+    digits = [row for row in rows_of(made) if row["evaluation"] == "digits"]
+    assert [row["training images"] for row in digits] == ["100", "400"]
+    assert [row["ResNet-8"] for row in digits] == ["60.00 ± 0.00", ""]
+
+
+def test_form_of_table_6_has_a_row_per_run_its_data_sets_and_its_compute():
+    runs, evals = make_ledger()
+    made = table.comparison(runs, evals, form="table6")
+    keys = ("model", "training images", "epochs", "seed")
+    scores = ("digits", "pets, 1-shot", "pets, 5-shot")
+    assert made.header == (*keys, *scores, "train gigaFLOPs")
+    assert len(made.cells) == len(runs)
+    assert made.cells[0][:5] == ("ViT-S/8", "100", "10", "0", "50.00")
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "text"),
+    [("median", "54.00"), ("min", "50.00"), ("max", "70.00"), ("best", "70.00"), ("mean", "58.00")],
+)
+def test_other_summaries_have_no_spread(aggregate, text):
+    runs = make_runs({("vit_s8", 100): [0.50, 0.54, 0.70]})
+    made = table.comparison(runs, aggregate=aggregate)
+    cell = made.cells[0][-2]
+    assert cell == text or (aggregate == "mean" and cell.startswith(f"{text} ± "))
+    assert list(made.frame)[-3] == f"top1_accuracy_{aggregate}"
+
+
+def test_the_best_loss_is_the_lowest_beside_the_best_accuracy():
+    runs = make_runs({("vit_s8", 100): [0.50, 0.54]}).assign(loss=[2.0, 1.5])
+    made = table.comparison(runs, metric=["top1_accuracy", "loss"], aggregate="best", rows="label")
+    (row,) = rows_of(made)
+    assert (row["top-1 (%)"], row["loss"]) == ("54.00", "1.500")
+
+
+def test_beside_others_a_cell_of_fewer_runs_says_so():
+    scores = {("vit_s8", 100): [0.5] * 3, ("vit_s8", 400): [0.5] * 2, ("bit_r8", 100): [0.5]}
+    made = table.comparison(make_runs(scores), columns="train_examples")
+    vit, bit = rows_of(made)
+    assert (vit["100"], vit["400"], bit["100"]) == (
+        "50.00 ± 0.00",
+        "50.00 ± 0.00 (n = 2)",
+        "50.00",
+    )
+    assert "(3 where a cell does not say)" in made.footnote
+
+
+@pytest.mark.parametrize("name", ["table2", "table5", "table6"])
+def test_the_papers_scores_stand_beside_a_studys(name):
+    made = table.comparison(*make_ledger(), form=name, published=reference.scores(name))
+    cells = {text for row in made.cells for text in row}
+    expected = {
+        "table2": {"88.55 ± 0.04", "60.00 ± 0.00 (n = 2)"},
+        "table5": {"77.91", "60.00 ± 0.00"},
+        "table6": {"88.08", "60.00"},
+    }
+    assert expected[name] <= cells
+
+
+def test_published_means_bring_their_spread_and_number():
+    made = table.comparison(*make_ledger(), form="table2", published=reference.scores("table2"))
+    cell = made.frame[made.frame["evaluation"] == "CIFAR-100"].iloc[0]
+    assert cell["top1_accuracy_mean"] == 0.9455
+    assert cell["top1_accuracy_std"] == 0.0004
+    assert cell["top1_accuracy_n"] == 3
+
+
+def test_costs_of_several_models_together_are_left_out_unless_asked_for():
+    assert "params (k)" not in table.comparison(make_runs(), rows=["family"]).header
+    assert "params (k)" in table.comparison(make_runs(), rows="family", costs=["params"]).header
+
+
+@pytest.mark.parametrize("given", [{"form": "table3"}, {"aggregate": "mode"}])
+def test_what_does_not_exist_comes_with_the_choices(given):
+    with pytest.raises(forms.UnknownForm, match=r"choices|did you mean"):
+        table.comparison(*make_ledger(), **given)
+
+
+def test_the_example_holds():
+    assert doctest.testmod(table).failed == 0
