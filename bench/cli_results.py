@@ -11,6 +11,14 @@ app = typer.Typer()
 
 
 @app.command()
+def compact(study: Studies, root: Root = RUNS, json: Json = False) -> None:
+    """Merge the many small files of studies into few, also while their runs are at work."""
+    from bench import records
+
+    records.compact([study_dir(name, root) for name in study], json=json)
+
+
+@app.command()
 def table(
     study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
     format: Annotated[

@@ -86,16 +86,28 @@ def write(path: Path | str, table: str, rows: Iterable[Mapping[str, Any]]) -> Pa
     return write_whole(path, fill)
 
 
-def lone_row(content: bytes) -> Row | None:
+def write_table(
+    path: Path | str, table: str, rows: pa.Table, pairs: Mapping[str, str] | None = None
+) -> Path:
+    """Writes an Arrow table with exactly the columns of `table` as one whole file.
+
+    `pairs` go into the file's metadata, besides our own; every page has a checksum.
+    """
+
+    def fill(stream: BinaryIO) -> None:
+        with pq.ParquetWriter(stream, arrow_schema(table), write_page_checksum=True) as writer:
+            writer.write_table(rows)
+            writer.add_key_value_metadata(_metadata(table) | dict(pairs or {}))
+
+    return write_whole(path, fill)
+
+
+def lone_row(content: bytes, pairs: Mapping[bytes, bytes]) -> Row | None:
     """The row that the footer of a whole file repeats; takes a third of the time of its columns.
 
-    None where the file has several rows, is of another schema version, or was changed by a tool
+    None where there is none, it is of another schema version, or the file was changed by a tool
     that left our metadata in it.
     """
-    try:
-        pairs = pq.read_metadata(pa.BufferReader(content)).metadata or {}
-    except (pa.ArrowException, OSError):
-        return None
     value = pairs.get(ROW_KEY.encode(), b"")
     crc, text = value[:CRC_DIGITS], value[CRC_DIGITS:]
     footer = END_BYTES + int.from_bytes(content[-END_BYTES:-4], "little")
@@ -112,24 +124,42 @@ def decode(content: bytes, path: Path | str) -> pa.Table:
         return file.read(use_threads=False)
 
 
+def decode_part(content: bytes, path: Path | str) -> pa.Table | Row:
+    """As `decode`, or the only row of a file whose footer repeats it; raises NotParquet."""
+    with _opened(path, pa.BufferReader(content)) as file:
+        if file.metadata.num_rows == 1:
+            row = lone_row(content, file.metadata.metadata or {})
+            if row is not None:
+                return row
+        return file.read(use_threads=False)
+
+
+def read_table(path: Path | str) -> pa.Table:
+    """All of a Parquet file, with checksums verified and the file's metadata in the schema's.
+
+    Raises NotParquet, and FileNotFoundError where there is nothing.
+    """
+    with _opened(path, page_checksum_verification=True) as file:
+        return file.read().replace_schema_metadata(file.metadata.metadata)
+
+
 def read_rows(path: Path | str) -> list[Row]:
     """The rows of one file of ours, with the columns the file has (an old one lacks new ones).
 
     Raises NotParquet, and FileNotFoundError where there is nothing.
     """
-    content = Path(path).read_bytes()
-    lone = lone_row(content)
-    return decode(content, path).to_pylist() if lone is None else [lone]
+    found = decode_part(Path(path).read_bytes(), path)
+    return [found] if isinstance(found, dict) else found.to_pylist()
 
 
 # --- any Parquet file
 
 
 @contextmanager
-def _opened(path: Path | str, source: Any = None) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path | str, source: Any = None, **options: Any) -> Iterator[pq.ParquetFile]:
     """An open file; raises NotParquet, also for what turns up while it is read inside."""
     try:
-        with pq.ParquetFile(path if source is None else source) as file:
+        with pq.ParquetFile(path if source is None else source, **options) as file:
             yield file
     except FileNotFoundError:
         raise

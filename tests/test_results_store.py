@@ -128,27 +128,6 @@ def test_a_newer_files_unknown_columns_are_left_out(study):
     assert "water_liters" not in runs
 
 
-def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(study, monkeypatch):
-    own, list_parts = study / "a" / "run.parquet", store.list_parts
-
-    def merge_after_listing(folder, table):
-        listed = list(list_parts(folder, table))
-        if own.exists():
-            parquet.write(study / "_merged" / "run.parquet", "runs", parquet.read_rows(own))
-            own.unlink()
-        return iter(listed)
-
-    monkeypatch.setattr(store, "list_parts", merge_after_listing)
-    assert store.load(study).runs.steps.tolist() == [10]
-
-
-def test_of_a_run_that_is_also_in_a_merged_file_its_own_row_counts(study):
-    older = [run_row("a", steps=1), run_row("b", steps=2)]
-    parquet.write(study / "_merged" / "run.parquet", "runs", older)
-    runs = store.load(study).runs
-    assert runs.set_index("run_id").steps.to_dict() == {"a": 10, "b": 2}
-
-
 @pytest.mark.parametrize(
     ("path", "match"),
     [
