@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from bench import cli_models, cli_results, show
-from bench.options import RUNS, Json, Root, Settings, Spec, Study, study_dir
+from bench.options import RUNS, Json, Profile, Root, Settings, Spec, Study, study_dir
 
 app = typer.Typer(
     name="scalebench",
@@ -26,6 +26,7 @@ app.add_typer(cli_results.app)
 def plan(
     spec: Spec,
     settings: Settings = None,
+    profile: Profile = None,
     max_accelerator_days: Annotated[
         float | None, typer.Option(help="Refuse (exit 1) a study that needs more.")
     ] = None,
@@ -36,7 +37,7 @@ def plan(
     from sweeps import expand, plan
     from sweeps import spec as specs
 
-    study, folder = specs.load(spec, settings or ())
+    study, folder = specs.load(spec, settings or (), profile)
     rows = plan.plan(study, expand.expand(study, folder), root)
     totals = plan.totals(rows)
     show.plan(study.study, totals, rows, json=json)
@@ -50,6 +51,7 @@ def plan(
 def submit(
     spec: Spec,
     settings: Settings = None,
+    profile: Profile = None,
     cluster: Annotated[
         str | None, typer.Option(help="local or slurm; default: what the spec says.")
     ] = None,
@@ -64,7 +66,7 @@ def submit(
     from sweeps import spec as specs
 
     chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
-    study, folder = specs.load(spec, chosen)
+    study, folder = specs.load(spec, chosen, profile)
     runs = expand.expand(study, folder)
     if study.resources.max_accelerator_days is not None:
         plan.check_limit(plan.plan(study, runs, root), study.resources.max_accelerator_days)

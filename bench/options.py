@@ -15,6 +15,14 @@ Settings = Annotated[
         "recipe.lr=1e-3, resources.parallel=1. May be given several times.",
     ),
 ]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="A site's resources, under the spec's own: a YAML file, or its name in "
+        "~/.config/scalebench.",
+    ),
+]
 Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where studies are kept.")]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]

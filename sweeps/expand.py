@@ -1,7 +1,9 @@
 """From a spec to runs, each checked before anything starts."""
 
 import itertools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ from pydantic import ValidationError
 
 import models
 from bench import data
-from bench.config import BenchError, Run, RunConfig, explain, micro_batches
+from bench.config import BenchError, ConfigError, Run, RunConfig, explain, micro_batches
+from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec
 
 Values = dict[str, Any]
@@ -23,12 +26,13 @@ def expand(spec: StudySpec, base_folder: Path) -> list[Run]:
     the same.
     """
     runs: dict[str, Run] = {}
-    for chosen, values in _points(spec):
-        run = _resolve(spec, chosen, values, base_folder)
+    placed = _Resources(spec)
+    for point in _points(spec):
+        run = _resolve(spec, point, placed, base_folder)
         if run.run_id in runs:
             raise SpecError(
                 f"study {spec.study}: two runs are the same, {run.run_id}: "
-                f"{_words(chosen)} repeats an earlier point of the grid"
+                f"{_words(point.chosen)} repeats an earlier point of the grid"
             )
         runs[run.run_id] = run
     if not runs:
@@ -36,8 +40,46 @@ def expand(spec: StudySpec, base_folder: Path) -> list[Run]:
     return list(runs.values())
 
 
-def _points(spec: StudySpec) -> Iterator[tuple[Values, Values]]:
-    """The grid's own values of each point, and all values with base and overrides."""
+def resources(spec: StudySpec, runs: Iterable[Run]) -> dict[str, Resources]:
+    """What each of the runs that `expand` has made of the spec is given, by its id.
+
+    Runs with the same resources have the same object.
+    """
+    placed = _Resources(spec)
+    points = zip(runs, _points(spec), strict=True)
+    return {run.run_id: placed.of(point.placed) for run, point in points}
+
+
+@dataclass(frozen=True)
+class _Point:
+    """The grid's own values of a run, all its config's values, and resources of its own."""
+
+    chosen: Values
+    values: Values
+    placed: Values
+
+
+class _Resources:
+    """The resources of single runs, each set of them made and checked once."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._shared = spec.resources
+        self._made: dict[str, Resources] = {}
+
+    def of(self, own: Values) -> Resources:
+        """The study's resources with `own` ones; raises ValidationError and ConfigError."""
+        if not own:
+            return self._shared
+        key = json.dumps(own, sort_keys=True, default=str)
+        if key not in self._made:
+            made = Resources.model_validate(self._shared.model_dump() | own)
+            check(made)
+            self._made[key] = self._shared if made == self._shared else made
+        return self._made[key]
+
+
+def _points(spec: StudySpec) -> Iterator[_Point]:
+    """The points of the grid, with base and overrides."""
     keys = list(spec.grid)
     for combination in itertools.product(*spec.grid.values()):
         chosen = dict(zip(keys, combination, strict=True))
@@ -47,7 +89,14 @@ def _points(spec: StudySpec) -> Iterator[tuple[Values, Values]]:
         for override in spec.overrides:
             if _matches(values, override.match):
                 values = values | override.set
-        yield chosen, values
+        placed = {
+            key.partition(".")[2]: value
+            for key, value in values.items()
+            if key.startswith("resources.")
+        }
+        if placed:
+            values = {k: v for k, v in values.items() if not k.startswith("resources.")}
+        yield _Point(chosen, values, placed)
 
 
 def _matches(values: Values, match: Values) -> bool:
@@ -58,12 +107,13 @@ def _matches(values: Values, match: Values) -> bool:
     )
 
 
-def _resolve(spec: StudySpec, chosen: Values, values: Values, base_folder: Path) -> Run:
+def _resolve(spec: StudySpec, point: _Point, placed: _Resources, base_folder: Path) -> Run:
+    chosen = point.chosen
     try:
-        config = RunConfig.model_validate(_nest(values))
+        config = RunConfig.model_validate(_nest(point.values))
         models.config(config.model, **_options(config))
         info = data.describe(config.data, base_folder)
-        micro_batches(config, spec.resources.num_devices)
+        micro_batches(config, _place(placed, point.placed).num_devices)
         if config.train_examples and config.train_examples > info.num_train:
             raise SpecError(
                 f"train_examples: given {config.train_examples}, "
@@ -75,6 +125,15 @@ def _resolve(spec: StudySpec, chosen: Values, values: Values, base_folder: Path)
         raise SpecError(f"{_where(spec, chosen)}: {error}") from error
     # Its parts have been validated; once more is a tenth of the time of planning 100,000 runs.
     return Run.model_construct(study=spec.study, config=config, data=info)
+
+
+def _place(placed: _Resources, own: Values) -> Resources:
+    try:
+        return placed.of(own)
+    except ValidationError as error:
+        raise SpecError(f"resources.{explain(error, Resources)}") from error
+    except ConfigError as error:
+        raise SpecError(f"resources.{error}") from error
 
 
 def _options(config: RunConfig) -> Values:

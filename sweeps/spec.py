@@ -1,11 +1,12 @@
 """A study as a person writes it: base values, a grid over any of them, excludes, resources."""
 
 import difflib
+import os
 import re
-from collections.abc import Iterable, Iterator
-from importlib import resources
+from collections.abc import Iterable
+from importlib import resources as packaged
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -13,14 +14,12 @@ from pydantic import Field, ValidationError
 from bench.config import (
     ConfigError,
     Frozen,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
     RunConfig,
     check_name,
     explain,
     known_keys,
 )
+from sweeps.resources import STUDY_WIDE, Resources, check
 
 MAX_SPEC_BYTES = 1_000_000
 DURATIONS = ("epochs", "steps", "examples")
@@ -33,51 +32,13 @@ class SpecError(Exception):
 
 
 class Override(Frozen):
-    """Values for the runs that agree with `match`, as for a learning rate that differs by model."""
+    """Values for the runs that agree with `match`, as for a learning rate that differs by model.
+
+    Among them may be resources: `resources.nodes: 4`.
+    """
 
     match: Values
     set: Values
-
-
-class Resources(Frozen):
-    """Where and how widely runs are executed; none of it changes a result or an id.
-
-    `parallel` is how many runs go at a time (0: as many as the machine or the queue takes).
-    `setup` are shell lines that a job runs first, `sbatch` further options of sbatch by name.
-    A job at its time limit is started again at most `max_timeouts` times.
-    A device is a GPU, or a process where `gpus_per_node` is 0. `accelerator` and `utilization`
-    (model FLOPs utilisation) let `plan` predict accelerator-days before anything was measured.
-    """
-
-    cluster: Literal["local", "slurm"] = "local"
-    parallel: NonNegativeInt = 0
-    nodes: PositiveInt = 1
-    gpus_per_node: NonNegativeInt = 0
-    tasks_per_node: PositiveInt | None = None
-    cpus_per_task: PositiveInt = 1
-    mem_gb: PositiveFloat | None = None
-    timeout_min: PositiveInt = 24 * 60
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    exclude: str | None = None
-    setup: list[str] = Field(default_factory=list)
-    sbatch: dict[str, str | int] = Field(default_factory=dict)
-    max_timeouts: NonNegativeInt = 20
-    accelerator: str | None = None
-    utilization: PositiveFloat | None = None
-    max_accelerator_days: PositiveFloat | None = None
-
-    @property
-    def devices_per_node(self) -> int:
-        """Processes on a node, one a GPU."""
-        return self.tasks_per_node or self.gpus_per_node or 1
-
-    @property
-    def num_devices(self) -> int:
-        """Processes of one run."""
-        return self.nodes * self.devices_per_node
 
 
 class StudySpec(Frozen):
@@ -94,9 +55,13 @@ class StudySpec(Frozen):
     resources: Resources = Resources()
 
 
-def load(spec: str, settings: Iterable[str] = ()) -> tuple[StudySpec, Path]:
+def load(
+    spec: str, settings: Iterable[str] = (), profile: str | None = None
+) -> tuple[StudySpec, Path]:
     """The spec in a file, or the bundled one of that name, and the folder its paths start from.
 
+    Under the spec's resources lie those of a site's `profile`: a file, or a name that is a file of
+    $XDG_CONFIG_HOME/scalebench (~/.config/scalebench); it goes before `resources.profile`.
     `settings` are `key=value` pairs that override it: `resources.parallel=2`, `base.data=PATH`,
     or simply a run's key, `epochs=3`, which takes the place of whatever the spec says of it (and
     of another duration); a list becomes a grid axis. Raises SpecError.
@@ -105,6 +70,8 @@ def load(spec: str, settings: Iterable[str] = ()) -> tuple[StudySpec, Path]:
     values = _parse(path)
     for setting in settings:
         _apply(values, setting)
+    folder = path.parent if not _is_bundled(path) else Path.cwd()
+    _lay_under(values, profile, folder)
     try:
         made = StudySpec.model_validate(values)
     except ValidationError as error:
@@ -112,39 +79,66 @@ def load(spec: str, settings: Iterable[str] = ()) -> tuple[StudySpec, Path]:
     try:
         check_name(made.study, "study")
         _check_keys(made)
+        _check_resources(made.resources)
     except ConfigError as error:
         raise SpecError(f"{path}: {error}") from error
     for key, axis in made.grid.items():
         if not axis:
             raise SpecError(f"{path}: grid.{key}: given an empty list, expected at least one value")
-    for key, value in made.resources.model_dump().items():
-        for text in _texts(value):
-            # A line break in a value of a batch script's header would run as shell.
-            if not text.isprintable():
-                raise SpecError(f"{path}: resources.{key}: given {text!r}, expected printable text")
-    return made, path.parent if path.exists() and not _is_bundled(path) else Path.cwd()
+    return made, folder
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value, the keys of a mapping included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.items():
-            yield from _texts(list(item))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+def _lay_under(values: Values, profile: str | None, folder: Path) -> None:
+    """Takes resources that the spec does not give from the profile, if there is one.
+
+    The profile's lines of set-up come before the spec's, options of sbatch are joined.
+    """
+    own = _section(values, "resources")
+    name = profile if profile is not None else own.get("profile")
+    if not isinstance(name, str):
+        return
+    path = _find_profile(name, Path.cwd() if profile is not None else folder)
+    given = _parse(path)
+    if "profile" in given:
+        raise SpecError(f"{path}: profile: a profile has no profile of its own")
+    try:
+        _check_resources(Resources.model_validate(given))
+    except ValidationError as error:
+        raise SpecError(f"{path}: {explain(error, Resources)}") from error
+    except ConfigError as error:
+        raise SpecError(f"{path}: {str(error).removeprefix('resources.')}") from error
+    merged = given | own | {"profile": name}
+    if isinstance(own.get("sbatch"), dict):
+        merged["sbatch"] = given.get("sbatch", {}) | own["sbatch"]
+    if isinstance(own.get("setup"), list):
+        merged["setup"] = given.get("setup", []) + own["setup"]
+    values["resources"] = merged
+
+
+def _find_profile(name: str, folder: Path) -> Path:
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    site = Path(home).expanduser() / "scalebench" / f"{name}.yaml"
+    for path in (folder / Path(name).expanduser(), site):
+        if path.is_file():
+            return path
+    raise SpecError(f"profile {name}: no such file, expected a YAML file or the name of {site}")
+
+
+def _check_resources(resources: Resources) -> None:
+    try:
+        check(resources)
+    except ConfigError as error:
+        raise ConfigError(f"resources.{error}") from error
 
 
 def bundled() -> list[str]:
     """The names of the specs that come with the package."""
-    folder = resources.files("sweeps.specs")
+    folder = packaged.files("sweeps.specs")
     return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
 
 
 def _bundled_folder() -> Path:
-    return Path(str(resources.files("sweeps.specs")))
+    return Path(str(packaged.files("sweeps.specs")))
 
 
 def _is_bundled(path: Path) -> bool:
@@ -215,6 +209,8 @@ def _apply(values: Values, setting: str) -> None:
     head, _, rest = key.partition(".")
     if key == "study":
         values["study"] = value
+    elif key.startswith("resources.setup"):
+        raise SpecError(f"--set {setting}: lines of shell come from a spec or a profile only")
     elif head in ("base", "grid", "resources") and rest:
         _section(values, head)[rest] = value
     elif head in RunConfig.model_fields:
@@ -261,6 +257,9 @@ def _check_key(place: str, key: str) -> None:
     path = key.split(".")
     if path[0] == "model_options" and len(path) == 2:
         return
+    if place.endswith(".set") and path[0] == "resources" and len(path) == 2:
+        _check_own_resource(place, key, path[1])
+        return
     choices = known_keys(RunConfig, path[:-1])
     if path[-1] in choices:
         return
@@ -268,3 +267,15 @@ def _check_key(place: str, key: str) -> None:
     close = difflib.get_close_matches(key, dotted, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise ConfigError(f"{place}.{key}: unknown key; {hint}(expected one of {', '.join(dotted)})")
+
+
+def _check_own_resource(place: str, key: str, name: str) -> None:
+    """Refuses what is no resource, or one that a single run cannot have for itself."""
+    choices = [field for field in Resources.model_fields if field not in STUDY_WIDE]
+    if name not in choices:
+        close = difflib.get_close_matches(name, choices, n=3)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        raise ConfigError(
+            f"{place}.{key}: no resource of a single run; {hint}(expected one of "
+            f"{', '.join(choices)})"
+        )

@@ -29,7 +29,7 @@ DOORS = {
     "yaml": {"sweeps/spec.py"},
     "pyarrow": {"results"},
     "matplotlib": {"results"},
-    "pydantic": {"bench/config.py", "sweeps/spec.py", "sweeps/expand.py"},
+    "pydantic": {"bench/config.py", "sweeps/resources.py", "sweeps/spec.py", "sweeps/expand.py"},
     "datasets": {"bench/data.py"},
     "fvcore": {"bench/flops.py"},
     "jinja2": {"results/report.py"},

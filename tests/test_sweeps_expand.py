@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.expand import expand
+from sweeps.expand import expand, resources
 from sweeps.spec import SpecError, StudySpec
 
 
@@ -94,3 +94,41 @@ def test_a_wrong_run_is_refused_with_its_values(base: dict[str, Any], expected: 
 def test_a_batch_that_does_not_divide_over_the_devices_is_refused() -> None:
     message = refusal(spec(resources={"nodes": 3}))
     assert "batch_size: given 64, expected a multiple of 3 devices" in message
+
+
+def test_runs_with_resources_of_their_own_form_groups(tmp_path: Path) -> None:
+    spec = StudySpec.model_validate(
+        {
+            "study": "s",
+            "base": {"data": "digits", "steps": 1, "batch_size": 64},
+            "grid": {"model": ["vit_nano2", "bit_nano"], "seed": [0, 1]},
+            "overrides": [
+                {"match": {"model": "bit_nano"}, "set": {"resources.nodes": 4}},
+                {"match": {"model": "vit_nano2"}, "set": {"resources.nodes": 1}},
+            ],
+            "resources": {"tasks_per_node": 2},
+        }
+    )
+    runs = expand(spec, tmp_path)
+    placed = resources(spec, runs)
+    assert [placed[run.run_id].num_devices for run in runs] == [2, 2, 8, 8]
+    assert len({id(one) for one in placed.values()}) == 2
+    assert placed[runs[0].run_id] is spec.resources
+    # Where a run is executed is no part of what it is.
+    plain = spec.model_copy(update={"overrides": []})
+    assert [run.run_id for run in expand(plain, tmp_path)] == [run.run_id for run in runs]
+
+
+def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) -> None:
+    override = {"match": {"seed": 1}, "set": {"resources.nodes": 3}}
+    values = {
+        "study": "s",
+        "base": {"data": "digits", "steps": 1, "model": "vit_nano2", "batch_size": 64},
+        "grid": {"seed": [0, 1]},
+        "overrides": [override],
+    }
+    with pytest.raises(SpecError, match=r"run seed=1: batch_size: given 64, .* 3 devices"):
+        expand(StudySpec.model_validate(values), tmp_path)
+    override["set"] = {"resources.nodes": "many"}
+    with pytest.raises(SpecError, match=r"run seed=1: resources.nodes: given 'many'"):
+        expand(StudySpec.model_validate(values), tmp_path)
