@@ -116,3 +116,40 @@ def report(
         metric=metric,
         published=published,
     )
+
+
+@app.command()
+def fit(
+    study: Studies,
+    x: Annotated[str, typer.Option(help="The column of x: a cost, params, train_examples.")] = (
+        "train_flops"
+    ),
+    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
+    form: Annotated[
+        str, typer.Option(help="auto, power, shifted, saturating or double_saturating.")
+    ] = "auto",
+    by: Annotated[list[str] | None, typer.Option(help="Columns of a group: family.")] = None,
+    at: Annotated[list[float] | None, typer.Option(help="Predict the error at this x.")] = None,
+    points: Annotated[str, typer.Option(help="all, or frontier: what nothing beats.")] = "all",
+    replicas: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
+    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.9,
+    published: Published = False,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Fit error = a·(C + d)^-b + e or a simpler form, with intervals, hold-out and warnings."""
+    from bench import fits
+
+    fits.law(
+        [study_dir(name, root) for name in study],
+        x=x,
+        metric=metric,
+        form=form,
+        by=by or ["family"],
+        at=at or [],
+        points=points,
+        replicas=replicas,
+        level=level,
+        published=published,
+        json=json,
+    )

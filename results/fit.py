@@ -184,6 +184,9 @@ def _cautions(points: Points, made: Fit) -> Iterator[Caution]:
         value = made.parameters[name].value
         if has[name] and not 0 < value < top * (1 - 1e-6):
             yield Caution("parameter_on_bound", f"{name} = {value:.3g} is the end of its range")
+    b = made.parameters["b"]
+    if b.low is not None and b.high is not None and (b.low <= 0 or b.high >= tops["b"]):
+        yield Caution("parameter_on_bound", "the interval of b reaches the end of its range")
     held = made.hold_out
     if held is None:
         yield Caution("no_hold_out", "too few scales without the largest octave")

@@ -1,6 +1,8 @@
 """What comes out of a fit: a curve with its intervals, what it missed and what to doubt."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -109,4 +111,37 @@ class Fit:
         return self._errors(np.minimum(low, line)), self._errors(np.maximum(high, line))
 
     def _errors(self, logs: Floats) -> Floats:
-        return np.minimum(np.exp(logs), self.largest_error)
+        return np.exp(np.minimum(logs, np.log(self.largest_error)))
+
+    def record(self, at: Iterable[float] = ()) -> dict[str, Any]:
+        """What a JSON document says of the fit, with predictions at some x; unknown is null."""
+        points = np.array(list(at), dtype=float)
+        return {
+            "form": self.form,
+            "formula": laws.FORMULAS[self.form],
+            "x": self.x_name,
+            "x_unit": self.x_unit,
+            "metric": self.metric,
+            "level": self.level,
+            "parameters": {name: asdict(part) for name, part in self.parameters.items()},
+            "num_configurations": self.num_configurations,
+            "num_runs": len(self.x),
+            "x_range": [float(self.x.min()), float(self.x.max())],
+            "objective": self.objective,
+            "hold_out": self.hold_out and asdict(self.hold_out),
+            "predictions": [self._prediction(x) for x in points],
+            "warnings": [asdict(caution) for caution in self.warnings],
+        }
+
+    def _prediction(self, x: float) -> dict[str, Any]:
+        """The error at one x with both intervals, and what is doubtful there."""
+        band, run = self.band([x]), self.next_run([x])
+        return {
+            "x": float(x),
+            "error": float(self.predict([x])[0]),
+            "low": None if band is None else float(band[0][0]),
+            "high": None if band is None else float(band[1][0]),
+            "next_run_low": None if run is None else float(run[0][0]),
+            "next_run_high": None if run is None else float(run[1][0]),
+            "warnings": [asdict(caution) for caution in self.beyond(x)],
+        }

@@ -29,6 +29,7 @@ MAX_EXPONENT = 4.0
 MAX_LOG = 40.0  # of a, in units of the geometric mean of x: far from what overflows
 EXPONENTS = np.array([0.02, 0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.62, 0.85, 1.2, 1.8, 3.0])
 NUM_SHIFTS = 8
+SINGULAR = 1e-12  # of a determinant, beside the product of the diagonal
 
 
 def num_parameters(form: str) -> int:
@@ -106,7 +107,7 @@ class Curve:
         e = np.zeros_like(wf)
         if FORMS[self.form][1]:
             top = error.min(axis=1)[:, None]
-            e = (wff * wy - wf * wfy) / np.maximum(wff * w1 - wf**2, 1e-300)
+            e = (wff * wy - wf * wfy) / np.maximum(wff * w1 - wf**2, SINGULAR * wff * w1)
             e = np.clip(e, 0, 0.999 * top)
         a = np.maximum((wfy - e * wf) / wff, 1e-12)
         squares = a**2 * wff + 2 * a * e * wf + e**2 * w1 - 2 * (a * wfy + e * wy) + wyy

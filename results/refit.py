@@ -29,17 +29,19 @@ class Noise:
 
     `shared` (G,) are means of configurations, corrected for the parameters spent, `within` (N,)
     what seeds deviate from them, corrected too, `within_share` what of their variance a mean
-    lacks. `free` degrees of freedom are left.
+    lacks. `free` degrees of freedom are left. Below `smallest`, the logarithm of an error, noise
+    grows no more.
     """
 
     shared: Floats
     within: Floats
     within_share: float
     growth: float
+    smallest: float
     free: int
 
     def _size(self, log_error: Floats) -> Floats:
-        return np.exp(-self.growth * log_error)
+        return np.exp(-self.growth * np.maximum(log_error, self.smallest))
 
     def scales(self, replicas: int, rng: np.random.Generator) -> Floats:
         """What each replica (R,) multiplies noise by, for not knowing its size."""
@@ -99,6 +101,7 @@ def noise(log_error: Floats, curve: Floats, cluster: Ints, num_parameters: int) 
         within=(within / size)[seeds > 1],
         within_share=float(1 - np.mean(1 / counts)),
         growth=growth,
+        smallest=float(curve.min()),
         free=free,
     )
 

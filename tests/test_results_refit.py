@@ -48,7 +48,7 @@ def test_runs_of_a_configuration_move_together() -> None:
 
 
 def test_the_scale_of_the_noise_makes_it_students_t() -> None:
-    noise = refit.Noise(np.zeros(9), np.zeros(0), 0.0, growth=0.0, free=5)
+    noise = refit.Noise(np.zeros(9), np.zeros(0), 0.0, growth=0.0, smallest=0.0, free=5)
     rng = np.random.default_rng(0)
     draws = rng.standard_normal(200_000) * noise.scales(200_000, rng)
     # The 95 % quantile of t with 5 degrees of freedom is 2.015 (any table of t).
