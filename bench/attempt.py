@@ -49,7 +49,10 @@ def read_disk(run_dir: Path) -> Disk:
         return Disk("running", number, beat)
     ledger = run_dir / "run.parquet"
     if ledger.exists():
-        return Disk(parquet.read_rows(ledger)[0]["state"], number, beat)
+        row = parquet.read_rows(ledger)[0]
+        # A row of earlier attempts says nothing of a run that has been started again.
+        if (row["attempts"] or 0) >= number:
+            return Disk(row["state"], number, beat | {"reason": row["failure"]})
     return Disk("missing", number, beat)
 
 
@@ -139,6 +142,12 @@ class Attempt:
     def _write(self, path: Path) -> None:
         content = json.dumps(self._content).encode()
         write_whole(path, lambda file: file.write(content))
+
+
+def read_beats(run_dir: Path, after: int = 0) -> list[dict[str, Any]]:
+    """The last heartbeats of all attempts after number `after`, oldest first."""
+    numbers = range(after + 1, last_attempt(run_dir) + 1)
+    return [beat for number in numbers if (beat := _read_beat(run_dir, number))]
 
 
 def unrecorded(run_dir: Path, before: int) -> list[tuple[int, dict[str, Any]]]:

@@ -58,6 +58,9 @@ def submit(
     wait: Annotated[
         bool, typer.Option("--wait", help="Show progress until the last run has ended.")
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before queued runs are cancelled.")
+    ] = False,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
@@ -70,12 +73,18 @@ def submit(
     runs = expand.expand(study, folder)
     if study.resources.max_accelerator_days is not None:
         plan.check_limit(plan.plan(study, runs, root), study.resources.max_accelerator_days)
-    done = submit.submit(study, runs, root)
+    removed = [run.run_id for run in submit.removed(root / study.study, runs)]
+    if removed:
+        _ask(f"{len(removed)} queued runs that the spec has no more", yes)
+    done = submit.submit(study, runs, root, expand.evaluations(study, folder), removed)
     if json:
-        show.document({"study": study.study, "submitted": done.submitted, "skipped": done.skipped})
+        lists = {"submitted": done.submitted, "skipped": done.skipped, "cancelled": done.cancelled}
+        show.document({"study": study.study, **lists, "evaluations": done.evaluations})
     show.note(
         f"study {study.study}: {len(done.submitted)} runs submitted, "
         f"{len(done.skipped)} left alone (done, running or queued)"
+        + f", {done.evaluations} evaluations" * bool(study.evaluations)
+        + f", {len(done.cancelled)} cancelled" * bool(removed)
     )
     if not wait:
         show.note(f"next: scalebench status {root / study.study} --watch")
@@ -101,9 +110,12 @@ def status(
     if watch and not json:
         progress.watch(folder)
         return
-    runs = status.status(folder)
-    totals = {"runs": len(runs), **status.counts(runs)}
-    show.status(folder.name, totals, [run.as_json() for run in runs], json=json)
+    found = status.study_status(folder)
+    totals = {"runs": len(found.runs), **status.counts(found.runs)}
+    rows = [run.as_json() for run in found.runs]
+    show.status(folder.name, totals, rows, found.analysis, json=json)
+    if not found.held.is_answered:
+        show.note("Slurm does not answer: what it was given counts as queued")
 
 
 @app.command()
@@ -119,10 +131,8 @@ def cancel(
 
     folder = study_dir(study, root)
     found = cancel.cancellable(folder, run or ())
-    if found and not yes:
-        if not sys.stdin.isatty():
-            raise cancel.CancelError(f"{len(found)} runs would be cancelled; give --yes")
-        typer.confirm(f"Cancel {len(found)} runs?", abort=True, err=True)
+    if found:
+        _ask(f"{len(found)} runs", yes)
     ids = cancel.cancel(folder, [one.run_id for one in found]) if found else []
     if json:
         show.document({"study": folder.name, "cancelled": ids})
@@ -142,11 +152,11 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate what has been trained: each finished run, unless its result is there already."""
-    from bench import data, evaluations, fewshot
+    from bench import data, evaluations, fewshot, protocols
     from sweeps import progress, status
 
     evaluations.check_protocol(protocol)
-    wanted = evaluations.FewShot(
+    wanted = protocols.FewShot(
         data=None if source is None else data.describe(source),
         shots=fewshot.parse_numbers(shots, "--shots"),
         seeds=fewshot.parse_numbers(seeds, "--seeds"),
@@ -181,6 +191,17 @@ def train(
         raise typer.Exit(128 + stopped.signum) from None
 
 
+def _ask(what: str, yes: bool) -> None:
+    """Goes on if the user agrees that something is cancelled; without a terminal none can."""
+    from bench.config import ConfigError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{what} would be cancelled; give --yes")
+    typer.confirm(f"Cancel {what}?", abort=True, err=True)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits: 0 done, 1 the work failed, 2 what was given is wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -201,9 +222,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from models import ModelsError
         from results.schema import ResultsError
         from sweeps.plan import LimitExceeded
+        from sweeps.slurm import SlurmError
         from sweeps.spec import SpecError
 
-        if isinstance(error, LimitExceeded):
+        if isinstance(error, LimitExceeded | SlurmError):
             show.note(f"scalebench: {error}")
             sys.exit(1)
         if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):

@@ -1,7 +1,8 @@
 """New evaluations of finished runs, from the weights that they left."""
 
+import fcntl
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 
 import models
 from bench import data, fewshot
-from bench.config import BenchError, DataInfo, Run, read_run
+from bench.config import BenchError, Run, read_run
 from bench.data import Images
+from bench.protocols import FewShot, traced
 from bench.transforms import evaluation_batch, normalize
 from results import parquet
 
@@ -24,28 +26,6 @@ BATCH_SIZE = 256
 
 class EvaluationError(BenchError):
     """An evaluation that does not exist, or a run that cannot be evaluated."""
-
-
-@dataclass(frozen=True)
-class FewShot:
-    """Ridge regression on so many images of each class, drawn with each seed.
-
-    `data` is another source than the run's own; its training split is what is drawn from, its
-    evaluation split what is tested on.
-    """
-
-    data: DataInfo | None = None
-    shots: tuple[int, ...] = fewshot.SHOTS
-    seeds: tuple[int, ...] = fewshot.SEEDS
-
-    def source(self, run: Run) -> DataInfo:
-        """What the run is evaluated on."""
-        return self.data or run.data
-
-    def path(self, run_dir: Path, run: Run) -> Path:
-        """Where its rows are."""
-        source = self.source(run)
-        return run_dir / "evals" / f"fewshot-{source.name}-{source.fingerprint[:12]}.parquet"
 
 
 def check_protocol(protocol: str) -> None:
@@ -64,14 +44,24 @@ def evaluate_run(run_dir: Path, wanted: FewShot) -> list[Row]:
     """
     run = read_run(run_dir)
     path = wanted.path(run_dir, run)
-    there = parquet.read_rows(path) if path.exists() else []
-    known = {(row["shots"], row["seed"]) for row in there}
-    missing = [(n, seed) for n in wanted.shots for seed in wanted.seeds if (n, seed) not in known]
-    if not missing:
-        return there
-    rows = [*there, *_measure(run_dir, run, wanted, missing)]
-    parquet.write(path, "evals", rows)
-    return rows
+    with traced(run_dir, wanted), _alone(path):
+        there = parquet.read_rows(path) if path.exists() else []
+        known = {(row["shots"], row["seed"]) for row in there}
+        cases = [(n, seed) for n in wanted.shots for seed in wanted.seeds]
+        missing = [case for case in cases if case not in known]
+        if missing:
+            there += _measure(run_dir, run, wanted, missing)
+            parquet.write(path, "evals", there)
+    return there
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Waits until no other process adds rows to the file."""
+    path.parent.mkdir(exist_ok=True)
+    with path.with_name(f".{path.stem}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _measure(

@@ -13,9 +13,7 @@ import torch
 
 from bench import seeds
 from bench.config import BenchError
-
-SHOTS = (1, 5, 10, 25)
-SEEDS = (0, 1, 2)
+from bench.protocols import SEEDS, SHOTS
 
 _BIAS = 100.0
 _STD_EPS = 1e-5

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import models
+import models.cost
 from bench.accelerators import normalized_days, peak_flops
-from bench.attempt import unrecorded
+from bench.attempt import Attempt, last_attempt, read_beats, unrecorded
 from bench.config import Run
 from results import parquet
 
@@ -57,6 +58,27 @@ def write_lost_attempts(run_dir: Path, run: Run, before: int) -> None:
         if beat.get("ended") is None:
             beat |= {"ended": "lost", "reason": "its process ended without a word"}
         write_attempt(run_dir, run, number, beat)
+
+
+def write_failed(run_dir: Path, run: Run, failure: str) -> None:
+    """The row of a run that is given up after its last attempt, which may not have begun."""
+    if not read_beats(run_dir):
+        Attempt(run_dir).end("failed", failure)
+    write_lost_attempts(run_dir, run, last_attempt(run_dir) + 1)
+    model = models.config(run.config.model, **run.config.model_options)
+    cost = models.cost.count(model, image_size=run.image_size, num_classes=run.data.num_classes)
+    row = run_row(
+        run,
+        read_attempts(run_dir),
+        state="failed",
+        failure=failure,
+        forward_macs=cost.forward_macs,
+        forward_macs_valid=cost.forward_macs_valid,
+        params=cost.params,
+        manifest=None,
+        evaluation=None,
+    )
+    parquet.write(run_dir / "run.parquet", "runs", [row])
 
 
 def read_attempts(run_dir: Path) -> list[Row]:

@@ -140,8 +140,9 @@ STATUS: list[Column] = [
     ("images_per_second", "images/s", count),
     ("loss", "loss", lambda value: f"{value:.3f}"),
     ("eta_seconds", "left", duration),
-    ("host", "host", _text),
-    ("failure", "reason", _text),
+    ("evaluated", "evals", _text),
+    ("nodes", "nodes", _text),
+    ("reason", "reason", _text),
 ]
 MAX_ROWS = 100
 INTEREST = ("failed", "running", "missing", "queued", "cancelled", "done")
@@ -205,24 +206,38 @@ def _say_more(content: Sequence[Row]) -> None:
         note(f"... and {len(content) - MAX_ROWS:,} more; --json has them all")
 
 
-def status(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None:
-    """The state of a study: its runs, and how many are in each state."""
+def status(
+    study: str, totals: Row, content: Sequence[Row], analysis: Row | None, *, json: bool
+) -> None:
+    """The state of a study: its runs, how many are in each state, and its analysis if any."""
     if json:
-        document({"study": study, "totals": totals, "runs": content})
+        document({"study": study, "totals": totals, "runs": content, "analysis": analysis})
         return
     shown = sorted(content, key=lambda row: INTEREST.index(row["state"]))[:MAX_ROWS]
     _print(status_table(shown if len(shown) < len(content) else content))
     _say_more(content)
     note(f"study {study}: " + ", ".join(f"{n} {state}" for state, n in totals.items() if n))
+    if analysis:
+        reason = f" ({analysis['reason']})" if analysis["reason"] else ""
+        note(f"analysis: {analysis['state']}{reason}, {', '.join(analysis['files'])}")
 
 
 def status_table(content: Sequence[Row]) -> Any:
     """The states of runs as a rich table."""
-    shown = [
-        {**row, "progress": row["step"] / row["num_steps"] if row.get("num_steps") else None}
-        for row in content
-    ]
+    shown = [{**row, "evaluated": _evaluated(row)} for row in content]
     return make_table(shown, STATUS)
+
+
+def _evaluated(row: Row) -> str | None:
+    """Evaluations done of those wanted, with the first that failed.
+
+    >>> _evaluated({"evaluations": 2, "evaluations_done": 1, "evaluation_failure": None})
+    '1/2'
+    """
+    if not row["evaluations"]:
+        return None
+    failure = f" {row['evaluation_failure']}" if row["evaluation_failure"] else ""
+    return f"{row['evaluations_done']}/{row['evaluations']}{failure}"
 
 
 def doctor(checks: Sequence[Row], *, json: bool) -> None:
@@ -273,7 +288,7 @@ def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:
     used = [c for c in columns if any(row.get(c[0]) not in (None, [], ()) for row in content)]
     for key, heading, _ in used:
         numeric = any(isinstance(row.get(key), int | float) for row in content)
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=key != "failure")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=key != "reason")
     for row in content:
         cells = []
         for key, _, form in used:

@@ -42,6 +42,10 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
+            # What came before this was entered, in the start-up of a job, is obeyed too.
+            outer = getattr(signal.getsignal(signal.SIGUSR2), "__self__", None)
+            if isinstance(outer, Signals):
+                self.received = outer.received
             self._before = {signum: signal.signal(signum, self._note) for signum in ASKING}
         return self
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.config import ConfigError
 from sweeps import queue, slurm
+from sweeps.held import held
 from sweeps.status import RunStatus, status
 
 
@@ -34,20 +35,24 @@ def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
 
     They stay cancelled until they are submitted again. A running one saves and leaves.
     """
-    with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
-        if not held:
+    with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as locked:
+        if not locked:
             raise CancelError(f"{study_dir}: a submit has been at work here for a minute")
         runs = cancellable(study_dir, run_ids)
-        if not runs:
-            return []
-        attempts = {run.run_id: run.attempts for run in runs}
-        queue.write(study_dir, queue.CANCELLED, attempts, {}, {})
-        jobs: dict[str, str] = {}
-        for submission in queue.read(study_dir):
-            jobs |= submission.job_ids
-        slurm.cancel([jobs[run_id] for run_id in attempts if run_id in jobs])
+        take_back(study_dir, runs)
+    return [run.run_id for run in runs]
+
+
+def take_back(study_dir: Path, runs: Sequence[RunStatus]) -> None:
+    """Cancels these runs, and their evaluations, for one who holds the study's lock."""
+    if not runs:
+        return
+    attempts = {run.run_id: run.attempts for run in runs}
+    queue.write(study_dir, queue.CANCELLED, attempts, {}, {})
+    slurm.cancel(
+        [job for (run_id, _), job in held(study_dir).job_ids.items() if run_id in attempts]
+    )
     for run in runs:
         if run.state == "running" and run.beat["host"] == socket.gethostname():
             with suppress(ProcessLookupError):
                 os.kill(run.beat["pid"], signal.SIGTERM)
-    return list(attempts)

@@ -1,25 +1,48 @@
 """The local scheduler: hands runs to submitit's local executor, so many at a time.
 
 submitit's local executor starts every job at once, so runs would fight for the cores. One
-dispatcher a study, detached from the terminal, starts the next run when one ends. It takes up
-submissions made while it works, and leaves when none is left.
+dispatcher a study, detached from the terminal, starts the next job when one ends: training, then
+the evaluations of what is trained, at last the analysis. It takes up submissions made while it
+works, and leaves when none is left.
 """
 
 import argparse
 import logging
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import submitit
 
 from bench.attempt import last_attempt, read_disk
+from bench.protocols import from_json
 from sweeps import queue, snapshot
-from sweeps.job import TrainJob, start_logging
+from sweeps.job import END_TIME, AnalyseJob, EvaluateJob, TrainJob, start_logging
+from sweeps.requeue import settle
 
 POLL_SECONDS = 0.2
 
 log = logging.getLogger("scalebench")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One run to train or to evaluate, or the study to analyse."""
+
+    kind: queue.Kind
+    run_id: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Started:
+    job: "submitit.Job[None]"
+    slot: int
+    submission: queue.Submission
+    # The run's last attempt before.
+    attempt: int
 
 
 def dispatch(study_dir: Path, after: str, lock: int) -> None:
@@ -43,11 +66,14 @@ class _Dispatcher:
     def __init__(self, study_dir: Path, after: str) -> None:
         self._study_dir = study_dir
         self._after = after
-        self._waiting: dict[str, queue.Submission] = {}
-        self._running: dict[str, tuple[submitit.Job[None], int]] = {}
+        self._waiting: dict[_Task, queue.Submission] = {}
+        self._running: dict[_Task, _Started] = {}
+        self._cancelled: set[str] = set()
+        # How often a run's job ended without an attempt, since the last attempt.
+        self._silent: dict[str, int] = {}
 
     def work(self) -> None:
-        """Returns when no run is waiting or running."""
+        """Returns when nothing is waiting or running."""
         while True:
             self._take_up()
             self._reap()
@@ -64,54 +90,116 @@ class _Dispatcher:
         for submission in queue.read(self._study_dir, self._after):
             self._after = submission.name
             if submission.cluster == "local":
-                self._waiting |= dict.fromkeys(submission.attempts, submission)
+                tasks = [_Task(submission.kind, i, submission.key) for i in submission.attempts]
+                self._waiting |= dict.fromkeys(tasks, submission)
+                if submission.kind == "train":
+                    self._cancelled -= submission.attempts.keys()
             elif submission.cluster == queue.CANCELLED:
                 for run_id in submission.attempts:
                     self._cancel(run_id)
 
     def _cancel(self, run_id: str) -> None:
-        """Forgets a run; one that trains has its signal, one that is starting is stopped here."""
-        self._waiting.pop(run_id, None)
-        if run_id in self._running and read_disk(self._study_dir / run_id).state != "running":
-            self._running[run_id][0].cancel()
+        """Forgets a run; one that trains has its signal, what else is at work is stopped here."""
+        self._cancelled.add(run_id)
+        for task in [task for task in self._waiting if task.run_id == run_id]:
+            del self._waiting[task]
+        for task, started in self._running.items():
+            is_training = task.kind == "train" and self._state(run_id) == "running"
+            if task.run_id == run_id and not is_training:
+                started.job.cancel()
 
     def _reap(self) -> None:
-        for run_id, (job, _) in list(self._running.items()):
-            if job.done():
-                del self._running[run_id]
-                log.info("%s: job %s ended", run_id, job.job_id)
+        for task, started in list(self._running.items()):
+            if started.job.done():
+                del self._running[task]
+                log.info("%s %s: job %s ended", task.kind, task.run_id, started.job.job_id)
+                if task.kind == "train" and task.run_id not in self._cancelled:
+                    self._settle(task, started)
+
+    def _settle(self, task: _Task, started: _Started) -> None:
+        """Has a run wait for its next attempt, unless it is done or given up."""
+        run_dir = self._study_dir / task.run_id
+        submission = started.submission
+        is_silent = last_attempt(run_dir) == started.attempt
+        self._silent[task.run_id] = self._silent.get(task.run_id, 0) + 1 if is_silent else 0
+        if self._state(task.run_id) in ("running", "done"):
+            return
+        verdict = settle(
+            run_dir,
+            submission.attempts[task.run_id],
+            submission.resources,
+            silent_starts=self._silent[task.run_id],
+        )
+        if verdict.outcome == "again":
+            self._waiting.setdefault(task, submission)
 
     def _start(self) -> None:
-        for run_id, submission in list(self._waiting.items()):
+        for task, submission in list(self._waiting.items()):
             slots = submission.resources["parallel"]
-            taken = {slot for _, slot in self._running.values()}
+            taken = {started.slot for started in self._running.values()}
             free = [slot for slot in range(slots) if slot not in taken]
             if not free:
                 return
-            if run_id in self._running:
-                continue  # its last job is on its way out
-            del self._waiting[run_id]
-            if read_disk(self._study_dir / run_id).state in ("missing", "failed"):
-                self._running[run_id] = self._submit(run_id, submission, free[0]), free[0]
+            if not self._is_due(task):
+                continue
+            del self._waiting[task]
+            if task.kind != "train" or self._state(task.run_id) in ("missing", "failed"):
+                self._running[task] = self._submit(task, submission, free[0])
 
-    def _submit(self, run_id: str, submission: queue.Submission, slot: int) -> submitit.Job[None]:
+    def _is_due(self, task: _Task) -> bool:
+        """Whether all that the task waits for has ended; drops it where that has failed."""
+        if task in self._running:
+            return False  # its last job is on its way out
+        if task.kind == "train":
+            return True
+        others = [other for other in (*self._waiting, *self._running) if other != task]
+        if task.kind == "analyse":
+            return not others
+        if any(other.kind == "train" and other.run_id == task.run_id for other in others):
+            return False
+        if self._state(task.run_id) == "done":
+            return True
+        if self._state(task.run_id) != "running":
+            del self._waiting[task]
+        return False
+
+    def _state(self, run_id: str) -> str:
+        return read_disk(self._study_dir / run_id).state
+
+    def _submit(self, task: _Task, submission: queue.Submission, slot: int) -> _Started:
         resources = submission.resources
-        run_dir = self._study_dir / run_id
-        # A folder for each job: submitit names its files by process ids, which come again.
-        folder = run_dir / "log" / f"{last_attempt(run_dir) + 1:04d}-{submission.name}"
         gpus = resources["gpus_per_node"]
         os.environ["OMP_NUM_THREADS"] = str(resources["threads"])
         os.environ.update(snapshot.variables(self._study_dir, resources["code"]))
-        executor = submitit.LocalExecutor(folder)
+        os.environ[END_TIME] = str(time.time() + 60 * resources["timeout_min"])
+        attempt = last_attempt(self._study_dir / task.run_id) if task.run_id else 0
+        executor = submitit.LocalExecutor(self._log_folder(task, submission, attempt))
         executor.update_parameters(
             tasks_per_node=resources["devices_per_node"],
             gpus_per_node=gpus,
             timeout_min=resources["timeout_min"],
             visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)),
         )
-        job = executor.submit(TrainJob(run_dir))
-        log.info("%s: job %s in slot %d", run_id, job.job_id, slot)
-        return job
+        job = executor.submit(self._callable(task, submission))
+        log.info("%s %s: job %s in slot %d", task.kind, task.run_id, job.job_id, slot)
+        return _Started(job, slot, submission, attempt)
+
+    def _log_folder(self, task: _Task, submission: queue.Submission, attempt: int) -> Path:
+        """A folder for each job: submitit names its files by process ids, which come again."""
+        log_dir = self._study_dir / task.run_id / "log"
+        if task.kind == "train":
+            number = self._silent.get(task.run_id, 0)
+            return log_dir / (f"{attempt + 1:04d}-{submission.name}" + f"-{number}" * bool(number))
+        return log_dir / f"{task.key or task.kind}-{submission.name}"
+
+    def _callable(self, task: _Task, submission: queue.Submission) -> Callable[[], None]:
+        run_dir = self._study_dir / task.run_id
+        if task.kind == "train":
+            return TrainJob(run_dir)
+        if task.kind == "evaluate":
+            assert submission.evaluation is not None
+            return EvaluateJob(run_dir, from_json(submission.evaluation))
+        return AnalyseJob(self._study_dir)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 import models
 from bench import data
 from bench.config import BenchError, ConfigError, Run, RunConfig, explain, micro_batches
+from bench.protocols import FewShot
 from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec
 
@@ -38,6 +39,19 @@ def expand(spec: StudySpec, base_folder: Path) -> list[Run]:
     if not runs:
         raise SpecError(f"study {spec.study}: no runs are left after exclude")
     return list(runs.values())
+
+
+def evaluations(spec: StudySpec, base_folder: Path) -> list[FewShot]:
+    """The evaluations that every run of the study is to have; raises SpecError."""
+    found = {}
+    for number, wanted in enumerate(spec.evaluations):
+        try:
+            info = None if wanted.data is None else data.describe(wanted.data, base_folder)
+        except BenchError as error:
+            raise SpecError(f"study {spec.study}, evaluations.{number}: {error}") from error
+        evaluation = FewShot(info, tuple(wanted.shots), tuple(wanted.seeds))
+        found[evaluation.key] = evaluation
+    return list(found.values())
 
 
 def resources(spec: StudySpec, runs: Iterable[Run]) -> dict[str, Resources]:

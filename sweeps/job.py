@@ -1,5 +1,6 @@
 """What a job does on its node: a thin importable callable of a run's folder."""
 
+import hashlib
 import logging
 import os
 import signal
@@ -9,13 +10,27 @@ import sys
 from pathlib import Path
 
 import submitit
-from submitit.helpers import DelayedSubmission, TorchDistributedEnvironment
+from submitit.helpers import TorchDistributedEnvironment
+
+from bench.protocols import FewShot
+from bench.signals import Signals, Stopped
+from sweeps import nodes
 
 LOCALHOST = "127.0.0.1"
+# When the job's time is up, in seconds since 1970: a run saves and leaves before that.
+END_TIME = "SCALEBENCH_END_TIME"
+# Below the ports that Linux gives to connections, above those of services.
+PORTS = range(15_000, 32_000)
+
+log = logging.getLogger("scalebench")
 
 
 class TrainJob:
-    """Trains the run in a folder; started again, it goes on from the checkpoint."""
+    """Trains the run in a folder; started again, it goes on from the checkpoint.
+
+    Whether it is started again is not decided here but by who started it: the batch script's last
+    line on Slurm (`sweeps.requeue`), the dispatcher locally.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -23,21 +38,50 @@ class TrainJob:
     def __call__(self) -> None:
         """Called by submitit in every process of the job."""
         start_logging()
-        export_ranks()
-        from bench.signals import Stopped
-        from bench.train import train
+        # In place of submitit's handlers, which ignore SIGTERM and requeue without a save.
+        with Signals():
+            export_ranks()
+            if os.environ["RANK"] == "0" and nodes.on_slurm():
+                nodes.note_losses(self.run_dir)
+                if nodes.leave_lemons(self.run_dir.parent):
+                    return
+            from bench.train import train
 
-        try:
-            train(self.run_dir)
-        except Stopped as stopped:
-            # By now all is saved and submitit's own handler is back: it requeues the job.
-            again = signal.getsignal(stopped.signum)
-            if stopped.comes_back and callable(again):
-                again(stopped.signum, None)
+            try:
+                train(self.run_dir)
+            except Stopped as stopped:
+                log.info("%s: %s", self.run_dir.name, stopped)
 
-    def checkpoint(self) -> DelayedSubmission:
-        """What submitit submits again after preemption or at the time limit: the same."""
-        return DelayedSubmission(TrainJob(self.run_dir))
+
+class EvaluateJob:
+    """Evaluates a finished run."""
+
+    def __init__(self, run_dir: Path, wanted: FewShot) -> None:
+        self.run_dir = run_dir
+        self.wanted = wanted
+
+    def __call__(self) -> None:
+        """Called by submitit."""
+        start_logging()
+        obey_sigterm()
+        from bench.evaluations import evaluate_run
+
+        evaluate_run(self.run_dir, self.wanted)
+
+
+class AnalyseJob:
+    """Makes the tables and figures of a study."""
+
+    def __init__(self, study_dir: Path) -> None:
+        self.study_dir = study_dir
+
+    def __call__(self) -> None:
+        """Called by submitit."""
+        start_logging()
+        obey_sigterm()
+        from sweeps.analysis import analyse
+
+        analyse(self.study_dir)
 
 
 def start_logging() -> None:
@@ -47,20 +91,34 @@ def start_logging() -> None:
     )
 
 
+def obey_sigterm() -> None:
+    """Ends at once on SIGTERM, which submitit ignores."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def export_ranks() -> None:
     """RANK, WORLD_SIZE, LOCAL_RANK and MASTER_* from submitit's view of the job.
 
     CUDA_VISIBLE_DEVICES stays as the scheduler set it: the engine picks a device by LOCAL_RANK.
     """
-    os.environ.pop("MASTER_PORT", None)
+    job = submitit.JobEnvironment()
+    os.environ["MASTER_PORT"] = str(master_port(job.job_id, os.environ.get("SLURM_RESTART_COUNT")))
     environment = TorchDistributedEnvironment()
     environment.export(set_cuda_visible_devices=False, overwrite=True)
-    job = submitit.JobEnvironment()
     os.environ["SCALEBENCH_HOSTS"] = ",".join(job.hostnames)
     if job.num_nodes == 1:
         os.environ["MASTER_ADDR"] = LOCALHOST
     else:
         os.environ["MASTER_ADDR"] = _address(environment.master_addr)
+
+
+def master_port(job_id: str, restarts: str | None) -> int:
+    """A port that all processes of a job agree on, another one each time it is started again.
+
+    submitit's own stays the same, and may be taken by any connection of the host.
+    """
+    digest = hashlib.sha256(f"{job_id} {restarts or 0}".encode()).digest()
+    return PORTS[int.from_bytes(digest[:8]) % len(PORTS)]
 
 
 def _address(node: str) -> str:
@@ -74,6 +132,5 @@ def _address(node: str) -> str:
             text=True,
             check=True,
         ).stdout
-        fields = dict(part.split("=", 1) for part in shown.split() if "=" in part)
-        return fields["NodeAddr"]
+        return nodes.fields(shown)["NodeAddr"]
     return node

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import show
-from sweeps.status import RunStatus, counts, status
+from sweeps.status import RunStatus, StudyStatus, counts, study_status
 
 POLL_SECONDS = 0.5
 LINES_EVERY_SECONDS = 15.0
@@ -15,16 +15,22 @@ MAX_RUNNING_SHOWN = 12
 
 
 def wait(study_dir: Path) -> list[str]:
-    """Shows progress until no run is queued or running; then a line for each that is not done."""
-    runs = _follow_bars(study_dir) if sys.stderr.isatty() else _follow_lines(study_dir)
+    """Shows progress until nothing is queued or running; then a line for each that is not done."""
+    follow = _follow_bars if sys.stderr.isatty() else _follow_lines
+    found = follow(study_dir)
     problems = []
-    for run in runs:
+    for run in found.runs:
         if run.state == "failed":
-            problems.append(f"{run.run_id}: failed: {run.beat.get('reason')}")
+            problems.append(f"{run.run_id}: failed: {run.reason}")
         elif run.state != "done":
             log = study_dir / run.run_id / "log"
             log = log if log.exists() else study_dir / "log"
-            problems.append(f"{run.run_id}: {run.state}, its job ended without a word; see {log}")
+            why = run.reason or "its job ended without a word"
+            problems.append(f"{run.run_id}: {run.state}, {why}; see {log}")
+        elif run.evaluations.failure:
+            problems.append(f"{run.run_id}: evaluation failed: {run.evaluations.failure}")
+    if found.analysis and found.analysis["state"] != "done":
+        problems.append(f"analysis: {found.analysis['state']}: {found.analysis['reason']}")
     return problems
 
 
@@ -48,39 +54,37 @@ def watch(study_dir: Path) -> None:
 
     with Live(console=Console(), auto_refresh=False) as live:
         while True:
-            runs = status(study_dir)
-            live.update(show.status_table([run.as_json() for run in runs]), refresh=True)
-            if _is_over(runs):
+            found = study_status(study_dir)
+            rows = [run.as_json() for run in found.runs]
+            live.update(show.status_table(rows), refresh=True)
+            if found.is_over:
                 return
             time.sleep(2 * POLL_SECONDS)
 
 
-def _is_over(runs: list[RunStatus]) -> bool:
-    return not any(run.state in ("queued", "running") for run in runs)
-
-
-def _follow_lines(study_dir: Path) -> list[RunStatus]:
+def _follow_lines(study_dir: Path) -> StudyStatus:
     """Plain lines: one when a run ends, and now and then a summary."""
     ended: set[str] = set()
     said_at = time.monotonic()
     first = True
     while True:
-        runs = status(study_dir)
+        found = study_status(study_dir)
+        runs = found.runs
         for run in runs:
             if run.state in ("done", "failed") and run.run_id not in ended:
                 ended.add(run.run_id)
                 if not first:
                     show.note(f"[{len(ended)}/{len(runs)}] {run.run_id}: {run.state}")
         first = False
-        if _is_over(runs):
-            return runs
+        if found.is_over:
+            return found
         if time.monotonic() - said_at > LINES_EVERY_SECONDS:
             said_at = time.monotonic()
             show.note(", ".join(f"{n} {state}" for state, n in counts(runs).items() if n))
         time.sleep(POLL_SECONDS)
 
 
-def _follow_bars(study_dir: Path) -> list[RunStatus]:
+def _follow_bars(study_dir: Path) -> StudyStatus:
     """One bar for the study, and one for each run under way."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -97,7 +101,8 @@ def _follow_bars(study_dir: Path) -> list[RunStatus]:
     with progress:
         whole = progress.add_task(f"study {study_dir.name}", note="")
         while True:
-            runs = status(study_dir)
+            found = study_status(study_dir)
+            runs = found.runs
             tally = counts(runs)
             failed = f"{tally['failed']} failed" if tally["failed"] else ""
             progress.update(whole, total=len(runs), completed=tally["done"], note=failed)
@@ -114,8 +119,8 @@ def _follow_bars(study_dir: Path) -> list[RunStatus]:
                     completed=beat.get("step") or 0,
                     note=_speed(beat),
                 )
-            if _is_over(runs):
-                return runs
+            if found.is_over:
+                return found
             time.sleep(POLL_SECONDS)
 
 

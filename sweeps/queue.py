@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from bench.protocols import from_json
 from results.files import write_whole
 
 FOLDER = "submissions"
@@ -19,13 +20,19 @@ SUBMIT_LOCK = ".submit.lock"
 DISPATCHER_LOCK = ".dispatcher.lock"
 # The cluster of a submission that takes its runs back.
 CANCELLED = "cancelled"
+# In place of a run, where the whole study is meant.
+STUDY = ""
+
+Kind = Literal["train", "evaluate", "analyse"]
 
 
 @dataclass(frozen=True)
 class Submission:
     """Runs handed over together: `attempts` is each run's last attempt before that.
 
-    `job_ids` names each run's job on Slurm; a local run gets its job when its turn comes.
+    `kind` is what is done with them: they are trained, or evaluated as `evaluation` says (see
+    `bench.protocols`), or the study is analysed, which names no runs. `job_ids` names each run's
+    job on Slurm; a local run gets its job when its turn comes.
     """
 
     name: str
@@ -34,6 +41,13 @@ class Submission:
     attempts: dict[str, int]
     resources: dict[str, Any]
     job_ids: dict[str, str] = field(default_factory=dict)
+    kind: Kind = "train"
+    evaluation: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """The name of the evaluation, "" where it is none."""
+        return "" if self.evaluation is None else from_json(self.evaluation).key
 
 
 def write(
@@ -42,11 +56,16 @@ def write(
     attempts: dict[str, int],
     resources: dict[str, Any],
     job_ids: dict[str, str],
+    *,
+    kind: Kind = "train",
+    evaluation: dict[str, Any] | None = None,
 ) -> Submission:
     """Writes a submission down, whole; its name orders submissions by time."""
     now = datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
-    submission = Submission(name, cluster, now.isoformat(), attempts, resources, job_ids)
+    submission = Submission(
+        name, cluster, now.isoformat(), attempts, resources, job_ids, kind, evaluation
+    )
     content = json.dumps(vars(submission)).encode()
     write_whole(study_dir / FOLDER / f"{name}.json", lambda file: file.write(content))
     return submission
@@ -60,6 +79,12 @@ def read(study_dir: Path, after: str = "") -> list[Submission]:
         return []
     paths = [study_dir / FOLDER / n for n in names if not n.startswith(".") and n[:-5] > after]
     return [Submission(**json.loads(path.read_text())) for path in paths]
+
+
+def is_cancelled(study_dir: Path, run_id: str, after: str) -> bool:
+    """Whether a run was taken back after the submission of that name."""
+    later = read(study_dir, after)
+    return any(s.cluster == CANCELLED and run_id in s.attempts for s in later)
 
 
 @contextmanager

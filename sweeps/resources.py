@@ -82,7 +82,8 @@ class Resources(Frozen):
 
     `parallel` is how many runs go at a time (0: as many as the machine or the queue takes).
     `setup` are shell lines that a job runs first, `sbatch` further options of sbatch by name.
-    A job at its time limit is started again at most `max_timeouts` times.
+    A job at its time limit is started again at most `max_timeouts` times, one that was lost,
+    killed or hung at most `max_retries` times from the same checkpoint.
     A device is a GPU, or a process where `gpus_per_node` is 0. `accelerator` and `utilization`
     (model FLOPs utilisation) let `plan` predict accelerator-days before anything was measured;
     the price is in whatever currency the reader thinks of.
@@ -106,6 +107,7 @@ class Resources(Frozen):
     setup: list[str] = Field(default_factory=list)
     sbatch: dict[str, str | int] = Field(default_factory=dict)
     max_timeouts: NonNegativeInt = 20
+    max_retries: NonNegativeInt = 2
     accelerator: str | None = None
     utilization: PositiveFloat | None = None
     price_per_accelerator_hour: PositiveFloat | None = None

@@ -1,26 +1,68 @@
 """What is handed to Slurm, and what it is asked: few calls, none for each run."""
 
 import re
+import shlex
 import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import submitit
 
-from sweeps.job import TrainJob
-from sweeps.spec import Resources
+from sweeps.job import END_TIME
+from sweeps.requeue import STARTED
+from sweeps.resources import Resources
 
 # Slurm's own default, for a site that does not say.
 MAX_ARRAY_SIZE = 1001
 ASK_SECONDS = 30
 JOBS_A_CALL = 500
+# How long before its time limit a job is warned, which Slurm does up to a minute earlier.
+MAX_WARNING_SECONDS = 90
 
 
-def submit_runs(study_dir: Path, resources: Resources, run_ids: list[str]) -> list[dict[str, str]]:
-    """As few job arrays as the site's MaxArraySize allows; of each array the job id of each run."""
+Jobs = Mapping[str, Callable[[], None]]
+
+
+class SlurmError(Exception):
+    """Slurm has refused a job, or does not answer."""
+
+
+def submit_jobs(
+    study_dir: Path,
+    resources: Resources,
+    jobs: Jobs,
+    *,
+    dependency: str | None = None,
+    last_act: str | None = None,
+) -> Iterator[dict[str, str]]:
+    """As few job arrays as the site's MaxArraySize allows; of each, once submitted, the job ids.
+
+    They start after `dependency`, and are taken from the queue where that cannot come true any
+    more; `last_act` is a module that each batch script runs at its end, with the study's folder.
+    Raises SlurmError.
+    """
     limit = max_array_size()
-    parts = [run_ids[start : start + limit] for start in range(0, len(run_ids), limit)]
-    return [_submit_array(study_dir, resources, part) for part in parts]
+    names = list(jobs)
+    for start in range(0, len(names), limit):
+        part = {name: jobs[name] for name in names[start : start + limit]}
+        yield _submit_array(study_dir, resources, part, dependency, last_act)
+
+
+def array_of(job_id: str) -> str:
+    """The job id of the array that an element belongs to, or of the job itself.
+
+    >>> array_of("17_3")
+    '17'
+    """
+    return job_id.partition("_")[0]
+
+
+def after_each(job_ids: Mapping[str, str]) -> str:
+    """The dependency of an array whose every element follows the same element of another one."""
+    first = next(iter(job_ids.values()))
+    return f"aftercorr:{array_of(first)}" if "_" in first else f"afterok:{first}"
 
 
 def max_array_size() -> int:
@@ -51,6 +93,7 @@ def parameters(resources: Resources) -> dict[str, Any]:
         "tasks_per_node": resources.devices_per_node,
         "cpus_per_task": resources.cpus_per_task,
         "timeout_min": resources.timeout_min,
+        "slurm_signal_delay_s": min(MAX_WARNING_SECONDS, resources.timeout_min * 60 // 4),
         "slurm_srun_args": ["--kill-on-bad-exit=1"],
     }
     if resources.gpus_per_node:
@@ -62,20 +105,35 @@ def parameters(resources: Resources) -> dict[str, Any]:
     for key in ("partition", "account", "qos", "constraint", "exclude"):
         if getattr(resources, key) is not None:
             found[f"slurm_{key}"] = getattr(resources, key)
-    if resources.setup:
-        found["slurm_setup"] = list(resources.setup)
-    if resources.sbatch:
-        found["slurm_additional_parameters"] = dict(resources.sbatch)
+    clock = [
+        f"export {STARTED}=$(date +%s)",
+        f"export {END_TIME}=$(({STARTED} + {60 * resources.timeout_min}))",
+    ]
+    found["slurm_setup"] = [*clock, *resources.setup]
+    found["slurm_additional_parameters"] = {"requeue": True, **resources.sbatch}
     return found
 
 
-def _submit_array(study_dir: Path, resources: Resources, run_ids: list[str]) -> dict[str, str]:
-    executor = submitit.AutoExecutor(
-        study_dir / "log" / "slurm-%A",
-        cluster="slurm",
-        slurm_max_num_timeout=resources.max_timeouts,
-    )
-    executor.update_parameters(**parameters(resources))
-    with executor.batch():
-        jobs = [executor.submit(TrainJob(study_dir / run_id)) for run_id in run_ids]
-    return {run_id: job.job_id for run_id, job in zip(run_ids, jobs, strict=True)}
+def _submit_array(
+    study_dir: Path,
+    resources: Resources,
+    jobs: Jobs,
+    dependency: str | None,
+    last_act: str | None,
+) -> dict[str, str]:
+    found = parameters(resources)
+    if dependency:
+        found["slurm_dependency"] = dependency
+        found["slurm_additional_parameters"]["kill-on-invalid-dep"] = "yes"
+    if last_act:
+        words = [sys.executable, "-m", last_act, str(study_dir)]
+        found["slurm_teardown"] = [shlex.join(words)]
+    executor = submitit.AutoExecutor(study_dir / "log" / "slurm-%A", cluster="slurm")
+    executor.update_parameters(**found)
+    try:
+        with executor.batch():
+            started = [executor.submit(job) for job in jobs.values()]
+    except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError) as error:
+        said = str(error).strip().splitlines()[-1]
+        raise SlurmError(f"sbatch has refused {len(jobs)} jobs: {said}") from error
+    return {name: job.job_id for name, job in zip(jobs, started, strict=True)}

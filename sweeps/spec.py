@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from importlib import resources as packaged
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -14,11 +14,15 @@ from pydantic import Field, ValidationError
 from bench.config import (
     ConfigError,
     Frozen,
+    NonNegativeInt,
+    PositiveInt,
     RunConfig,
     check_name,
     explain,
     known_keys,
 )
+from bench.protocols import SEEDS, SHOTS
+from sweeps import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
 
 MAX_SPEC_BYTES = 1_000_000
@@ -41,10 +45,20 @@ class Override(Frozen):
     set: Values
 
 
+class EvaluationSpec(Frozen):
+    """An evaluation of every run, once it is done; without `data` on the run's own images."""
+
+    protocol: Literal["fewshot"]
+    data: str | None = None
+    shots: list[PositiveInt] = Field(default_factory=lambda: list(SHOTS), min_length=1)
+    seeds: list[NonNegativeInt] = Field(default_factory=lambda: list(SEEDS), min_length=1)
+
+
 class StudySpec(Frozen):
     """One study. Keys of `base`, `grid`, `exclude` and `overrides` are those of a run's config.
 
-    Inner keys are written with dots: `recipe.lr`.
+    Inner keys are written with dots: `recipe.lr`. `analysis` names files and what makes them:
+    `frontier.png: plot frontier`, once all runs and evaluations have ended.
     """
 
     study: str
@@ -52,6 +66,8 @@ class StudySpec(Frozen):
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     exclude: list[Values] = Field(default_factory=list)
     overrides: list[Override] = Field(default_factory=list)
+    evaluations: list[EvaluationSpec] = Field(default_factory=list)
+    analysis: dict[str, str] = Field(default_factory=dict)
     resources: Resources = Resources()
 
 
@@ -78,10 +94,14 @@ def load(
         raise SpecError(f"{path}: {explain(error, StudySpec)}") from error
     try:
         check_name(made.study, "study")
+        for name in made.analysis:
+            check_name(name, "analysis")
         _check_keys(made)
         _check_resources(made.resources)
     except ConfigError as error:
         raise SpecError(f"{path}: {error}") from error
+    if complaint := analysis.check(made.analysis):
+        raise SpecError(f"{path}: {complaint}")
     for key, axis in made.grid.items():
         if not axis:
             raise SpecError(f"{path}: grid.{key}: given an empty list, expected at least one value")

@@ -1,17 +1,19 @@
 """The state of every run of a study: from the disk first, from the scheduler second."""
 
 import json
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import protocols
 from bench.attempt import Disk, State, read_disk
 from bench.config import ConfigError
-from sweeps import queue
+from sweeps import analysis, queue
+from sweeps.held import Held, accounted, held
 
 STATES: tuple[State, ...] = ("missing", "queued", "running", "done", "failed", "cancelled")
+# Of a run's heartbeat, as `status --json` shows it.
+BEAT = ("step", "num_steps", "loss", "images_per_second", "train_seconds", "host", "job_id")
 
 
 class StudyError(ConfigError):
@@ -19,28 +21,72 @@ class StudyError(ConfigError):
 
 
 @dataclass(frozen=True)
+class Evaluations:
+    """How many evaluations a run should have, has, and waits for; why the first failed."""
+
+    wanted: int = 0
+    done: int = 0
+    pending: int = 0
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
 class RunStatus:
-    """A run's state; `about` holds the columns known from the plan, `beat` the last heartbeat."""
+    """A run's state; `about` holds the columns known from the plan, `beat` the last heartbeat.
+
+    `reason` says why it failed, waits or is lost; `nodes` where its job is.
+    """
 
     run_id: str
     state: State
     attempts: int
     about: dict[str, Any]
     beat: dict[str, Any]
+    reason: str | None = None
+    nodes: str | None = None
+    evaluations: Evaluations = Evaluations()
 
     def as_json(self) -> dict[str, Any]:
         """The run as `status --json` shows it; what is not known is null."""
-        keys = ("step", "num_steps", "loss", "images_per_second", "train_seconds", "host")
-        beat = {key: self.beat.get(key) for key in keys}
+        step, total = self.beat.get("step"), self.beat.get("num_steps")
         return {
             "run_id": self.run_id,
             "state": self.state,
             "attempts": self.attempts,
-            "failure": self.beat.get("reason") if self.state == "failed" else None,
+            "failure": self.reason if self.state == "failed" else None,
             **self.about,
-            **beat,
+            **{key: self.beat.get(key) for key in BEAT},
+            "progress": step / total if step is not None and total else None,
             "eta_seconds": eta_seconds(self) if self.state == "running" else None,
+            "nodes": self.nodes,
+            "reason": self.reason,
+            "evaluations": self.evaluations.wanted,
+            "evaluations_done": self.evaluations.done,
+            "evaluation_failure": self.evaluations.failure,
         }
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """All runs of a study, its analysis, and what the schedulers hold.
+
+    The analysis is missing, queued, running, done or failed, and None where the spec has none.
+    """
+
+    runs: list[RunStatus]
+    analysis: dict[str, Any] | None
+    held: Held
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is queued or running any more."""
+        is_pending = any(
+            run.state in ("queued", "running") or run.evaluations.pending for run in self.runs
+        )
+        return not is_pending and not (self.analysis and self.analysis["state"] in PENDING)
+
+
+PENDING = ("queued", "running")
 
 
 def read_study(study_dir: Path) -> dict[str, Any]:
@@ -56,20 +102,33 @@ def read_study(study_dir: Path) -> dict[str, Any]:
 
 def status(study_dir: Path) -> list[RunStatus]:
     """Every run of the study in the order of its spec, with at most one call to Slurm."""
-    runs = {run["run_id"]: run for run in read_study(study_dir)["runs"]}
-    queued = _queued(study_dir)
+    return study_status(study_dir).runs
+
+
+def study_status(study_dir: Path) -> StudyStatus:
+    """The study with what its schedulers say: one call to squeue, one to sacct for lost jobs."""
+    study = read_study(study_dir)
+    holds = held(study_dir)
+    keys = study.get("evaluations", [])
     found = []
-    for run_id, about in runs.items():
+    for about in study["runs"]:
+        run_id = about["run_id"]
         disk = read_disk(study_dir / run_id)
-        state = disk.state
-        held = queued.get(run_id)
-        if held and held.cluster == queue.CANCELLED:
-            state = "cancelled" if state == "missing" else state
-        elif held and held.will_start(disk):
-            state = "queued"
-        about = {key: value for key, value in about.items() if key != "run_id"}
-        found.append(RunStatus(run_id, state, disk.attempt, about, disk.beat))
-    return found
+        state, reason = _state(disk, holds, run_id)
+        job = holds.jobs.get(holds.job_ids.get((run_id, ""), ""))
+        found.append(
+            RunStatus(
+                run_id,
+                state,
+                disk.attempt,
+                {key: value for key, value in about.items() if key != "run_id"},
+                disk.beat,
+                reason,
+                (job.nodes if job else None) or disk.beat.get("hosts"),
+                _evaluations(study_dir / run_id, keys, holds) if keys else Evaluations(),
+            )
+        )
+    return StudyStatus(_with_accounting(found, holds), _analysis(study_dir, study, holds), holds)
 
 
 def counts(runs: list[RunStatus]) -> dict[str, int]:
@@ -87,55 +146,68 @@ def eta_seconds(run: RunStatus) -> float | None:
     return (total - step) * seconds / ((seen - first) / (seen / step))
 
 
-@dataclass(frozen=True)
-class _Held:
-    """A run that a scheduler still holds, with its last attempt before it was handed over; or that
-    has been cancelled since.
-
-    On Slurm it is the run's own job that is held, perhaps to be started again; locally it is the
-    dispatcher that is at work.
-    """
-
-    cluster: str
-    attempt: int
-
-    def will_start(self, disk: Disk) -> bool:
-        """Whether the scheduler has the run still to start, or to start again."""
+def _state(disk: Disk, holds: Held, run_id: str) -> tuple[State, str | None]:
+    """The run's state, and the reason for it."""
+    run = holds.runs.get(run_id)
+    if run and run.cluster == queue.CANCELLED:
         if disk.state == "missing":
-            comes_back = self.cluster == "slurm" or disk.beat.get("ended") == "preempted"
-            return comes_back or disk.attempt <= self.attempt
-        return disk.state == "failed" and disk.attempt <= self.attempt
+            return "cancelled", None
+    elif run and run.will_start(disk):
+        job = holds.jobs.get(run.job_id or "")
+        waits = job.reason if job and job.state == "PENDING" else "starting" if job else None
+        return "queued", waits
+    if disk.state == "failed":
+        return "failed", disk.beat.get("reason") or disk.beat.get("ended")
+    if disk.state == "missing" and disk.beat:
+        ended, reason = disk.beat.get("ended"), disk.beat.get("reason")
+        if ended is None:
+            return "missing", f"lost: its last heartbeat came from {disk.beat.get('host')}"
+        return "missing", f"{ended}: {reason}" if reason else ended
+    return disk.state, None
 
 
-def _queued(study_dir: Path) -> dict[str, _Held]:
-    submissions = queue.read(study_dir)
-    if not submissions:
-        return {}
-    held: dict[str, _Held] = {}
-    is_dispatched = queue.is_dispatched(study_dir)
-    alive = _slurm_jobs() if any(s.cluster == "slurm" for s in submissions) else set()
-    for submission in submissions:
-        for run_id, attempt in submission.attempts.items():
-            if submission.cluster == queue.CANCELLED:
-                is_held = True
-            elif submission.cluster == "local":
-                is_held = is_dispatched
-                held.pop(run_id, None)
-            else:
-                held.pop(run_id, None)
-                is_held = alive is None or submission.job_ids.get(run_id) in alive
-            if is_held:
-                held[run_id] = _Held(submission.cluster, attempt)
-    return held
+def _with_accounting(runs: list[RunStatus], holds: Held) -> list[RunStatus]:
+    """With what Slurm's accounting says of the jobs of runs that are missing."""
+    gone = {
+        run.run_id: holds.job_ids[run.run_id, ""]
+        for run in runs
+        if run.state == "missing" and (run.run_id, "") in holds.job_ids
+    }
+    said = accounted(gone.values())
+    return [
+        run
+        if gone.get(run.run_id) not in said
+        else RunStatus(
+            **{**vars(run), "reason": f"{run.reason or 'lost'} ({said[gone[run.run_id]]})"}
+        )
+        for run in runs
+    ]
 
 
-def _slurm_jobs() -> set[str] | None:
-    """The user's jobs that Slurm holds, array elements one by one; None where it does not say."""
-    if shutil.which("squeue") is None:
+def _evaluations(run_dir: Path, keys: list[str], holds: Held) -> Evaluations:
+    done, pending, failure = 0, 0, None
+    for key in keys:
+        trace = protocols.read_trace(run_dir, key)
+        submitted = holds.evaluations.get((run_dir.name, key))
+        is_over = trace.get("ended") and trace["created_at"] > (submitted or "")
+        if submitted and not is_over:
+            pending += 1
+        elif trace.get("ended") == "done":
+            done += 1
+        elif trace and not failure:
+            failure = trace["reason"] or "lost: its process ended without a word"
+    return Evaluations(len(keys), done, pending, failure)
+
+
+def _analysis(study_dir: Path, study: dict[str, Any], holds: Held) -> dict[str, Any] | None:
+    wanted = study["spec"].get("analysis") if "spec" in study else None
+    if not wanted:
         return None
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    except (subprocess.SubprocessError, OSError):
-        return None
-    return set(shown.stdout.split())
+    trace = analysis.read_trace(study_dir)
+    state = "missing"
+    if holds.analysis and not (trace.get("ended") and trace["created_at"] > holds.analysis):
+        began = trace.get("created_at", "") > holds.analysis
+        state = "running" if began else "queued"
+    elif trace and trace["wanted"] == wanted:
+        state = trace["ended"] or "failed"
+    return {"state": state, "reason": trace.get("reason"), "files": list(wanted)}

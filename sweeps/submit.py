@@ -1,38 +1,49 @@
 """Brings a study to its wanted state: what is missing or failed runs, what is done stays."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.attempt import read_disk
 from bench.config import Run, read_run
+from bench.protocols import FewShot, read_trace
 from bench.provenance import software
 from results.files import write_whole
-from sweeps import queue, slurm, snapshot
-from sweeps.spec import Resources, SpecError, StudySpec
-from sweeps.status import status
+from sweeps import cancel, launch, queue
+from sweeps.spec import SpecError, StudySpec
+from sweeps.status import RunStatus, StudyStatus, read_study, status, study_status
 
 TO_DO = ("missing", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """Run ids handed to the scheduler, and those left alone: done, running or queued."""
+    """Run ids handed to the scheduler, and those left alone: done, running or queued.
+
+    `evaluations` counts the evaluations handed over, `cancelled` are runs the spec has no more.
+    """
 
     study_dir: Path
     submitted: list[str]
     skipped: list[str]
+    evaluations: int = 0
+    cancelled: tuple[str, ...] = ()
 
 
-def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
+def submit(
+    spec: StudySpec,
+    runs: list[Run],
+    root: Path,
+    evaluations: Sequence[FewShot] = (),
+    cancelling: Iterable[str] = (),
+) -> Submitted:
     """Submits what of `runs` is missing or has failed; the study's folder is `root`/study.
 
-    Raises SpecError where an id exists with another config, before anything is started.
+    With them go the evaluations that they lack, and the analysis. Queued runs that are not among
+    `runs` any more are cancelled where `cancelling` names them. Raises SpecError where an id
+    exists with another config, before anything is started.
     """
     study_dir = (root / spec.study).resolve()
     for run in runs:
@@ -41,15 +52,54 @@ def submit(spec: StudySpec, runs: list[Run], root: Path) -> Submitted:
     with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
         if not held:
             raise SpecError(f"{study_dir}: another submit has been at work here for a minute")
-        write_study(study_dir, spec, runs)
+        taken_back = [run for run in removed(study_dir, runs) if run.run_id in set(cancelling)]
+        cancel.take_back(study_dir, taken_back)
+        write_study(study_dir, spec, runs, evaluations)
         for run in runs:
             write_config(study_dir, run)
-        state = {run.run_id: run.state for run in status(study_dir)}
-        wanted = [run.run_id for run in runs if state[run.run_id] in TO_DO]
-        if wanted:
-            _launch(study_dir, spec.resources, wanted)
-    skipped = [run.run_id for run in runs if run.run_id not in set(wanted)]
-    return Submitted(study_dir, wanted, skipped)
+        before = study_status(study_dir)
+        work = _lacking(study_dir, spec, before, evaluations)
+        launch.launch(study_dir, spec.resources, work, before.held)
+    skipped = [run.run_id for run in runs if run.run_id not in set(work.train)]
+    return Submitted(
+        study_dir,
+        work.train,
+        skipped,
+        sum(len(run_ids) for _, run_ids in work.evaluate),
+        tuple(run.run_id for run in taken_back),
+    )
+
+
+def removed(study_dir: Path, runs: Iterable[Run]) -> list[RunStatus]:
+    """The queued runs of the study as it was submitted last that are not among `runs`."""
+    if not (study_dir / "study.json").exists():
+        return []
+    wanted = {run.run_id for run in runs}
+    left = [run for run in read_study(study_dir)["runs"] if run["run_id"] not in wanted]
+    if not left:
+        return []
+    ids = {run["run_id"] for run in left}
+    return [run for run in status(study_dir) if run.run_id in ids and run.state == "queued"]
+
+
+def _lacking(
+    study_dir: Path, spec: StudySpec, before: StudyStatus, evaluations: Sequence[FewShot]
+) -> launch.Work:
+    train = [run.run_id for run in before.runs if run.state in TO_DO]
+    evaluate = []
+    for wanted in evaluations:
+        run_ids = [
+            run.run_id
+            for run in before.runs
+            if (run.run_id, wanted.key) not in before.held.evaluations
+            and read_trace(study_dir / run.run_id, wanted.key).get("ended") != "done"
+        ]
+        if run_ids:
+            evaluate.append((wanted, run_ids))
+    is_made = before.analysis is None or before.analysis["state"] in ("done", "queued", "running")
+    return launch.Work(
+        train, evaluate, bool(spec.analysis) and bool(train or evaluate or not is_made)
+    )
 
 
 def about(run: Run) -> dict[str, Any]:
@@ -80,13 +130,16 @@ def _refuse_other(study_dir: Path, run: Run) -> None:
         )
 
 
-def write_study(study_dir: Path, spec: StudySpec, runs: list[Run]) -> None:
+def write_study(
+    study_dir: Path, spec: StudySpec, runs: list[Run], evaluations: Sequence[FewShot] = ()
+) -> None:
     """Writes `study.json`: the spec as given and resolved, its runs, the code, the time."""
     content = {
         "study": spec.study,
         "spec": spec.model_dump(mode="json"),
         "submitted_at": datetime.now(UTC).isoformat(),
         **software(),
+        "evaluations": [evaluation.key for evaluation in evaluations],
         "runs": [about(run) for run in runs],
     }
     _write_json(study_dir / "study.json", content)
@@ -103,61 +156,3 @@ def write_config(study_dir: Path, run: Run) -> None:
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=2).encode()
     write_whole(path, lambda file: file.write(text))
-
-
-def _launch(study_dir: Path, resources: Resources, run_ids: list[str]) -> None:
-    attempts = {run_id: read_disk(study_dir / run_id).attempt for run_id in run_ids}
-    code = snapshot.take(study_dir)
-    if resources.cluster == "slurm":
-        setup = [*resources.setup, *snapshot.shell_lines(study_dir, code)]
-        resources = resources.model_copy(update={"setup": setup})
-        for job_ids in slurm.submit_runs(study_dir, resources, run_ids):
-            known = {run_id: attempts[run_id] for run_id in job_ids}
-            queue.write(study_dir, "slurm", known, resources.model_dump(), job_ids)
-        return
-    parallel = _parallel(resources)
-    settings = resources.model_dump() | {
-        "devices_per_node": resources.devices_per_node,
-        "parallel": parallel,
-        "code": code,
-        "threads": max(1, _num_cores() // (parallel * resources.devices_per_node)),
-    }
-    submission = queue.write(study_dir, "local", attempts, settings, {})
-    _start_dispatcher(study_dir, submission, os.environ | snapshot.variables(study_dir, code))
-
-
-def _parallel(resources: Resources) -> int:
-    """Runs at a time on this machine: as asked, else so many that each process has its cores."""
-    each = resources.devices_per_node * resources.cpus_per_task
-    return resources.parallel or max(1, _num_cores() // each)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _start_dispatcher(
-    study_dir: Path, submission: queue.Submission, environment: dict[str, str]
-) -> None:
-    """Starts the local scheduler, which outlives this process, unless one is at work."""
-    lock = queue.take_dispatch(study_dir)
-    if lock is None:
-        return
-    log_dir = study_dir / "log"
-    log_dir.mkdir(exist_ok=True)
-    before = max((s.name for s in queue.read(study_dir) if s.name < submission.name), default="")
-    command = [sys.executable, "-m", "sweeps.dispatch", str(study_dir)]
-    command += ["--after", before, "--lock", str(lock)]
-    with (log_dir / f"dispatch-{submission.name}.log").open("wb") as log:
-        # Returns when the dispatcher stands on its own: it forks once it has loaded.
-        subprocess.run(
-            command,
-            check=True,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=environment,
-            pass_fds=[lock],
-        )
-    os.close(lock)

@@ -11,6 +11,7 @@ import pytest
 from bench import data, evaluations
 from bench.config import read_run
 from bench.fewshot import FewShotError
+from bench.protocols import FewShot
 from results import store
 from sweeps import submit
 from sweeps.expand import expand
@@ -61,7 +62,7 @@ def test_a_finished_run_is_evaluated_once(study: Path) -> None:
 
 def test_only_what_is_missing_is_computed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
-    wanted = evaluations.FewShot(shots=(2,), seeds=(7,))
+    wanted = FewShot(shots=(2,), seeds=(7,))
     path = wanted.path(run_dir, read_run(run_dir))
     path.unlink(missing_ok=True)
     (row,) = evaluations.evaluate_run(run_dir, wanted)
@@ -69,7 +70,7 @@ def test_only_what_is_missing_is_computed(study: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         evaluations, "_measure", lambda *given: asked.append(given[-1]) or [{**row, "seed": 8}]
     )
-    more = evaluations.FewShot(shots=(2,), seeds=(7, 8))
+    more = FewShot(shots=(2,), seeds=(7, 8))
     assert len(evaluations.evaluate_run(run_dir, more)) == 2
     assert asked == [[(2, 8)]]
     path.unlink()
@@ -78,7 +79,7 @@ def test_only_what_is_missing_is_computed(study: Path, monkeypatch: pytest.Monke
 def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
     other = data.describe("digits").model_copy(update={"name": "other", "fingerprint": "0" * 64})
-    rows = evaluations.evaluate_run(run_dir, evaluations.FewShot(other, shots=(1,), seeds=(0,)))
+    rows = evaluations.evaluate_run(run_dir, FewShot(other, shots=(1,), seeds=(0,)))
     assert rows[0]["dataset"] == "other"
     assert (run_dir / "evals" / "fewshot-other-000000000000.parquet").exists()
 
@@ -86,10 +87,10 @@ def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
 def test_too_many_shots_and_missing_weights_are_said(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
     with pytest.raises(FewShotError, match="expected at least 9000 shots"):
-        evaluations.evaluate_run(run_dir, evaluations.FewShot(shots=(9000,)))
+        evaluations.evaluate_run(run_dir, FewShot(shots=(9000,)))
     (other,) = (p.parent for p in study.glob("*/config.json") if p.parent != run_dir)
     with pytest.raises(evaluations.EvaluationError, match="only a finished run"):
-        evaluations.evaluate_run(other, evaluations.FewShot())
+        evaluations.evaluate_run(other, FewShot())
 
 
 @pytest.mark.parametrize(

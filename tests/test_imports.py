@@ -19,10 +19,12 @@ FROM_BENCH = {
     "bench.data",
     "bench.ledger",
     "bench.memory",
+    "bench.protocols",
     "bench.provenance",
     "bench.show",
+    "bench.signals",
 }
-JOB_CALLS = ("bench.train", "bench.signals")
+JOB_CALLS = ("bench.train", "bench.evaluations")
 DOORS = {
     "deepspeed": {"bench/engine.py"},
     "submitit": {"sweeps/dispatch.py", "sweeps/job.py", "sweeps/slurm.py"},

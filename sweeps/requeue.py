@@ -1,0 +1,107 @@
+"""The last act of a job: what becomes of its run, by the causes that its attempts ended for."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.attempt import job_id, read_beats, read_disk
+from bench.config import read_run
+from bench.ledger import write_failed
+from sweeps import nodes, queue
+from sweeps.job import start_logging
+from sweeps.retry import Limits, Verdict, decide
+
+# Set by the batch script when it starts.
+STARTED = "SCALEBENCH_STARTED"
+# As long as a controller may be away.
+TRIES, PAUSE_SECONDS = 60, 5.0
+# Until `submit` has written down which job belongs to which run.
+KNOWN_SECONDS = 20.0
+
+log = logging.getLogger("scalebench")
+
+
+def settle(
+    run_dir: Path, after: int, resources: dict[str, Any], *, silent_starts: int = 0
+) -> Verdict:
+    """The verdict on a run by its attempts after number `after`; one given up is written down."""
+    limits = Limits(resources["max_timeouts"], resources["max_retries"])
+    verdict = decide(read_beats(run_dir, after), limits, silent_starts=silent_starts)
+    if verdict.outcome == "failed" and read_disk(run_dir).state != "failed":
+        write_failed(run_dir, read_run(run_dir), verdict.reason)
+    log.info("%s: %s (%s)", run_dir.name, verdict.outcome, verdict.reason)
+    return verdict
+
+
+def finish(study_dir: Path, job: str) -> bool:
+    """Settles the run of this Slurm job, and requeues the job if the run goes on in it.
+
+    Whether the run is done.
+    """
+    run_id, submission = _find(study_dir, job)
+    run_dir = study_dir / run_id
+    if read_disk(run_dir).state in ("running", "done"):
+        return read_disk(run_dir).state == "done"
+    verdict = settle(
+        run_dir,
+        submission.attempts[run_id],
+        submission.resources,
+        silent_starts=_silent_starts(run_dir, submission.attempts[run_id]),
+    )
+    if verdict.outcome == "again" and not queue.is_cancelled(study_dir, run_id, submission.name):
+        _requeue(job, nodes.excluded(study_dir))
+    return verdict.outcome == "done"
+
+
+def _find(study_dir: Path, job: str) -> tuple[str, queue.Submission]:
+    deadline = time.monotonic() + KNOWN_SECONDS
+    while True:
+        for submission in reversed(queue.read(study_dir)):
+            for run_id, known in submission.job_ids.items():
+                if known == job and submission.kind == "train":
+                    return run_id, submission
+        if time.monotonic() > deadline:
+            raise LookupError(f"{study_dir}: no submission names job {job}")
+        time.sleep(1)
+
+
+def _silent_starts(run_dir: Path, after: int) -> int:
+    """How often this job has ended before it made an attempt, since the last one that did."""
+    beats = read_beats(run_dir, after)
+    started = float(os.environ[STARTED])
+    if beats and datetime.fromisoformat(beats[-1]["created_at"]).timestamp() >= started:
+        return 0
+    starts = int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1
+    return max(1, starts - len(beats))
+
+
+def _requeue(job: str, exclude: list[str]) -> None:
+    for left in reversed(range(TRIES)):
+        try:
+            nodes.requeue(job, exclude)
+            return
+        except subprocess.SubprocessError as error:
+            if not left:
+                raise
+            log.warning("job %s is not requeued yet: %s", job, error)
+            time.sleep(PAUSE_SECONDS)
+
+
+def main() -> None:
+    """`python -m sweeps.requeue STUDY_DIR`, in a batch script; exits 0 if the run is done."""
+    # Being requeued ends the batch script too, but not before this has said all.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    start_logging()
+    job = job_id()
+    assert job is not None, "expected a job of Slurm"
+    sys.exit(0 if finish(Path(sys.argv[1]), job) else 1)
+
+
+if __name__ == "__main__":
+    main()
