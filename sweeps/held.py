@@ -2,9 +2,10 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.attempt import Disk
 from sweeps import queue
@@ -82,6 +83,13 @@ def held(study_dir: Path) -> Held:
                 is_held = not found.is_answered or job in found.jobs
             _note(found, submission, run_id, is_held)
     return found
+
+
+def is_pending(trace: Mapping[str, Any], submitted_at: str | None) -> bool:
+    """Whether what was submitted at a moment, and is held, has not ended by its trace."""
+    if not submitted_at:
+        return False
+    return not trace.get("ended") or trace["created_at"] < submitted_at
 
 
 def _take_back(found: Held, cancelled: queue.Submission) -> None:

@@ -9,7 +9,7 @@ from bench import protocols
 from bench.attempt import Disk, State, read_disk
 from bench.config import ConfigError
 from sweeps import analysis, queue
-from sweeps.held import Held, accounted, held
+from sweeps.held import Held, accounted, held, is_pending
 
 STATES: tuple[State, ...] = ("missing", "queued", "running", "done", "failed", "cancelled")
 # Of a run's heartbeat, as `status --json` shows it.
@@ -189,8 +189,7 @@ def _evaluations(run_dir: Path, keys: list[str], holds: Held) -> Evaluations:
     for key in keys:
         trace = protocols.read_trace(run_dir, key)
         submitted = holds.evaluations.get((run_dir.name, key))
-        is_over = trace.get("ended") and trace["created_at"] > (submitted or "")
-        if submitted and not is_over:
+        if is_pending(trace, submitted):
             pending += 1
         elif trace.get("ended") == "done":
             done += 1
@@ -205,7 +204,7 @@ def _analysis(study_dir: Path, study: dict[str, Any], holds: Held) -> dict[str, 
         return None
     trace = analysis.read_trace(study_dir)
     state = "missing"
-    if holds.analysis and not (trace.get("ended") and trace["created_at"] > holds.analysis):
+    if holds.analysis and is_pending(trace, holds.analysis):
         began = trace.get("created_at", "") > holds.analysis
         state = "running" if began else "queued"
     elif trace and trace["wanted"] == wanted:

@@ -12,6 +12,7 @@ from bench.protocols import FewShot, read_trace
 from bench.provenance import software
 from results.files import write_whole
 from sweeps import cancel, launch, queue
+from sweeps.held import is_pending
 from sweeps.spec import SpecError, StudySpec
 from sweeps.status import RunStatus, StudyStatus, read_study, status, study_status
 
@@ -88,12 +89,12 @@ def _lacking(
     train = [run.run_id for run in before.runs if run.state in TO_DO]
     evaluate = []
     for wanted in evaluations:
-        run_ids = [
-            run.run_id
-            for run in before.runs
-            if (run.run_id, wanted.key) not in before.held.evaluations
-            and read_trace(study_dir / run.run_id, wanted.key).get("ended") != "done"
-        ]
+        run_ids = []
+        for run in before.runs:
+            trace = read_trace(study_dir / run.run_id, wanted.key)
+            submitted_at = before.held.evaluations.get((run.run_id, wanted.key))
+            if trace.get("ended") != "done" and not is_pending(trace, submitted_at):
+                run_ids.append(run.run_id)
         if run_ids:
             evaluate.append((wanted, run_ids))
     is_made = before.analysis is None or before.analysis["state"] in ("done", "queued", "running")

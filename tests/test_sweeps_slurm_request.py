@@ -31,8 +31,13 @@ def test_parameters_are_one_task_a_device() -> None:
         "slurm_srun_args": ["--kill-on-bad-exit=1"],
         "slurm_array_parallelism": 8,
         "slurm_partition": "gpu",
-        "slurm_setup": ["module load cuda"],
-        "slurm_additional_parameters": {"reservation": "vision", "nice": 100},
+        "slurm_signal_delay_s": 90,
+        "slurm_setup": [
+            "export SCALEBENCH_STARTED=$(date +%s)",
+            "export SCALEBENCH_END_TIME=$((SCALEBENCH_STARTED + 86400))",
+            "module load cuda",
+        ],
+        "slurm_additional_parameters": {"requeue": True, "reservation": "vision", "nice": 100},
     }
 
 
