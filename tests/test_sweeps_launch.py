@@ -3,7 +3,6 @@
 import time
 from pathlib import Path
 
-
 from bench import protocols
 from results import store
 from sweeps import expand
