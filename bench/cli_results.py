@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.options import RUNS, Json, Published, Root, Studies, study_dir
+from bench.options import RUNS, Json, Published, Root, Studies, Study, study_dir
 
 app = typer.Typer()
 
@@ -16,6 +16,19 @@ def compact(study: Studies, root: Root = RUNS, json: Json = False) -> None:
     from bench import records
 
     records.compact([study_dir(name, root) for name in study], json=json)
+
+
+@app.command()
+def trace(
+    study: Study,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Show where a run's rows are from: code, environment, hosts, seeds, images, attempts."""
+    from bench import records
+
+    records.trace(study_dir(study, root), run, json=json)
 
 
 @app.command()

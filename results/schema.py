@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+# 2 adds code_hash to runs and attempts. Files of any version load (`results.store`).
+SCHEMA_VERSION = 2
 WRITER_VERSION = "0.1.0"
 
 Type = Literal["text", "int", "float", "bool", "time"]

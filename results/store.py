@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from results import parts
+from results import trace as traces
 from results.schema import ResultsError, columns
 
 # Numbers that are whole stay whole beside nulls; floats hold null as NaN, as all of numpy does.
@@ -109,3 +110,13 @@ def load(paths: Path | str | Iterable[Path | str]) -> Study:
     study = Study(tuple(check_study(path) for path in unique.values()))
     _ = study.runs  # read now, so that `skipped` holds its files from the start
     return study
+
+
+def trace(study: Path | str, run_id: str) -> traces.Trace:
+    """Where the rows of a run are from: code, environment, hosts, seeds, images, attempts.
+
+    >>> trace("runs/digits", "vit_nano2-digits-n100").code[0].patch  # doctest: +SKIP
+
+    The run's id may be cut short. Raises NotAStudy and UnknownRun.
+    """
+    return traces.trace(check_study(Path(study)), run_id)

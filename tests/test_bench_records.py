@@ -1,6 +1,7 @@
 """The verbs that look after a ledger, as a user types them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,20 @@ def test_compact_says_what_became_of_each_table(root, capsys):
 def test_compact_of_what_is_no_study_is_refused(root, capsys):
     assert scalebench("compact", "other", "--root", root) == 2
     assert "other, which does not exist; expected the folder of a study" in capsys.readouterr().err
+
+
+def test_trace_names_what_made_a_row(capsys):
+    ledger = Path(__file__).parent / "data" / "ledger_v1"
+    assert scalebench("trace", ledger, "vit_nano2-digits-n200") == 0
+    text = capsys.readouterr().out
+    for word in ("seed 0, subset_seed 0", "git_commit a320a28", "digits-n200-6a7473472619.json"):
+        assert word in text
+    assert "lost: its process ended without a word" in text
+    assert scalebench("trace", ledger, "vit_nano2-digits-n200", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["row"]["attempts"] == len(found["attempts"]) == 2
+
+
+def test_a_run_that_is_not_there_is_refused(root, capsys):
+    assert scalebench("trace", "s", "c", "--root", root) == 2
+    assert "has no run 'c'; choices: a, b" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from functools import partial, partialmethod
 from pathlib import Path
 
@@ -215,3 +217,18 @@ def test_a_ledger_of_version_1_is_the_same_merged(tmp_path):
 def test_what_is_no_study_is_refused(tmp_path):
     with pytest.raises(store.NotAStudy):
         compact.compact(tmp_path)
+
+
+def test_writers_readers_and_kills_at_random_moments_lose_and_double_nothing():
+    """A small one of what the script does in full: 64 writers of 200 runs, 200 kills."""
+    script = Path(__file__).parent / "speed" / "store_stress.py"
+    sizes = ["--writers", "6", "--runs", "10", "--kills", "12"]
+    done = subprocess.run(
+        [sys.executable, script, *sizes],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(script.parents[2])},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "{'runs': 60, 'evals': 60, 'curve': 360} rows, 0 errors" in done.stdout
+    assert "8 writers and 4 merges killed at random moments" in done.stdout

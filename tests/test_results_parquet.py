@@ -84,7 +84,7 @@ def test_units_and_versions_stand_in_the_files_metadata(tmp_path):
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     pairs = parquet.metadata(path)
     assert pairs["scalebench.table"] == "runs"
-    assert pairs["scalebench.schema_version"] == "1"
+    assert pairs["scalebench.schema_version"] == "2"
     units = json.loads(pairs["scalebench.units"])
     assert units["train_flops"] == "FLOPs"
     assert units["top1_accuracy"] == "fraction"
