@@ -171,6 +171,10 @@ class Cluster:
         shown = subprocess.run(["sinfo", "-h", "-N", "-o", "%T"], capture_output=True, text=True)
         return shown.stdout.split() == ["idle"] * len(NODES)
 
+    def answers(self) -> bool:
+        """Whether the controller is there."""
+        return subprocess.run(["scontrol", "ping"], capture_output=True).stdout.count(b"UP") > 0
+
     def stop_slurmctld(self) -> None:
         """Ends the controller; its state is saved."""
         _end(self._pid("slurmctld"), signal.SIGTERM)

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ base:
   data: digits
   image_size: 8
   model: vit_nano2
-  steps: 250
+  steps: {steps}
   batch_size: 32
   engine.zero_stage: {stage}
   engine.log_steps: 7
@@ -32,13 +33,9 @@ resources:
   tasks_per_node: 2
   timeout_min: 60
 """
-NUM_SIGNALS = 3
-DEADLINE_SECONDS = 240
-
-
-def beat_of(run_dir: Path) -> dict[str, Any]:
-    disk = read_disk(run_dir)
-    return disk.beat | {"state": disk.state}
+NUM_SIGNALS = {0: 10, 2: 2}
+STEPS = 400
+DEADLINE_SECONDS = 600
 
 
 def wait_for_steps(run_dir: Path, attempt: int) -> dict[str, Any]:
@@ -51,33 +48,46 @@ def wait_for_steps(run_dir: Path, attempt: int) -> dict[str, Any]:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("stage", [0, 2])
-def test_a_run_on_two_nodes_survives_preemption(
-    cluster: Cluster, tmp_path: Path, stage: int
-) -> None:
-    folders = {}
-    for study in ("whole", "interrupted"):
-        spec = tmp_path / f"{study}.yaml"
-        spec.write_text(SPEC.format(study=study, stage=stage))
-        submitted = scalebench("submit", str(spec), "--root", str(tmp_path / "runs"))
-        assert submitted.returncode == 0, submitted.stderr
-        (folders[study],) = (p.parent for p in (tmp_path / "runs" / study).glob("*/config.json"))
-
-    moments = random.Random(stage)
-    for number in range(1, NUM_SIGNALS + 1):
-        beat = wait_for_steps(folders["interrupted"], number)
+def interrupt(run_dir: Path, signals: int, seed: int) -> None:
+    """So many warnings at random moments; then Slurm itself takes the nodes away."""
+    moments = random.Random(seed)
+    for number in range(1, signals + 1):
+        beat = wait_for_steps(run_dir, number)
         time.sleep(moments.uniform(0, 1))
         subprocess.run(["scancel", "--signal=USR2", beat["job_id"]], check=True)
+    beat = wait_for_steps(run_dir, signals + 1)
+    subprocess.run(["scontrol", "requeue", beat["job_id"]], check=True)
+
+
+def test_runs_on_two_nodes_survive_preemption(cluster: Cluster, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    folders = {}
+    for stage in NUM_SIGNALS:
+        for study in (f"interrupted{stage}", f"whole{stage}"):
+            spec = tmp_path / f"{study}.yaml"
+            spec.write_text(SPEC.format(study=study, stage=stage, steps=STEPS))
+            submitted = scalebench("submit", str(spec), "--root", str(root))
+            assert submitted.returncode == 0, submitted.stderr
+            (folders[study],) = (path.parent for path in (root / study).glob("*/config.json"))
+
+    with ThreadPoolExecutor() as pool:
+        made = [
+            pool.submit(interrupt, folders[f"interrupted{stage}"], signals, stage)
+            for stage, signals in NUM_SIGNALS.items()
+        ]
+        for interrupted in made:
+            interrupted.result()
     for study in folders:
         watched = scalebench(
-            "submit", str(tmp_path / f"{study}.yaml"), "--wait", "--root", str(tmp_path / "runs")
+            "submit", str(tmp_path / f"{study}.yaml"), "--wait", "--root", str(root)
         )
         assert watched.returncode == 0, watched.stderr
 
-    attempts = store.load(tmp_path / "runs" / "interrupted").attempts.sort_values("attempt")
-    print(attempts[["attempt", "ended", "from_examples", "to_examples"]].to_string(index=False))
-    assert attempts["ended"].tolist()[-1] == "done"
-    assert "preempted" in attempts["ended"].tolist()
-    assert len(set(attempts["job_id"])) == 1
-    assert (attempts["to_examples"] - attempts["from_examples"]).sum() == 250 * 32
-    same_run(folders["interrupted"], folders["whole"])
+    for stage, signals in NUM_SIGNALS.items():
+        attempts = store.load(root / f"interrupted{stage}").attempts.sort_values("attempt")
+        print(attempts[["attempt", "ended", "from_examples", "to_examples"]].to_string(index=False))
+        assert attempts["ended"].tolist()[-1] == "done"
+        assert (attempts["ended"] == "preempted").sum() == signals
+        assert len(set(attempts["job_id"])) == 1
+        assert (attempts["to_examples"] - attempts["from_examples"]).sum() == STEPS * 32
+        same_run(folders[f"interrupted{stage}"], folders[f"whole{stage}"])
