@@ -34,7 +34,7 @@ resources:
   timeout_min: 60
 """
 NUM_SIGNALS = {0: 10, 2: 2}
-STEPS = 400
+STEPS = 1200
 DEADLINE_SECONDS = 600
 
 
@@ -53,7 +53,7 @@ def interrupt(run_dir: Path, signals: int, seed: int) -> None:
     moments = random.Random(seed)
     for number in range(1, signals + 1):
         beat = wait_for_steps(run_dir, number)
-        time.sleep(moments.uniform(0, 1))
+        time.sleep(moments.uniform(0, 0.5))
         subprocess.run(["scancel", "--signal=USR2", beat["job_id"]], check=True)
     beat = wait_for_steps(run_dir, signals + 1)
     subprocess.run(["scontrol", "requeue", beat["job_id"]], check=True)
