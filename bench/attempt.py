@@ -41,7 +41,7 @@ class Disk:
 def read_disk(run_dir: Path) -> Disk:
     """The run's state from its files alone: "missing" where no attempt is alive or has ended it."""
     number = last_attempt(run_dir)
-    beat = _read_beat(run_dir, number) if number else {}
+    beat = read_beat(run_dir, number) if number else {}
     ended = beat.get("ended")
     if ended in ("done", "failed"):
         return Disk(ended, number, beat)
@@ -72,15 +72,20 @@ def is_alive(beat: dict[str, Any], path: Path) -> bool:
     unless this very job holds it: a requeued job is its own successor.
     """
     if beat["host"] == socket.gethostname():
-        try:
-            process = psutil.Process(beat["pid"])
-            is_same = abs(process.create_time() - beat["pid_started"]) < 1.0
-            return is_same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return is_process(beat["pid"], beat["pid_started"])
     if beat["job_id"] is not None and beat["job_id"] == job_id():
         return False
     return time.time() - path.stat().st_mtime < SILENT_SECONDS
+
+
+def is_process(pid: int, started: float) -> bool:
+    """Whether the process that began at `started`, in seconds since 1970, runs on this host."""
+    try:
+        process = psutil.Process(pid)
+        is_same = abs(process.create_time() - started) < 1.0
+        return is_same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def job_id() -> str | None:
@@ -147,7 +152,7 @@ class Attempt:
 def read_beats(run_dir: Path, after: int = 0) -> list[dict[str, Any]]:
     """The last heartbeats of all attempts after number `after`, oldest first."""
     numbers = range(after + 1, last_attempt(run_dir) + 1)
-    return [beat for number in numbers if (beat := _read_beat(run_dir, number))]
+    return [beat for number in numbers if (beat := read_beat(run_dir, number))]
 
 
 def unrecorded(run_dir: Path, before: int) -> list[tuple[int, dict[str, Any]]]:
@@ -155,7 +160,7 @@ def unrecorded(run_dir: Path, before: int) -> list[tuple[int, dict[str, Any]]]:
     found = []
     for number in range(1, before):
         if not (run_dir / "attempts" / f"{number:04d}.parquet").exists():
-            beat = _read_beat(run_dir, number)
+            beat = read_beat(run_dir, number)
             if beat:
                 found.append((number, beat))
     return found
@@ -165,8 +170,15 @@ def _beat_path(run_dir: Path, number: int) -> Path:
     return run_dir / "attempts" / f"{number:04d}.json"
 
 
-def _read_beat(run_dir: Path, number: int) -> dict[str, Any]:
+def read_beat(run_dir: Path, number: int) -> dict[str, Any]:
+    """What the last heartbeat of an attempt said; {} without one."""
     try:
         return json.loads(_beat_path(run_dir, number).read_text())
     except FileNotFoundError:
         return {}
+
+
+def write_beat(run_dir: Path, number: int, beat: dict[str, Any]) -> None:
+    """The last heartbeat of an attempt whose own process cannot write it any more."""
+    content = json.dumps(beat).encode()
+    write_whole(_beat_path(run_dir, number), lambda file: file.write(content))

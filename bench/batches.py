@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from bench import seeds
 from bench.data import Image, Images
+from bench.devices import end_with_parent
 from bench.transforms import evaluation_batch, training_batch
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -111,6 +112,7 @@ def stream(
         num_workers=num_workers,
         pin_memory=pin,
         prefetch_factor=4,
+        worker_init_fn=end_with_parent,
     )
     # The workers are forked here. What they inherit they must never collect: destroying a copy of
     # a process group waits for ever for threads that a fork does not copy.

@@ -36,11 +36,13 @@ class CheckpointError(BenchError):
 class Checkpoints:
     """When a run saves, and what it keeps. The processes must call each method equally often."""
 
-    def __init__(self, run_dir: Path, config: EngineConfig, engine: Engine, world: World) -> None:
+    def __init__(
+        self, run_dir: Path, config: EngineConfig, engine: Engine, world: World, step: int = 0
+    ) -> None:
         self._root, self._config = run_dir / "checkpoint", config
         self._engine, self._world = engine, world
         self._saved_at = time.monotonic()
-        self.save_seconds = 0.0
+        self.save_seconds, self.last_step = 0.0, step
 
     def is_due(self, step: int, *, may_ask: bool) -> bool:
         """Whether to save after `step`; the time is asked for where `may_ask`, it costs a round."""
@@ -56,7 +58,7 @@ class Checkpoints:
         name = f"{'milestone' if self._is_milestone(step) else 'step'}-{step:08d}"
         save(self._root, self._engine, self._world, step, name, keep=self._config.keep_checkpoints)
         self._saved_at = time.monotonic()
-        self.save_seconds = self._saved_at - started
+        self.save_seconds, self.last_step = self._saved_at - started, step
 
     def _is_milestone(self, step: int) -> bool:
         asked = self._config.milestones

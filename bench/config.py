@@ -234,6 +234,27 @@ def micro_batches(config: RunConfig, world_size: int) -> tuple[int, int]:
     return micro or share, share // (micro or share)
 
 
+def within(config: RunConfig, world_size: int, limit: int | None) -> RunConfig:
+    """The same run with micro-batches of at most `limit` images, the global batch unchanged.
+
+    Batches of evaluation shrink by as much.
+
+    >>> small = within(RunConfig(model="vit_b16", epochs=1, batch_size=48), 2, 11)
+    >>> micro_batches(small, 2), small.engine.eval_batch_size
+    ((8, 3), 85)
+    """
+    before, _ = micro_batches(config, world_size)
+    if limit is None or before <= limit:
+        return config
+    share = config.batch_size // world_size
+    size = max(n for n in range(1, limit + 1) if share % n == 0)
+    changes = {
+        "micro_batch_size": size,
+        "eval_batch_size": max(1, config.engine.eval_batch_size * size // before),
+    }
+    return config.model_copy(update={"engine": config.engine.model_copy(update=changes)})
+
+
 def explain(error: ValidationError, root: type[BaseModel]) -> str:
     """The first complaint of `error` in one line: key, value given, what was expected."""
     first = error.errors()[0]

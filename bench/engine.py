@@ -25,7 +25,8 @@ os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "warning")
 import deepspeed
 import torch.distributed as dist
 
-TIMEOUT = timedelta(minutes=10)
+# The watchdog is faster; this is for what it does not see.
+TIMEOUT = timedelta(minutes=30)
 ALONE = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
 
 # Variables that this process has set for a world of its own.
@@ -76,38 +77,6 @@ class World:
             dist.barrier()
 
 
-class Vote:
-    """What any process has said at the call before: nobody waits for it.
-
-    The processes must call it equally often. It goes over the CPUs (gloo), so that no device is
-    waited for; alone, a process hears itself at once.
-    """
-
-    def __init__(self, world: World) -> None:
-        self._is_alone = world.size == 1
-        self._group = None if self._is_alone else dist.new_group(backend="gloo", timeout=TIMEOUT)
-        self._pending: tuple[Any, torch.Tensor] | None = None
-
-    def __call__(self, value: int) -> int:
-        """The largest number that a process gave at its last call; 0 at the first."""
-        if self._is_alone:
-            return value
-        found = self.close()
-        said = torch.tensor(value)
-        work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self._group, async_op=True)
-        self._pending = work, said
-        return found
-
-    def close(self) -> int:
-        """Hears the last round out."""
-        if self._pending is None:
-            return 0
-        work, said = self._pending
-        self._pending = None
-        work.wait()
-        return int(said)
-
-
 def join_world() -> World:
     """Connects the processes that RANK, WORLD_SIZE, LOCAL_RANK and MASTER_* describe.
 
@@ -118,8 +87,11 @@ def join_world() -> World:
         _lent.update(ALONE, ["MASTER_PORT"])
     local_rank = int(os.environ["LOCAL_RANK"])
     on_gpu = torch.cuda.is_available()
-    device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
+    device = torch.device("cpu")
     if on_gpu:
+        # A scheduler may show each process its own device alone, which then is number 0.
+        device = torch.device("cuda", local_rank % torch.cuda.device_count())
+        os.environ["LOCAL_RANK"] = str(device.index)  # by which DeepSpeed chooses
         torch.cuda.set_device(device)
     else:
         keep_freed_memory()
@@ -255,6 +227,11 @@ class Engine:
         """The torch optimizer's state: DeepSpeed wraps it at stages 1 to 3."""
         wrapped = self._optimizer.optimizer if self._zero_stage else self._optimizer
         return wrapped.state
+
+    def first_non_finite(self) -> str | None:
+        """The first weight, in the network's order, that is no number; all processes must enter."""
+        found = (name for name, value in self.weights().items() if not value.isfinite().all())
+        return next(found, None)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The whole network's fp32 state on the CPU; all processes must enter."""

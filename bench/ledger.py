@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import models
 import models.cost
 from bench.accelerators import normalized_days, peak_flops
-from bench.attempt import Attempt, last_attempt, read_beats, unrecorded
+from bench.attempt import (
+    Attempt,
+    last_attempt,
+    read_beat,
+    read_beats,
+    unrecorded,
+    write_beat,
+)
 from bench.config import Run
 from results import parquet
 
@@ -79,6 +86,22 @@ def write_failed(run_dir: Path, run: Run, failure: str) -> None:
         evaluation=None,
     )
     parquet.write(run_dir / "run.parquet", "runs", [row])
+
+
+def end_attempt(
+    run_dir: Path, run: Run, number: int, ended: str, reason: str, seconds: Row
+) -> None:
+    """The row and last heartbeat of an attempt whose main process cannot write them."""
+    beat = read_beat(run_dir, number) | seconds
+    beat |= {"ended_at": datetime.now(UTC).isoformat(), "ended": ended, "reason": reason}
+    write_attempt(run_dir, run, number, beat)
+    write_beat(run_dir, number, beat)
+
+
+def micro_batch_limit(attempts: Iterable[Row]) -> int | None:
+    """Half of the micro-batch that the last attempt out of memory had; None if there was none."""
+    sizes = [row["micro_batch_size"] for row in attempts if row["ended"] == "out_of_memory"]
+    return max(1, sizes[-1] // 2) if sizes else None
 
 
 def read_attempts(run_dir: Path) -> list[Row]:

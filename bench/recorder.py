@@ -27,6 +27,10 @@ class Silence:
 
     manifest: str | None = None
 
+    def __init__(self, number: int = 1, micro_batch_limit: int | None = None) -> None:
+        """`number` is the attempt's; earlier ones ran out of memory above the limit."""
+        self.number, self.micro_batch_limit = number, micro_batch_limit
+
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         """Notes what the attempt runs on."""
 
@@ -45,11 +49,11 @@ class Silence:
     def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
         """The run is done: its evaluation, its attempt, its row in the ledger."""
 
-    def fail(self, step: int | None, reason: str) -> None:
-        """The run has failed: what is known of it goes into the ledger with the reason."""
+    def end(self, ended: str, reason: str) -> None:
+        """The attempt ends in the middle: where it failed so has the run, else it may go on."""
 
     def stop(self, step: int, ended: str, reason: str) -> None:
-        """The attempt ends, "preempted" or "killed"; the run goes on in another one."""
+        """The attempt ends after `step`, which is saved; the run goes on in another one."""
 
 
 class Recorder(Silence):
@@ -61,7 +65,9 @@ class Recorder(Silence):
         self.attempt = Attempt(run_dir)
         self.attempt.beat(0.0, **clock.all_seconds())
         ledger.write_lost_attempts(run_dir, run, self.attempt.number)
-        self._before = ledger.totals(ledger.read_attempts(run_dir))
+        attempts = ledger.read_attempts(run_dir)
+        super().__init__(self.attempt.number, ledger.micro_batch_limit(attempts))
+        self._before = ledger.totals(attempts)
         self._interval = run.config.engine.heartbeat_seconds
         self._curve: list[dict[str, Any]] = []
         self._last = (0, 0.0)
@@ -134,10 +140,17 @@ class Recorder(Silence):
         self._end("done", None, step, evaluation, forward_macs)
         log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
 
-    def fail(self, step: int | None, reason: str) -> None:
-        self.flush()
-        self._end("failed", reason, step, None, self.cost.forward_macs)
-        log.error("%s: failed: %s", self.run.run_id, reason)
+    def end(self, ended: str, reason: str) -> None:
+        if ended == "out_of_memory" and self.attempt.content.get("micro_batch_size") == 1:
+            ended, reason = "failed", f"{reason} (with a micro-batch of one image)"
+        if ended == "failed":
+            self.flush()
+            self._end("failed", reason, None, None, self.cost.forward_macs)
+        else:
+            # The points since the last checkpoint will be made again.
+            self._record_attempt(None, ended, reason)
+            self.attempt.beat(0.0, ended=ended, reason=reason)
+        log.error("%s: %s: %s", self.run.run_id, ended, reason)
 
     def stop(self, step: int, ended: str, reason: str) -> None:
         self.flush()

@@ -12,20 +12,31 @@ from typing import Any, Self
 
 from bench.config import BenchError
 
+# Said like a signal by a process whose clock has come near the job's end; any signal is louder.
+TIME_IS_UP = int(signal.SIGHUP)
 ASKING = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BenchError):
     """A signal has ended the attempt; the run goes on from the step that was saved."""
 
-    def __init__(self, signum: int, step: int) -> None:
-        super().__init__(f"{signal.Signals(signum).name}: saved at step {step}")
-        self.signum = signum
+    def __init__(self, signum: int, step: int, *, near_end: bool = False) -> None:
+        """`near_end`: the job's time limit is near, which is then what the scheduler warns of."""
+        name = "time limit" if signum == TIME_IS_UP else signal.Signals(signum).name
+        super().__init__(f"{name}: saved at step {step}")
+        self.signum, self._near_end = signum, near_end
 
     @property
     def comes_back(self) -> bool:
-        """Whether whoever sent the signal wants the run to go on."""
-        return self.signum == signal.SIGUSR2
+        """Whether whoever asked wants the run to go on."""
+        return self.signum in (signal.SIGUSR2, TIME_IS_UP)
+
+    @property
+    def ended(self) -> str:
+        """How the attempt ended, in the ledger's words."""
+        if not self.comes_back:
+            return "killed"
+        return "timeout" if self._near_end or self.signum == TIME_IS_UP else "preempted"
 
 
 class Signals:

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +12,16 @@ import models
 from bench import checkpoint, devices, flops, schedule, seeds, subsets
 from bench.attempt import AlreadyRunning, read_disk
 from bench.batches import EvaluationBatches, TrainingBatches, stream
-from bench.clock import Clock
-from bench.config import BenchError, Run, micro_batches, read_run
+from bench.clock import Clock, Deadline
+from bench.config import BenchError, Run, micro_batches, read_run, within
 from bench.data import Images, load
-from bench.engine import Engine, Vote, World, join_world, leave_world
+from bench.engine import Engine, World, join_world, leave_world
 from bench.evaluate import evaluate
 from bench.ledger import Evaluation
 from bench.recorder import Recorder, Silence
-from bench.signals import Signals, Stopped
+from bench.signals import TIME_IS_UP, Signals, Stopped
+from bench.vote import Vote
+from bench.watchdog import Watchdog
 
 log = logging.getLogger("scalebench")
 
@@ -34,7 +35,7 @@ def train(run_dir: Path) -> None:
 
     Every process of the attempt calls this. A run that is done is left alone. Raises
     AlreadyRunning if another attempt is alive, Stopped after a signal, when all is saved, and
-    whatever goes wrong, after writing it down.
+    whatever goes wrong, after writing it down: a process that is not alone then ends here.
     """
     run = read_run(run_dir)
     world = join_world()
@@ -45,17 +46,27 @@ def train(run_dir: Path) -> None:
             if recorder is None:
                 log.info("%s: was done before", run.run_id)
             else:
-                _train(run_dir, run, world, clock, recorder, signals)
+                config = within(run.config, world.size, recorder.micro_batch_limit)
+                run = run.model_copy(update={"config": config})
+                with Watchdog(run_dir, run, world, clock, recorder) as watchdog:
+                    _train(run_dir, run, world, clock, recorder, signals, watchdog)
     finally:
         leave_world()
 
 
 def _train(
-    run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silence, signals: Signals
+    run_dir: Path,
+    run: Run,
+    world: World,
+    clock: Clock,
+    recorder: Silence,
+    signals: Signals,
+    watchdog: Watchdog,
 ) -> None:
     config = run.config
     vote = Vote(world)
-    step: int | None = None
+    deadline = Deadline()
+    step = 0
     try:
         micro_batch_size, _ = micro_batches(config, world.size)
         recorder.begin(world, devices.name_of(world.device), micro_batch_size)
@@ -66,7 +77,7 @@ def _train(
         recorder.start_steps(step)
 
         clock.switch("train")
-        checkpoints = checkpoint.Checkpoints(run_dir, config.engine, engine, world)
+        checkpoints = checkpoint.Checkpoints(run_dir, config.engine, engine, world, step)
         for pixels, labels in stream(
             batches, range(step, run.num_steps), config.engine.num_workers
         ):
@@ -76,62 +87,72 @@ def _train(
             engine.train_step(pixels, labels, lr, measure=is_point)
             step += 1
             recorder.beat(step)
+            watchdog.progress(is_step=True)
             if is_point:
                 loss = engine.take_loss()
                 if not math.isfinite(loss):
-                    raise NonFiniteLoss(f"the loss is {loss} at step {step}")
+                    raise _non_finite(loss, step, engine, checkpoints)
                 recorder.point(step, loss, lr, engine.grad_norm())
             if step == run.num_steps:
                 break
-            signum = vote(signals.received)
+            is_late = deadline.is_near(checkpoints.save_seconds)
+            signum = vote(signals.received or (TIME_IS_UP if is_late else 0))
             if signum or checkpoints.is_due(step, may_ask=is_point):
                 with clock.during("checkpoint"):
                     recorder.flush()
                     checkpoints.save(step)
+                    watchdog.progress()
             if signum:
-                raise Stopped(signum, step)
+                raise Stopped(signum, step, near_end=deadline.is_warned())
 
         vote.close()
         clock.switch("eval")
-        evaluation = _evaluate(run, world, engine, recorder)
+        evaluation = _evaluate(run, world, engine, recorder, watchdog)
         clock.switch("checkpoint")
         checkpoint.write_weights(run_dir, engine, world, _describe_model(run))
         engine.close()
         recorder.finish(step, evaluation, _count_macs(run) if world.is_main else 0)
+        watchdog.let_go()
         world.barrier()
     except Stopped as stopped:
-        assert step is not None
         vote.close()
-        recorder.stop(step, "preempted" if stopped.comes_back else "killed", str(stopped))
+        recorder.stop(step, stopped.ended, str(stopped))
+        watchdog.let_go()
         world.barrier()
         raise
     except Exception as error:
-        recorder.fail(step, f"{type(error).__name__}: {error}".splitlines()[0])
-        if world.size > 1:
-            # The others may wait in a collective that this process will never enter.
-            log.exception("rank %d failed", world.rank)
-            logging.shutdown()
-            os._exit(1)
+        watchdog.end(error)
         raise
 
 
 def _claim(run_dir: Path, run: Run, world: World, clock: Clock) -> Silence | None:
     """The recorder of this attempt; None where the run is done. Raises AlreadyRunning."""
-    recorder, outcome = Silence(), "claimed"
+    claimed: Recorder | None = None
+    outcome: tuple[int, int | None] | str | None = None
     if world.is_main:
         try:
-            if read_disk(run_dir).state == "done":
-                outcome = "done"
-            else:
-                recorder = Recorder(run_dir, run, clock)
+            if read_disk(run_dir).state != "done":
+                claimed = Recorder(run_dir, run, clock)
+                outcome = claimed.number, claimed.micro_batch_limit
         except AlreadyRunning as error:
             outcome = str(error)
     outcome = world.share(outcome)
-    if outcome == "done":
+    if outcome is None:
         return None
-    if outcome != "claimed":
+    if isinstance(outcome, str):
         raise AlreadyRunning(outcome)
-    return recorder
+    return claimed or Silence(*outcome)
+
+
+def _non_finite(
+    loss: float, step: int, engine: Engine, checkpoints: checkpoint.Checkpoints
+) -> NonFiniteLoss:
+    """The error that says where a run lost its way; all processes must enter."""
+    first = engine.first_non_finite()
+    where = "all weights are finite" if first is None else f"so is {first}, first of the weights"
+    return NonFiniteLoss(
+        f"the loss is {loss} at step {step}: {where}; last checkpoint: step {checkpoints.last_step}"
+    )
 
 
 def _training_batches(
@@ -154,7 +175,9 @@ def _training_batches(
     )
 
 
-def _evaluate(run: Run, world: World, engine: Engine, recorder: Silence) -> Evaluation:
+def _evaluate(
+    run: Run, world: World, engine: Engine, recorder: Silence, watchdog: Watchdog
+) -> Evaluation:
     batches = EvaluationBatches(
         images=load(run.data, "eval"),
         image_size=run.image_size,
@@ -162,12 +185,17 @@ def _evaluate(run: Run, world: World, engine: Engine, recorder: Silence) -> Eval
         rank=world.rank,
         world_size=world.size,
     )
+
+    def beat() -> None:
+        recorder.beat(run.num_steps)
+        watchdog.progress()
+
     return evaluate(
         engine,
         batches,
         world,
         num_workers=run.config.engine.num_workers,
-        beat=lambda: recorder.beat(run.num_steps),
+        beat=beat,
     )
 
 

@@ -44,6 +44,7 @@ def start_python() -> Iterator[Start]:
             [sys.executable, "-c", program, *map(str, arguments)],
             cwd=ROOT,
             env=outer | {key: str(value) for key, value in variables.items()},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -95,7 +95,7 @@ def test_a_claim_ends_with_its_process(tmp_path: Path, start_python: Start) -> N
 
 
 def test_of_eight_processes_exactly_one_wins(tmp_path: Path, start_python: Start) -> None:
-    output, errors = start_python(RACE, tmp_path).communicate(timeout=60)
+    output, errors = start_python(RACE, tmp_path).communicate(timeout=240)
     assert output.splitlines() == [" ".join(["lost"] * 7 + ["won"])] * 10, errors
     for round in range(10):
         names = os.listdir(tmp_path / str(round) / "attempts")

@@ -244,7 +244,7 @@ def test_a_save_killed_at_any_moment_leaves_a_usable_checkpoint(
     world: World, tmp_path: Path, start_python: Start
 ) -> None:
     process = start_python(KILL, tmp_path, PYTHONPATH="tests")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
 
     fresh, steps = build(world), []

@@ -5,7 +5,7 @@ import time
 import psutil
 import pytest
 
-from bench.clock import Clock
+from bench.clock import Clock, Deadline
 
 
 def test_kinds_add_up_to_the_life_of_the_process() -> None:
@@ -72,3 +72,23 @@ def test_the_device_is_waited_for_before_a_switch_is_timed() -> None:
     clock.switch("train")
     clock.switch("eval")
     assert clock.seconds("train") >= 0.02
+
+
+@pytest.mark.parametrize("name", ["SCALEBENCH_END_TIME", "SLURM_JOB_END_TIME"])
+def test_a_job_is_left_before_its_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    monkeypatch.setenv(name, str(time.time() + 100))
+    deadline = Deadline()
+    assert not deadline.is_near(save_seconds=0.0)
+    assert not deadline.is_near(save_seconds=29.0)  # 10 + 3 × 29 = 97
+    assert deadline.is_near(save_seconds=31.0)  # 10 + 3 × 31 = 103
+    assert deadline.is_warned()
+    monkeypatch.setenv(name, str(time.time() + 1000))
+    assert not Deadline().is_warned()
+
+
+def test_without_a_time_limit_there_is_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    monkeypatch.delenv("SCALEBENCH_END_TIME", raising=False)
+    deadline = Deadline()
+    assert not deadline.is_near(save_seconds=1e6) and not deadline.is_warned()

@@ -104,7 +104,8 @@ def test_a_failed_run_says_why_and_keeps_its_points(recorder: Recorder) -> None:
     recorder.start_steps(0)
     recorder.clock.switch("train")
     recorder.point(2, 1.0, 8e-4, 0.25)
-    recorder.fail(3, "ValueError: no")
+    recorder.beat(3)
+    recorder.end("failed", "ValueError: no")
     (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
     assert (row["state"], row["failure"], row["examples_seen"]) == ("failed", "ValueError: no", 96)
     assert row["train_seconds"] > 0 and row["top1_accuracy"] is None
@@ -116,7 +117,7 @@ def test_a_run_that_failed_before_its_first_step_has_trained_for_no_time(
     recorder: Recorder,
 ) -> None:
     recorder.begin(WORLD, DEVICE, 16)
-    recorder.fail(None, "DataError: gone")
+    recorder.end("failed", "DataError: gone")
     (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
     assert row["train_seconds"] == row["accelerator_days"] == 0.0
     assert row["startup_seconds"] > 0
@@ -165,7 +166,8 @@ def test_the_curve_goes_on_with_the_seconds_of_earlier_attempts(recorder: Record
     recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(0)
     recorder.clock.switch("train")
-    recorder.fail(5, "why not")
+    recorder.beat(5)
+    recorder.end("failed", "why not")
     (first,) = ledger.read_attempts(recorder.run_dir)
 
     second = Recorder(recorder.run_dir, make_run(), Clock())
@@ -187,7 +189,7 @@ def test_a_claimed_run_is_not_claimed_again(recorder: Recorder) -> None:
 def test_hosts_are_those_of_the_job(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCALEBENCH_HOSTS", "n3,n4")
     recorder.begin(WORLD, DEVICE, 16)
-    recorder.fail(None, "why not")
+    recorder.end("failed", "why not")
     (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
     assert row["host"] == "n3"
 
@@ -200,5 +202,5 @@ def test_other_processes_write_nothing(tmp_path: Path) -> None:
     silence.point(1, 1.0, 1.0, None)
     silence.flush()
     silence.finish(1, EVALUATION, MACS)
-    silence.fail(1, "why not")
+    silence.end("failed", "why not")
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from test_bench_train import BATCH_SIZE, RANDOM, STEPS, read_all, row_of, weight
 
 from bench.attempt import read_disk
 from bench.recorder import Recorder
-from bench.signals import Signals, Stopped
+from bench.signals import TIME_IS_UP, Signals, Stopped
 from bench.train import train
 
 # Sends the signal to the process itself, when it has made its step.
@@ -99,7 +99,7 @@ def test_a_run_that_is_asked_to_stop_says_so(
 ) -> None:
     run_dir = write_run(tmp_path, {"num_workers": 2, "log_steps": 2}, **RANDOM)
     process = start_python(STOPPING, run_dir, int(signum), 3)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 5, errors
     assert output.split() == [f"{signal.Signals(signum).name}:", "saved", "at", "step", "3", "3"]
     (row,) = read_all(run_dir / "attempts")
@@ -124,19 +124,20 @@ def start_pair(
     return pair, port
 
 
-def alive(port: int) -> list[psutil.Process]:
+def alive(value: object, variable: str = "MASTER_PORT") -> list[psutil.Process]:
     """Processes of the attempt, its loaders' workers included."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.environ().get("MASTER_PORT") == str(port):
+            is_there = process.status() != psutil.STATUS_ZOMBIE
+            if is_there and process.environ().get(variable) == str(value):
                 found.append(process)
     return found
 
 
 def train_in_pair(start_python: Start, run_dir: Path) -> None:
     for process in start_pair(start_python, [TRAIN, TRAIN], run_dir)[0]:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
 
 
@@ -151,7 +152,7 @@ def test_a_signal_to_one_process_stops_all_within_two_steps(
     programs = [TRAIN, TRAIN]
     programs[rank] = STOPPING
     pair, port = start_pair(start_python, programs, stopped, int(signal.SIGUSR2), 4)
-    output, errors = pair[rank].communicate(timeout=60)
+    output, errors = pair[rank].communicate(timeout=240)
     assert pair[rank].returncode == 5, errors
     assert 4 <= int(output.split()[-1]) <= 6
     assert psutil.wait_procs(alive(port), timeout=5)[1] == []
@@ -169,3 +170,35 @@ def test_signals_are_given_back(tmp_path: Path) -> None:
         time.sleep(0.01)
         assert signals.received == signal.SIGUSR2
     assert signal.getsignal(signal.SIGUSR2) == before
+
+
+@pytest.mark.parametrize(
+    ("signum", "near_end", "ended", "comes_back"),
+    [
+        (signal.SIGUSR2, False, "preempted", True),
+        (signal.SIGUSR2, True, "timeout", True),
+        (TIME_IS_UP, True, "timeout", True),
+        (signal.SIGTERM, True, "killed", False),
+        (signal.SIGINT, False, "killed", False),
+    ],
+)
+def test_what_stopped_a_run_says_whether_it_goes_on(
+    signum: int, near_end: bool, ended: str, comes_back: bool
+) -> None:
+    stopped = Stopped(signum, 7, near_end=near_end)
+    assert (stopped.ended, stopped.comes_back) == (ended, comes_back)
+    assert str(stopped).endswith("saved at step 7")
+
+
+def test_a_run_leaves_before_its_time_limit_and_goes_on(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_dir = write_run(tmp_path, **RANDOM)
+    monkeypatch.setenv("SCALEBENCH_END_TIME", str(time.time() + 5))
+    for step in (1, 2):
+        with pytest.raises(Stopped, match=f"time limit: saved at step {step}"):
+            train(run_dir)
+    monkeypatch.delenv("SCALEBENCH_END_TIME")
+    train(run_dir)
+    same_run(run_dir, done)
+    assert [row["ended"] for row in read_all(run_dir / "attempts")] == ["timeout"] * 2 + ["done"]

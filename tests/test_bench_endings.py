@@ -1,0 +1,54 @@
+"""An error says how the attempt ended; what a process says reaches the others."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from bench import endings
+from bench.config import ConfigError
+from bench.endings import Ending
+
+GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:544] Connection closed by peer"
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (ConfigError("batch_size: given 3"), "failed"),
+        (ValueError("out of memory of the past"), "failed"),
+        (RuntimeError("shape mismatch"), "failed"),
+        (MemoryError("std::bad_alloc"), "out_of_memory"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "out_of_memory"),
+        (OSError(12, "Cannot allocate memory"), "out_of_memory"),
+        (RuntimeError(GLOO), "lost"),
+        (dist.DistNetworkError("Broken pipe"), "lost"),
+        (dist.DistBackendError("NCCL watchdog: timeout"), "hang"),
+        (RuntimeError("[gloo/transport/tcp/unbound_buffer.cc] Timed out waiting"), "hang"),
+    ],
+)
+def test_an_error_tells_how_an_attempt_ended(error: Exception, ended: str) -> None:
+    found = endings.of(error)
+    assert found.ended == ended
+    assert found.reason.startswith(f"{type(error).__name__}: ")
+    assert found.is_second_hand == (ended in ("lost", "hang"))
+
+
+def test_what_torch_really_says_without_memory_is_known() -> None:
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(2**60)
+    assert endings.of(error.value).ended == "out_of_memory"
+
+
+def test_a_reason_is_one_line() -> None:
+    assert endings.of(ValueError("one\ntwo")) == Ending("failed", "ValueError: one")
+
+
+def test_a_note_reaches_the_others(tmp_path: Path) -> None:
+    ranks = range(1, 4)
+    assert endings.read_note(tmp_path, 2, ranks) is None
+    endings.leave_note(tmp_path, 2, 3, Ending("out_of_memory", "MemoryError: no"))
+    found = Ending("out_of_memory", "process 3: MemoryError: no")
+    assert endings.read_note(tmp_path, 2, ranks) == found
+    assert endings.read_note(tmp_path, 3, ranks) is None  # that is another attempt
