@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results import frontier, laws, refit, resample, scales, solve, summary, units
+from results import frontier, laws, refit, resample, scales, solve, summary
 from results.cautions import Caution
 from results.fitted import OCTAVE, Fit, HoldOut, Parameter
 from results.scales import Ints, Points
@@ -270,11 +270,8 @@ def fit_law(
     summary.check_columns(runs, [x, metric])
     if points not in POINTS:
         raise FitError(f"points: given {points!r}, expected one of {', '.join(POINTS)}")
-    if "state" in runs:
-        runs = runs[runs["state"].isna() | (runs["state"] == "done")]
-    runs = runs[runs[x].notna() & runs[metric].notna()]
-    xs, values = (runs[name].to_numpy(dtype=float, na_value=np.nan) for name in (x, metric))
-    error = 1 - values if units.higher_is_better(metric) else values
+    runs, error = scales.errors_of(runs[runs[x].notna()], metric)
+    xs = runs[x].to_numpy(dtype=float)
     names, extra = resample.configurations(runs), []
     if points == "frontier" and len(runs):
         best = _on_frontier(xs, error, names)

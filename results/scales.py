@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+
+from results import units
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -39,3 +42,12 @@ def points(x: Floats, error: Floats, configuration: npt.ArrayLike) -> Points:
     number = np.empty(len(first), dtype=np.int64)
     number[np.argsort(first)] = np.arange(len(first))
     return Points(x[order], np.log(error[order]), number[cluster.ravel()])
+
+
+def errors_of(runs: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, Floats]:
+    """The finished runs with a metric, and their errors (N,): 1 - accuracy, or the loss."""
+    if "state" in runs:
+        runs = runs[runs["state"].isna() | (runs["state"] == "done")]
+    runs = runs[runs[metric].notna()]
+    values = runs[metric].to_numpy(dtype=float)
+    return runs, 1 - values if units.higher_is_better(metric) else values
