@@ -144,6 +144,14 @@ def fit(
     by: Annotated[list[str] | None, typer.Option(help="Columns of a group: family.")] = None,
     at: Annotated[list[float] | None, typer.Option(help="Predict the error at this x.")] = None,
     points: Annotated[str, typer.Option(help="all, or frontier: what nothing beats.")] = "all",
+    isoflop: Annotated[
+        bool, typer.Option("--isoflop", help="The best size at each budget, x being the budget.")
+    ] = False,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="Size and data together, --at being budgets.")
+    ] = False,
+    size: Annotated[str, typer.Option(help="The size of --isoflop and --joint.")] = "params",
+    data: Annotated[str, typer.Option(help="The data of --joint.")] = "examples_seen",
     replicas: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.9,
     published: Published = False,
@@ -153,16 +161,22 @@ def fit(
     """Fit error = a·(C + d)^-b + e or a simpler form, with intervals, hold-out and warnings."""
     from bench import fits
 
-    fits.law(
-        [study_dir(name, root) for name in study],
-        x=x,
-        metric=metric,
-        form=form,
-        by=by or ["family"],
-        at=at or [],
-        points=points,
-        replicas=replicas,
-        level=level,
-        published=published,
-        json=json,
-    )
+    folders = [study_dir(name, root) for name in study]
+    groups, places = by or ["family"], at or []
+    common = {"metric": metric, "replicas": replicas, "level": level}
+    if isoflop:
+        fits.profiles(folders, by=groups, at=places, json=json, size=size, budget=x, **common)
+    elif joint:
+        fits.joint(folders, by=groups, at=places, json=json, n=size, d=data, cost=x, **common)
+    else:
+        fits.law(
+            folders,
+            by=groups,
+            at=places,
+            published=published,
+            json=json,
+            x=x,
+            form=form,
+            points=points,
+            **common,
+        )

@@ -1,6 +1,7 @@
 """The verb `fit`: laws of the runs of some studies, and what they predict."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pandas as pd
 from bench import show
 from bench.config import BenchError
 from results import fit as fits
-from results import reference, store, units
+from results import isoflop, reference, scales, store, units
+from results.joint import fit_joint
 
 Record = dict[str, Any]
+ENDS = ("low", "high")
 LAWS: list[show.Column] = [
     ("group", "group", str),
     ("formula", "law", str),
@@ -19,11 +22,28 @@ LAWS: list[show.Column] = [
     ("a", "a", str),
     ("b", "b", str),
     ("d", "d", str),
+    ("alpha", "alpha", str),
+    ("beta", "beta", str),
     ("e", "e", str),
     ("num_configurations", "configurations", str),
     ("num_runs", "runs", str),
     ("hold_out", "hold-out", str),
     ("miss", "miss", str),
+]
+PROFILES: list[show.Column] = [
+    ("group", "group", str),
+    ("budget", "budget", str),
+    ("sizes", "sizes", str),
+    ("best", "best size", str),
+    ("error", "error", str),
+    ("codes", "warnings", str),
+]
+DIVISIONS: list[show.Column] = [
+    ("group", "group", str),
+    ("budget", "budget", str),
+    ("params", "best parameters", str),
+    ("data", "best data", str),
+    ("error", "error", str),
 ]
 PREDICTIONS: list[show.Column] = [
     ("group", "group", str),
@@ -59,15 +79,97 @@ def law(
         found |= {f"{name}, ViT paper": made for name, made in theirs.items()}
     good = {name: made for name, made in found.items() if isinstance(made, fits.Fit)}
     refused = {name: str(made) for name, made in found.items() if name not in good}
-    if not good:
-        raise FitRefused("; ".join(f"{name}: {reason}" for name, reason in refused.items()))
+    _refuse_if_none(good, refused)
     records = [{"group": name, **made.record(at)} for name, made in good.items()]
     if json:
         show.document({"fits": records, "not_fitted": refused})
         return
     _print(records, settings["metric"])
-    for name, reason in refused.items():
-        show.note(f"{name}: not fitted: {reason}")
+    _notes(records, refused)
+
+
+def profiles(
+    studies: Sequence[Path], *, by: Sequence[str], at: Sequence[float], json: bool, **settings: Any
+) -> None:
+    """Prints the IsoFLOP profiles of each group of runs; raises FitRefused."""
+    found: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, runs in scales.groups(_runs(studies), by):
+        try:
+            found[name] = isoflop.profiles(runs, **settings)
+        except fits.FitError as error:
+            refused[name] = str(error)
+    _refuse_if_none(found, refused)
+    documents, lines, notes = [], [], [f"{name}: {why}" for name, why in refused.items()]
+    form = _error(settings["metric"])
+    for name, made in found.items():
+        document: Record = {"group": name, "profiles": isoflop.record(made), "growth": None}
+        try:
+            growth = isoflop.growth(made, settings["level"])
+            document["growth"] = growth.record(at)
+            exponent = _with_interval(asdict(growth.exponent), "{:.3g}".format, "value", ENDS)
+            notes.append(f"{name}: best {settings['size']} grows with budget^{exponent}")
+        except fits.FitError as error:
+            notes.append(f"{name}: growth of the best size: {error}")
+        documents.append(document)
+        for profile in document["profiles"]:
+            line = {"group": name, "budget": f"{profile['budget']:.3g}"}
+            line["sizes"] = str(len(profile["sizes"]))
+            if profile["best_size"]:
+                line["best"] = _with_interval(profile["best_size"], "{:.3g}".format, "value", ENDS)
+                line["error"] = form(profile["best_error"])
+            line["codes"] = ", ".join(w["code"] for w in profile["warnings"])
+            lines.append(line)
+    if json:
+        show.document({"isoflop": documents, "not_fitted": refused})
+        return
+    show.rows(lines, json=False, columns=PROFILES)
+    for note in notes:
+        show.note(note)
+
+
+def joint(
+    studies: Sequence[Path], *, by: Sequence[str], at: Sequence[float], json: bool, **settings: Any
+) -> None:
+    """Prints the joint law of each group of runs and divides budgets; raises FitRefused."""
+    found: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, runs in scales.groups(_runs(studies), by):
+        try:
+            found[name] = fit_joint(runs, **settings)
+        except fits.FitError as error:
+            refused[name] = str(error)
+    _refuse_if_none(found, refused)
+    records = [{"group": name, **made.record(at)} for name, made in found.items()]
+    if json:
+        show.document({"joint": records, "not_fitted": refused})
+        return
+    form, lines, divisions = _error(settings["metric"]), [], []
+    for record in records:
+        units_of = f"{record['n_unit']:.0e} {record['n_name']}, {record['d_unit']:.0e} "
+        line = {key: record[key] for key in ("group", "formula", "num_configurations", "num_runs")}
+        line["unit"] = units_of + record["d_name"]
+        for name, parameter in record["parameters"].items():
+            line[name] = _with_interval(parameter, "{:.3g}".format, "value", ENDS)
+        lines.append(line | _held(record, form))
+        for made in record["divisions"]:
+            parts = {
+                part: _with_interval(made[part], "{:.3g}".format, "value", ENDS)
+                for part in ("params", "data")
+            }
+            divisions.append(
+                {"group": record["group"], "budget": f"{made['budget']:.3g}", **parts}
+                | {"error": form(made["error"])}
+            )
+    show.rows(lines, json=False, columns=LAWS)
+    if divisions:
+        show.rows(divisions, json=False, columns=DIVISIONS)
+    _notes(records, refused)
+
+
+def _refuse_if_none(found: Mapping[str, Any], refused: Mapping[str, str]) -> None:
+    if not found:
+        raise FitRefused("; ".join(f"{name}: {reason}" for name, reason in refused.items()))
 
 
 def _runs(studies: Sequence[Path]) -> pd.DataFrame:
@@ -97,27 +199,21 @@ def _with_interval(
 
 
 def _print(records: Sequence[Record], metric: str) -> None:
-    form, ends = _error(metric), ("low", "high")
+    form = _error(metric)
     lines, predictions = [], []
     for record in records:
         line = {key: record[key] for key in ("group", "formula", "num_configurations", "num_runs")}
         line["unit"] = f"{record['x_unit']:.0e} {record['x']}"
         for name, parameter in record["parameters"].items():
             if name in record["formula"].replace("C", ""):
-                line[name] = _with_interval(parameter, "{:.3g}".format, "value", ends)
-        held = record["hold_out"]
-        if held:
-            line["hold_out"] = f"{form(held['observed'])}, predicted " + _with_interval(
-                held, form, "predicted", ends
-            )
-            line["miss"] = f"{'+' if held['miss'] > 0 else '-'}{form(abs(held['miss']))}"
-        lines.append(line)
+                line[name] = _with_interval(parameter, "{:.3g}".format, "value", ENDS)
+        lines.append(line | _held(record, form))
         for made in record["predictions"]:
             predictions.append(
                 {
                     "group": record["group"],
                     "x": f"{made['x']:.4g}",
-                    "curve": _with_interval(made, form, "error", ends),
+                    "curve": _with_interval(made, form, "error", ENDS),
                     "next_run": _next_run(made, form),
                     "codes": ", ".join(w["code"] for w in made["warnings"]),
                 }
@@ -125,14 +221,31 @@ def _print(records: Sequence[Record], metric: str) -> None:
     show.rows(lines, json=False, columns=LAWS)
     if predictions:
         show.rows(predictions, json=False, columns=PREDICTIONS)
+    level = f"{100 * records[0]['level']:g} %"
+    show.note(
+        f"error of {units.name(metric)}; {level} intervals by a bootstrap over configurations"
+    )
+
+
+def _held(record: Record, form: Callable[[float], str]) -> dict[str, str]:
+    """What the fit without its largest octave missed, in words."""
+    held = record["hold_out"]
+    if not held:
+        return {}
+    predicted = _with_interval(held, form, "predicted", ENDS)
+    return {
+        "hold_out": f"{form(held['observed'])}, predicted {predicted}",
+        "miss": f"{'+' if held['miss'] > 0 else '-'}{form(abs(held['miss']))}",
+    }
+
+
+def _notes(records: Sequence[Record], refused: Mapping[str, str]) -> None:
     for record in records:
         for caution in record["warnings"]:
             show.note(f"{record['group']}: {caution['code']}: {caution['text']}")
-    level = f"{100 * records[0]['level']:g} %"
-    show.note(
-        f"error of {units.name(metric)}; {level} intervals by a bootstrap over configurations; "
-        "hold-out: the largest scale, predicted without the largest octave"
-    )
+    for name, reason in refused.items():
+        show.note(f"{name}: not fitted: {reason}")
+    show.note("hold-out: the largest scale, predicted without the largest octave")
 
 
 def _next_run(made: Record, form: Callable[[float], str]) -> str:

@@ -286,15 +286,11 @@ def fit_law(
 def fit_groups(
     runs: pd.DataFrame, by: Sequence[str] = ("family",), **settings: Any
 ) -> dict[str, Fit | FitError]:
-    """A law per group, by the values of `by`, in the order of families; or why there is none."""
-    summary.check_columns(runs, by)
-    laws_by_name: dict[str, Fit | FitError] = {}
-    for key, group in summary.in_order(runs.reset_index(drop=True)).groupby(
-        list(by), dropna=False, sort=False
-    ):
-        name = ", ".join(map(str, key))
+    """A law per group, by the values of `by`; or why there is none."""
+    found: dict[str, Fit | FitError] = {}
+    for name, group in scales.groups(runs, by):
         try:
-            laws_by_name[name] = fit_law(group, **settings)
+            found[name] = fit_law(group, **settings)
         except FitError as error:
-            laws_by_name[name] = error
-    return laws_by_name
+            found[name] = error
+    return found

@@ -83,6 +83,11 @@ class Growth:
         """The best size at budgets (M,)."""
         return self.a * (np.asarray(budget, dtype=float) / self.unit) ** self.exponent.value
 
+    def record(self, at: Sequence[float] = ()) -> dict[str, Any]:
+        """What a JSON document says of it, with the best size at some budgets."""
+        sizes = [{"budget": b, "best_size": float(self.best_size(b))} for b in at]
+        return asdict(self) | {"predictions": sizes}
+
 
 def budgets(cost: Floats) -> npt.NDArray[np.int64]:
     """The number of the budget of each run (N,), by rising cost; each within 10 % of the first.
@@ -123,7 +128,7 @@ def _profile(
     size: Floats, error: Floats, names: Any, budget: float, replicas: int, level: float, seed: int
 ) -> Profile:
     points = scales.points(size, error, names)
-    unit = float(np.exp(np.log(size).mean()))
+    unit = float(np.exp(np.log(points.x).mean()))
     curve = Parabola(np.log(points.x / unit))
     theta, _, delta = solve.fit_one(curve, points.log_error, MIN_SIZES)
     z, cautions = _best(curve, theta)
@@ -180,7 +185,7 @@ def profiles(
     for place in np.unique(number):
         mine = number == place
         if len(np.unique(sizes[mine])) >= MIN_SIZES:
-            centre = float(np.exp(np.log(cost[mine]).mean()))
+            centre = float(np.exp(np.log(np.sort(cost[mine])).mean()))
             found.append(
                 _profile(sizes[mine], error[mine], names[mine], centre, replicas, level, seed)
             )

@@ -1,75 +1,27 @@
-"""Error over parameters and data together, and how compute is best divided between them.
+"""A law over parameters and data together, and how compute is best divided between them.
 
-error = e + a N^-alpha + b D^-beta is equation 2 of Hoffmann et al. 2022 (arXiv:2203.15556), the
-division of compute C = k N D their equation 4. Axes as in `solve`; parameters are (log a, alpha,
-log b, beta, e), with N and D in units of their geometric means inside.
+The law is that of `surface`, the division of compute C = k N D equation 4 of Hoffmann et al. 2022
+(arXiv:2203.15556).
 """
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results import laws, refit, resample, scales, solve, summary, units
+from results import refit, resample, scales, solve, summary, units
 from results.cautions import Caution
 from results.fit import SPARE_CONFIGURATIONS, FitError
 from results.fitted import OCTAVE, HoldOut, Interval, Parameter
+from results.surface import NUM_PARAMETERS, Surface, best_n
 
 Floats = npt.NDArray[np.float64]
 NAMES = ("a", "alpha", "b", "beta", "e")
-NUM_PARAMETERS = len(NAMES)
-EXPONENTS = (0.05, 0.15, 0.3, 0.5, 0.8, 1.3)
 COLLINEAR = 0.95  # correlation of log N and log D
 ON_BOUND = 1e-6
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """The law on given N and D (M,), as logarithms of what they are in their units."""
-
-    log_n: Floats
-    log_d: Floats
-
-    def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Logarithm of the error (R, M) and its derivatives (R, 5, M)."""
-        log_a, alpha, log_b, beta, e = (column[:, None] for column in theta.T)
-        of_n = np.exp(log_a - alpha * self.log_n)
-        of_d = np.exp(log_b - beta * self.log_d)
-        error = of_n + of_d + e
-        parts = (of_n, -of_n * self.log_n, of_d, -of_d * self.log_d, np.ones_like(of_n))
-        return np.log(error), np.stack([part / error for part in parts], axis=1)
-
-    def bounds(self, smallest: Floats) -> tuple[Floats, Floats]:
-        """Lower and upper bounds (R, 5), where e stays below the smallest error (R,)."""
-        low = np.tile([-laws.MAX_LOG, 0, -laws.MAX_LOG, 0, 0], (len(smallest), 1))
-        top = laws.MAX_EXPONENT
-        high = np.tile([laws.MAX_LOG, top, laws.MAX_LOG, top, 0], (len(smallest), 1))
-        high[:, 4] = smallest
-        return low, high
-
-    def starts(self, log_error: Floats, weights: Floats, best: int) -> Floats:
-        """The best exponents of a grid for each fit, a, b and e by least squares: (R, best, 5)."""
-        alpha, beta = (part.ravel() for part in np.meshgrid(EXPONENTS, EXPONENTS))
-        of_n, of_d = np.exp(-alpha[:, None] * self.log_n), np.exp(-beta[:, None] * self.log_d)
-        basis = np.stack([of_n, of_d, np.ones_like(of_n)])  # (3, K, M)
-        error = np.exp(log_error)
-        w = weights / error**2  # (R, M)
-        products = (basis[:, None] * basis[None]).reshape(-1, basis.shape[2])  # (9 K, M)
-        normal = (w @ products.T).reshape(len(w), 3, 3, -1).transpose(0, 3, 1, 2)  # (R, K, 3, 3)
-        right = ((w * error) @ basis.reshape(-1, basis.shape[2]).T).reshape(len(w), 3, -1)
-        right = right.transpose(0, 2, 1)  # (R, K, 3)
-        ridge = laws.SINGULAR * np.trace(normal, axis1=2, axis2=3)[..., None, None] * np.eye(3)
-        found = np.linalg.solve(normal + ridge, right[..., None])[..., 0]
-        top = error.min(axis=1)[:, None]
-        found = np.maximum(found, [1e-6, 1e-6, 0.0])
-        found[..., 2] = np.minimum(found[..., 2], 0.99 * top)
-        squares = np.einsum("rki,rkij,rkj->rk", found, normal, found)
-        squares -= 2 * np.einsum("rki,rki->rk", found, right)
-        chosen = np.argsort(squares, axis=1, kind="stable")[:, :best]
-        a, b, e = np.take_along_axis(found, chosen[..., None], axis=1).transpose(2, 0, 1)
-        return np.stack([np.log(a), alpha[chosen], np.log(b), beta[chosen], e], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -106,7 +58,7 @@ class JointFit:
     _replicas: refit.Replicas | None = field(repr=False)
 
     def _surface(self, n: npt.ArrayLike, d: npt.ArrayLike) -> Surface:
-        n, d = np.broadcast_arrays(np.asarray(n, dtype=float), np.asarray(d, dtype=float))
+        n, d = np.broadcast_arrays(np.atleast_1d(n).astype(float), np.atleast_1d(d).astype(float))
         return Surface(np.log(n / self.n_unit), np.log(d / self.d_unit))
 
     def _errors(self, logs: Floats) -> Floats:
@@ -137,20 +89,20 @@ class JointFit:
     def divide(self, budget: float) -> Division:
         """The best N and D with k N D = budget, in the units of the columns."""
         product = budget / self.compute_factor  # N D
-        values = _best_n(self._theta[None], product / (self.n_unit * self.d_unit)) * self.n_unit
+        values = best_n(self._theta[None], product / (self.n_unit * self.d_unit)) * self.n_unit
         n, low, high = float(values[0]), None, None
         if self._replicas is not None:
-            made = _best_n(self._replicas.theta, product / (self.n_unit * self.d_unit))
+            made = best_n(self._replicas.theta, product / (self.n_unit * self.d_unit))
             ends = resample.interval(np.log(made * self.n_unit), self.level)
             low, high = min(float(np.exp(ends[0])), n), max(float(np.exp(ends[1])), n)
         return Division(
             budget=budget,
             params=Parameter(n, low, high),
             data=Parameter(product / n, high and product / high, low and product / low),
-            error=float(self.predict(n, product / n)),
+            error=float(self.predict(n, product / n)[0]),
         )
 
-    def record(self, at: tuple[float, ...] = ()) -> dict[str, Any]:
+    def record(self, at: Iterable[float] = ()) -> dict[str, Any]:
         """What a JSON document says of the fit, with budgets divided; unknown is null."""
         plain = ("n_name", "d_name", "metric", "level", "n_unit", "d_unit", "num_configurations")
         return {
@@ -165,14 +117,149 @@ class JointFit:
         }
 
 
-def _best_n(theta: Floats, product: float) -> Floats:
-    """Where a N^-alpha + b (product / N)^-beta is lowest, for parameters (R, 5): (R,).
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Runs in an order of their own, (M,), configurations numbered from 0."""
 
-    The derivative in log N is zero at N^(alpha + beta) = (alpha a / beta b) product^beta.
-    """
-    log_a, alpha, log_b, beta, _ = theta.T
-    tiny = np.finfo(float).tiny
-    logs = np.log(np.maximum(alpha, tiny)) + log_a - np.log(np.maximum(beta, tiny)) - log_b
-    return np.exp(
-        np.clip((logs + beta * np.log(product)) / np.maximum(alpha + beta, 1e-9), -99, 99)
+    n: Floats
+    d: Floats
+    cost: Floats
+    log_error: Floats
+    cluster: npt.NDArray[np.int64]
+
+    @property
+    def num_scales(self) -> int:
+        """How many different pairs of N and D there are."""
+        return len({(f"{n:.3g}", f"{d:.3g}") for n, d in zip(self.n, self.d, strict=True)})
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> "_Runs":
+        cluster = np.unique(self.cluster[kept], return_inverse=True)[1]
+        n, d, cost, log_error = (p[kept] for p in (self.n, self.d, self.cost, self.log_error))
+        return _Runs(n, d, cost, log_error, cluster)
+
+
+def _fitted(
+    runs: _Runs, columns: tuple[str, str, str], replicas: int, level: float, seed: int
+) -> JointFit:
+    """A fit without cautions and hold-out."""
+    if runs.num_scales < NUM_PARAMETERS:
+        raise FitError(
+            f"{runs.num_scales} different pairs of {columns[0]} and {columns[1]}, expected at "
+            f"least {NUM_PARAMETERS}"
+        )
+    n_unit, d_unit = (10.0 ** np.round(np.log10(part).mean()) for part in (runs.n, runs.d))
+    surface = Surface(np.log(runs.n / n_unit), np.log(runs.d / d_unit))
+    theta, _, delta = solve.fit_one(surface, runs.log_error, NUM_PARAMETERS)
+    noise = made = None
+    if runs.num_scales >= NUM_PARAMETERS + SPARE_CONFIGURATIONS and replicas:
+        line = surface(theta[None])[0][0]
+        noise = refit.noise(runs.log_error, line, runs.cluster, NUM_PARAMETERS)
+        made = refit.replicate(surface, theta, delta, noise, runs.cluster, replicas, seed)
+    return JointFit(
+        n_name=columns[0],
+        d_name=columns[1],
+        metric=columns[2],
+        level=level,
+        n_unit=float(n_unit),
+        d_unit=float(d_unit),
+        parameters=_parameters(theta, made, level),
+        num_configurations=int(runs.cluster.max()) + 1,
+        num_runs=len(runs.n),
+        compute_factor=float(np.exp(np.log(runs.cost / runs.n / runs.d).mean())),
+        hold_out=None,
+        warnings=(),
+        _theta=theta,
+        _noise=noise,
+        _replicas=made,
     )
+
+
+def _parameters(
+    theta: Floats, replicas: refit.Replicas | None, level: float
+) -> dict[str, Parameter]:
+    found = {}
+    for place, name in enumerate(NAMES):
+        say = np.exp if name in ("a", "b") else np.asarray
+        value, low, high = float(say(theta[place])), None, None
+        if replicas is not None:
+            ends = resample.interval(say(replicas.theta[:, place]), level)
+            low, high = min(float(ends[0]), value), max(float(ends[1]), value)
+        found[name] = Parameter(value, low, high)
+    return found
+
+
+def _hold_out(runs: _Runs, columns: tuple[str, str, str], **settings: Any) -> HoldOut | None:
+    """What a fit without the largest octave of compute says of the largest configuration."""
+    kept = runs.cost < runs.cost.max() / OCTAVE
+    try:
+        smaller = _fitted(runs.where(kept), columns, **settings)
+    except FitError:
+        return None
+    top = runs.cluster == runs.cluster[runs.cost.argmax()]
+    n, d = ([float(part[top].mean())] for part in (runs.n, runs.d))
+    observed, predicted = float(np.exp(runs.log_error[top].mean())), float(smaller.predict(n, d)[0])
+    bounds = smaller.next_run(n, d)
+    return HoldOut(
+        x=float(runs.cost[top].mean()),
+        num_held=len(np.unique(runs.cluster[~kept])),
+        predicted=predicted,
+        observed=observed,
+        miss=observed - predicted,
+        low=None if bounds is None else float(bounds[0][0]),
+        high=None if bounds is None else float(bounds[1][0]),
+    )
+
+
+def _cautions(runs: _Runs, made: JointFit) -> Iterator[Caution]:
+    """What is doubtful about a fit before anything is predicted."""
+    if made.band(runs.n[:1], runs.d[:1]) is None:
+        yield Caution("too_few_scales", f"{runs.num_scales} different pairs: no honest interval")
+    logs = np.log([runs.n, runs.d])
+    together = float(np.corrcoef(logs)[0, 1]) if (logs.std(axis=1) > 0).all() else 1.0
+    if abs(together) > COLLINEAR:
+        text = f"correlation of log {made.n_name} and log {made.d_name} is {together:.3f}"
+        yield Caution("collinear", text)
+    tops = dict(zip(NAMES, Surface(logs[0], logs[1]).bounds(np.ones(1))[1][0], strict=True))
+    tops["e"] = float(np.exp(runs.log_error.min()))
+    for name in ("alpha", "beta", "e"):
+        value = made.parameters[name].value
+        if not 0 < value < tops[name] * (1 - ON_BOUND):
+            yield Caution("parameter_on_bound", f"{name} = {value:.3g} is the end of its range")
+    held = made.hold_out
+    if held is None:
+        yield Caution("no_hold_out", "too few scales without the largest octave")
+    elif held.covered is False:
+        text = f"predicted {held.predicted:.3g}, observed {held.observed:.3g}"
+        yield Caution("hold_out_missed", text)
+
+
+def fit_joint(
+    runs: pd.DataFrame,
+    *,
+    n: str = "params",
+    d: str = "examples_seen",
+    cost: str = "train_flops",
+    metric: str = "top1_accuracy",
+    replicas: int = resample.REPLICAS,
+    level: float = resample.LEVEL,
+    seed: int = 0,
+) -> JointFit:
+    """The law of some runs' error over two columns; a cost column tells what both come to.
+
+    Only finished runs count. Raises FitError and MissingColumn.
+    """
+    summary.check_columns(runs, [n, d, cost, metric])
+    runs, error = scales.errors_of(runs[(runs[[n, d, cost]].astype(float) > 0).all(axis=1)], metric)
+    runs, error = runs[error > 0], error[error > 0]
+    if not len(runs):
+        raise FitError(f"no run has {n}, {d} and {cost} above 0 and an error above 0")
+    ns, ds, costs = (runs[name].to_numpy(dtype=float) for name in (n, d, cost))
+    order = np.lexsort((error, ds, ns, costs))
+    names = resample.configurations(runs)[order]
+    _, first, cluster = np.unique(names, return_index=True, return_inverse=True)
+    number = np.argsort(np.argsort(first))
+    found = _Runs(ns[order], ds[order], costs[order], np.log(error[order]), number[cluster.ravel()])
+    settings: dict[str, Any] = {"replicas": replicas, "level": level, "seed": seed}
+    made = _fitted(found, (n, d, metric), **settings)
+    made = replace(made, hold_out=_hold_out(found, (n, d, metric), **settings))
+    return replace(made, warnings=tuple(_cautions(found, made)))

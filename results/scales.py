@@ -1,12 +1,13 @@
 """Runs as points of a fit, in an order of their own, and at how many scales they stand."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results import units
+from results import summary, units
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -51,3 +52,11 @@ def errors_of(runs: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, Floats]:
     runs = runs[runs[metric].notna()]
     values = runs[metric].to_numpy(dtype=float)
     return runs, 1 - values if units.higher_is_better(metric) else values
+
+
+def groups(runs: pd.DataFrame, by: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The runs of each group by name, in the order of families. Raises MissingColumn."""
+    summary.check_columns(runs, by)
+    runs = summary.in_order(runs.reset_index(drop=True))
+    for key, group in runs.groupby(list(by), dropna=False, sort=False):
+        yield ", ".join(map(str, key)), group

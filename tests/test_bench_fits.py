@@ -112,3 +112,68 @@ def test_a_study_without_runs_is_refused(
     code, _, err = run(capsys, "fit", tmp_path)
     assert code == 2
     assert "no run has ended yet" in err
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three budgets of five sizes each; the error is least at a size of 1e5 sqrt(C / 1e12)."""
+    folder = tmp_path_factory.mktemp("runs") / "grid"
+    folder.mkdir()
+    (folder / "study.json").write_text("{}")
+    rng = np.random.default_rng(0)
+    for budget in (1e12, 4e12, 1.6e13):
+        for step, ratio in enumerate((0.25, 0.5, 1, 2, 4)):
+            size = 1e5 * (budget / 1e12) ** 0.5 * ratio
+            error = 0.3 * (budget / 1e12) ** -0.1 * np.exp(0.1 * np.log(ratio) ** 2)
+            row = {
+                "study": "grid",
+                "run_id": f"{budget:.0f}-{step}",
+                "state": "done",
+                "model": f"vit_{size:.0f}",
+                "family": "vit",
+                "seed": 0,
+                "params": int(size),
+                "train_flops": budget,
+                "examples_seen": int(budget / size / 10),
+                "top1_accuracy": 1 - error * np.exp(0.002 * rng.standard_normal()),
+            }
+            (folder / row["run_id"]).mkdir()
+            parquet.write(folder / row["run_id"] / "run.parquet", "runs", [row])
+    return folder
+
+
+def test_isoflop_gives_the_best_size_and_its_growth(
+    grid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("fit", grid, "--isoflop", "--replicas", 200)
+    code, out, _ = run(capsys, *words, "--at", 1e14, "--json")
+    (made,) = json.loads(out)["isoflop"]
+    assert code == 0
+    best = [profile["best_size"]["value"] for profile in made["profiles"]]
+    assert best == pytest.approx([1e5, 2e5, 4e5], rel=0.05)
+    assert made["growth"]["exponent"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert made["growth"]["predictions"][0]["best_size"] == pytest.approx(1e6, rel=0.2)
+    code, out, err = run(capsys, *words)
+    assert code == 0 and "best size" in out
+    assert "best params grows with budget^0." in err
+
+
+def test_joint_divides_a_budget(grid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("fit", grid, "--joint", "--at", 1e13, "--replicas", 100)
+    code, out, _ = run(capsys, *words, "--json")
+    (made,) = json.loads(out)["joint"]
+    assert code == 0
+    (division,) = made["divisions"]
+    assert made["compute_factor"] == pytest.approx(10, rel=1e-3)
+    spent = 10 * division["params"]["value"] * division["data"]["value"]
+    assert spent == pytest.approx(1e13, rel=1e-3)
+    code, out, _ = run(capsys, *words)
+    assert code == 0 and "e + a·N^-alpha + b·D^-beta" in out and "best parameters" in out
+
+
+def test_a_study_without_equal_budgets_has_no_profile(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "fit", study, "--isoflop")
+    assert code == 2
+    assert "no train_flops within 10 % of each other has 3 different params" in err
