@@ -133,7 +133,9 @@ def report(
 
 @app.command()
 def fit(
-    study: Studies,
+    study: Annotated[
+        list[str] | None, typer.Argument(metavar="STUDY…", help="Studies, by name or by folder.")
+    ] = None,
     x: Annotated[str, typer.Option(help="The column of x: a cost, params, train_examples.")] = (
         "train_flops"
     ),
@@ -154,6 +156,9 @@ def fit(
     data: Annotated[str, typer.Option(help="The data of --joint.")] = "examples_seen",
     replicas: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.9,
+    constants: Annotated[
+        bool, typer.Option("--published", help="Fit the published constants' own points again.")
+    ] = False,
     published: Published = False,
     root: Root = RUNS,
     json: Json = False,
@@ -161,6 +166,11 @@ def fit(
     """Fit error = a·(C + d)^-b + e or a simpler form, with intervals, hold-out and warnings."""
     from bench import fits
 
+    if constants:
+        fits.published(replicas=replicas, level=level, json=json)
+        return
+    if not study:
+        raise typer.BadParameter("given none, expected a study or --published", param_hint="STUDY")
     folders = [study_dir(name, root) for name in study]
     groups, places = by or ["family"], at or []
     common = {"metric": metric, "replicas": replicas, "level": level}

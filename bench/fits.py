@@ -9,8 +9,8 @@ import pandas as pd
 
 from bench import show
 from bench.config import BenchError
+from results import constants, isoflop, reference, scales, store, units
 from results import fit as fits
-from results import isoflop, reference, scales, store, units
 from results.joint import fit_joint
 
 Record = dict[str, Any]
@@ -44,6 +44,12 @@ DIVISIONS: list[show.Column] = [
     ("params", "best parameters", str),
     ("data", "best data", str),
     ("error", "error", str),
+]
+CONSTANTS: list[show.Column] = [
+    ("metric", "metric", str),
+    ("symbol", "constant", str),
+    ("published", "published", "{:g}".format),
+    ("ours", "ours", str),
 ]
 PREDICTIONS: list[show.Column] = [
     ("group", "group", str),
@@ -165,6 +171,26 @@ def joint(
     if divisions:
         show.rows(divisions, json=False, columns=DIVISIONS)
     _notes(records, refused)
+
+
+def published(*, replicas: int, level: float, json: bool) -> None:
+    """Prints the published constants that come with their points, and what a fit of these gives."""
+    found = constants.refit(replicas=replicas, level=level)
+    rows = [row for made in found for row in made.rows()]
+    if json:
+        fitted = [{"metric": r.metric, **r.made.record()} for r in found]
+        without = constants.WITHOUT_POINTS
+        show.document({"constants": rows, "fits": fitted, "without_points": without})
+        return
+    form = "{:.3g}".format
+    said = [row | {"ours": _with_interval(row, form, "value", ENDS)} for row in rows]
+    show.rows(said, json=False, columns=CONSTANTS)
+    show.note(
+        f"{constants.LAW}: E = a·(C + d)^-b + e through the frontier of the published points, C in "
+        f"TPUv3 core-days at a utilization of {constants.UTILIZATION:g}: it moves a and d only"
+    )
+    for law, why in constants.WITHOUT_POINTS.items():
+        show.note(f"{law}: not fitted: {why}")
 
 
 def _refuse_if_none(found: Mapping[str, Any], refused: Mapping[str, str]) -> None:

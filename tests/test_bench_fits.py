@@ -177,3 +177,20 @@ def test_a_study_without_equal_budgets_has_no_profile(
     code, _, err = run(capsys, "fit", study, "--isoflop")
     assert code == 2
     assert "no train_flops within 10 % of each other has 3 different params" in err
+
+
+def test_published_constants_stand_beside_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("fit", "--published", "--replicas", 100)
+    code, out, err = run(capsys, *words)
+    assert code == 0
+    assert "imagenet_finetune_error" in out and "ours" in out
+    assert "hoffmann_2022_chinchilla: not fitted" in err
+    code, out, _ = run(capsys, *words, "--json")
+    rows = json.loads(out)["constants"]
+    assert len(rows) == 8 and rows[0]["published"] == 0.26
+
+
+def test_fit_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "fit")
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert "expected a study or --published" in err
