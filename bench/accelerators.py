@@ -18,6 +18,7 @@ REFERENCE = "NVIDIA A100"
 class Accelerator:
     """One accelerator, as `unit` counts it; None is not offered, or not known.
 
+    `board_watts` is what the maker says it may draw, the upper end of a range.
     `pattern` is the part of the name by which torch's device name is recognised. `bf16`, `fp16`
     and `fp32` are dense peaks in FLOP/s with accumulation in fp32; fp32 is without TF32, as torch
     multiplies by default.
@@ -32,6 +33,7 @@ class Accelerator:
     memory_bytes: int | None
     bandwidth: float | None
     source: str
+    board_watts: float | None = None
 
     def peak_flops(self, precision: str) -> float | None:
         """Dense peak FLOP/s with inputs of that precision: "bf16", "fp16" or "fp32"."""
@@ -46,6 +48,7 @@ def _row(
     memory_gb: int | None,
     gb_per_second: float | None,
     source: str,
+    board_watts: float | None = None,
 ) -> Accelerator:
     bf16, fp16, fp32 = (None if peak is None else peak * TERA for peak in tera)
     return Accelerator(
@@ -58,11 +61,12 @@ def _row(
         None if memory_gb is None else memory_gb * GB,
         None if gb_per_second is None else gb_per_second * GB,
         source,
+        board_watts,
     )
 
 
 TPU = "cloud.google.com/tpu/docs"
-NVIDIA = "NVIDIA data sheet"
+NV = "NVIDIA data sheet"
 AMD = "AMD data sheet"
 
 # The more special pattern first: "H100 PCIe" before "H100". Peaks in TFLOP/s: bf16, fp16, fp32.
@@ -73,29 +77,29 @@ ACCELERATORS: tuple[Accelerator, ...] = (
     _row("TPU v4", "TPU v4", "chip", (275, None, None), 32, 1200, f"{TPU}/v4"),
     _row("TPU v5e", "TPU v5e", "chip", (197, None, None), 16, 819, f"{TPU}/v5e"),
     _row("TPU v5p", "TPU v5p", "chip", (459, None, None), 95, 2765, f"{TPU}/v5p"),
-    _row("NVIDIA V100 PCIe", "V100-PCIE", "gpu", (None, 112, 14), 32, 900, f"{NVIDIA} V100"),
-    _row("NVIDIA V100", "V100", "gpu", (None, 125, 15.7), 32, 900, f"{NVIDIA} V100"),
-    _row("NVIDIA T4", "T4", "gpu", (None, 65, 8.1), 16, 320, f"{NVIDIA} T4"),
-    _row("NVIDIA A100", "A100", "gpu", (312, 312, 19.5), 80, 2039, f"{NVIDIA} A100"),
-    _row("NVIDIA A10", "A10", "gpu", (125, 125, 31.2), 24, 600, f"{NVIDIA} A10"),
-    _row("NVIDIA A40", "A40", "gpu", (149.7, 149.7, 37.4), 48, 696, f"{NVIDIA} A40"),
-    _row("NVIDIA L40S", "L40S", "gpu", (362, 362, 91.6), 48, 864, f"{NVIDIA} L40S"),
-    _row("NVIDIA L4", "L4", "gpu", (121, 121, 30.3), 24, 300, f"{NVIDIA} L4"),
-    _row("NVIDIA H100 PCIe", "H100 PCIe", "gpu", (756.5, 756.5, 51), 80, 2000, f"{NVIDIA} H100"),
-    _row("NVIDIA H100 NVL", "H100 NVL", "gpu", (835, 835, 60), 94, 3900, f"{NVIDIA} H100"),
-    _row("NVIDIA GH200", "GH200", "gpu", (989.5, 989.5, 67), 96, 4000, f"{NVIDIA} GH200"),
-    _row("NVIDIA H100", "H100", "gpu", (989.5, 989.5, 67), 80, 3350, f"{NVIDIA} H100"),
-    _row("NVIDIA H200 NVL", "H200 NVL", "gpu", (835.5, 835.5, 60), 141, 4800, f"{NVIDIA} H200"),
-    _row("NVIDIA H200", "H200", "gpu", (989.5, 989.5, 67), 141, 4800, f"{NVIDIA} H200"),
-    _row("NVIDIA B100", "B100", "gpu", (1750, 1750, None), 192, 8000, f"{NVIDIA} B100"),
-    _row("NVIDIA GB200", "GB200", "gpu", (2500, 2500, None), 192, 8000, f"{NVIDIA} GB200"),
-    _row("NVIDIA B200", "B200", "gpu", (2250, 2250, None), 192, 8000, f"{NVIDIA} HGX B200"),
-    _row("NVIDIA RTX 3090", "RTX 3090", "gpu", (71, 71, 35.6), 24, 936, "NVIDIA GA102 white paper"),
-    _row("NVIDIA RTX 4090", "RTX 4090", "gpu", (165.2, 165.2, 82.6), 24, 1008, "NVIDIA Ada paper"),
-    _row("NVIDIA RTX 5090", "RTX 5090", "gpu", (209.5, 209.5, 104.8), 32, 1792, "NVIDIA RTX paper"),
-    _row("AMD MI250X", "MI250X", "die", (191.5, 191.5, 23.95), 64, 1638, f"{AMD} MI250X, halved"),
-    _row("AMD MI250", "MI250", "die", (181.05, 181.05, 22.65), 64, 1638, f"{AMD} MI250, halved"),
-    _row("AMD MI300X", "MI300X", "gpu", (1307.4, 1307.4, 163.4), 192, 5300, f"{AMD} MI300X"),
+    _row("NVIDIA V100 PCIe", "V100-PCIE", "gpu", (None, 112, 14), 32, 900, f"{NV} V100", 250),
+    _row("NVIDIA V100", "V100", "gpu", (None, 125, 15.7), 32, 900, f"{NV} V100", 300),
+    _row("NVIDIA T4", "T4", "gpu", (None, 65, 8.1), 16, 320, f"{NV} T4", 70),
+    _row("NVIDIA A100", "A100", "gpu", (312, 312, 19.5), 80, 2039, f"{NV} A100", 400),
+    _row("NVIDIA A10", "A10", "gpu", (125, 125, 31.2), 24, 600, f"{NV} A10", 150),
+    _row("NVIDIA A40", "A40", "gpu", (149.7, 149.7, 37.4), 48, 696, f"{NV} A40", 300),
+    _row("NVIDIA L40S", "L40S", "gpu", (362, 362, 91.6), 48, 864, f"{NV} L40S", 350),
+    _row("NVIDIA L4", "L4", "gpu", (121, 121, 30.3), 24, 300, f"{NV} L4", 72),
+    _row("NVIDIA H100 PCIe", "H100 PCIe", "gpu", (756.5, 756.5, 51), 80, 2000, f"{NV} H100", 350),
+    _row("NVIDIA H100 NVL", "H100 NVL", "gpu", (835, 835, 60), 94, 3900, f"{NV} H100", 400),
+    _row("NVIDIA GH200", "GH200", "gpu", (989.5, 989.5, 67), 96, 4000, f"{NV} GH200"),
+    _row("NVIDIA H100", "H100", "gpu", (989.5, 989.5, 67), 80, 3350, f"{NV} H100", 700),
+    _row("NVIDIA H200 NVL", "H200 NVL", "gpu", (835.5, 835.5, 60), 141, 4800, f"{NV} H200", 600),
+    _row("NVIDIA H200", "H200", "gpu", (989.5, 989.5, 67), 141, 4800, f"{NV} H200", 700),
+    _row("NVIDIA B100", "B100", "gpu", (1750, 1750, None), 192, 8000, f"{NV} B100", 700),
+    _row("NVIDIA GB200", "GB200", "gpu", (2500, 2500, None), 192, 8000, f"{NV} GB200"),
+    _row("NVIDIA B200", "B200", "gpu", (2250, 2250, None), 192, 8000, f"{NV} HGX B200", 1000),
+    _row("NVIDIA RTX 3090", "RTX 3090", "gpu", (71, 71, 35.6), 24, 936, f"{NV} GA102", 350),
+    _row("NVIDIA RTX 4090", "RTX 4090", "gpu", (165.2, 165.2, 82.6), 24, 1008, f"{NV} Ada", 450),
+    _row("NVIDIA RTX 5090", "RTX 5090", "gpu", (209.5, 209.5, 104.8), 32, 1792, f"{NV} RTX", 575),
+    _row("AMD MI250X", "MI250X", "die", (191.5, 191.5, 23.95), 64, 1638, f"{AMD} MI250X, /2", 280),
+    _row("AMD MI250", "MI250", "die", (181.05, 181.05, 22.65), 64, 1638, f"{AMD} MI250, /2", 280),
+    _row("AMD MI300X", "MI300X", "gpu", (1307.4, 1307.4, 163.4), 192, 5300, f"{AMD} MI300X", 750),
 )
 
 # Words after a name that make it another type, slower or faster, which the table may lack.

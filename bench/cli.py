@@ -30,18 +30,23 @@ def plan(
     max_accelerator_days: Annotated[
         float | None, typer.Option(help="Refuse (exit 1) a study that needs more.")
     ] = None,
+    probe: Annotated[
+        int,
+        typer.Option(min=0, metavar="STEPS", help="Train so many steps of what was not measured."),
+    ] = 0,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
     """Show every run of a study with its cost, before anything is submitted."""
-    from sweeps import expand, plan
+    from sweeps import expand, limits, plan
     from sweeps import spec as specs
 
     study, folder = specs.load(spec, settings or (), profile)
-    rows = plan.plan(study, expand.expand(study, folder), root)
-    totals = plan.totals(rows)
-    show.plan(study.study, totals, rows, json=json)
-    for line in plan.warnings(rows, study.resources):
+    runs = expand.expand(study, folder)
+    rows = plan.plan(study, runs, root, probe)
+    show.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
+    room = limits.ask(study.resources).room
+    for line in plan.warnings(rows, expand.resources(study, runs), room):
         show.note(f"warning: {line}")
     limit = max_accelerator_days or study.resources.max_accelerator_days
     plan.check_limit(rows, limit)
@@ -222,10 +227,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from models import ModelsError
         from results.schema import ResultsError
         from sweeps.plan import LimitExceeded
+        from sweeps.probe import ProbeFailed
         from sweeps.slurm import SlurmError
         from sweeps.spec import SpecError
 
-        if isinstance(error, LimitExceeded | SlurmError):
+        if isinstance(error, LimitExceeded | ProbeFailed | SlurmError):
             show.note(f"scalebench: {error}")
             sys.exit(1)
         if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):

@@ -130,7 +130,16 @@ PLAN: list[Column] = [
     ("params", "params", count),
     ("train_flops", "train FLOPs", count),
     ("accelerator_days", "acc.-days", _days),
+    ("predicted_wall_seconds", "time", duration),
+    ("predicted_energy_joules", "energy (J)", count),
+    ("predicted_price", "price", lambda value: f"{value:,.2f}"),
+    ("prediction", "from", _text),
     ("predicted_memory_bytes", "memory (B)", count),
+]
+PLAN_TOTALS: list[Column] = [
+    ("predicted_wall_seconds_to_do", "time", duration),
+    ("predicted_energy_joules_to_do", "energy in J", count),
+    ("predicted_price_to_do", "price", lambda value: f"{value:,.2f}"),
 ]
 STATUS: list[Column] = [
     ("run_id", "run", _text),
@@ -194,11 +203,15 @@ def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None
     _say_more(content)
     days = totals["accelerator_days_to_do"]
     said = "not known before a run was measured" if days is None else f"{days:.3g}"
-    note(
+    line = (
         f"study {study}: {totals['runs']} runs, {count(totals['train_flops'])}FLOPs; to do: "
         f"{totals['runs_to_do']} runs, {count(totals['train_flops_to_do'])}FLOPs, "
         f"accelerator-days: {said}"
     )
+    for key, name, form in PLAN_TOTALS:
+        if totals[key] is not None:
+            line += f", {name}: {form(totals[key])}"
+    note(line)
 
 
 def _say_more(content: Sequence[Row]) -> None:

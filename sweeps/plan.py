@@ -1,41 +1,62 @@
 """What a study will cost, before it is submitted: plain arithmetic, no torch."""
 
+import heapq
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import models
 import models.cost
-from bench.accelerators import GB, find, peak_flops
+from bench.accelerators import GB, find
 from bench.attempt import read_disk
 from bench.config import Run
 from bench.ledger import SECONDS_PER_DAY, train_flops
 from bench.memory import training_memory
-from results import parquet
-from sweeps.spec import Resources, SpecError, StudySpec
+from sweeps import expand, predict, probe
+from sweeps.predict import Kind, Speed
+from sweeps.resources import Resources, runs_at_a_time
+from sweeps.spec import SpecError, StudySpec
 from sweeps.submit import about
+
+Row = dict[str, Any]
+
+SUMMED = (
+    "train_flops",
+    "train_flops_valid",
+    "accelerator_days",
+    "predicted_energy_joules",
+    "predicted_price",
+)
+SECONDS_PER_HOUR = 3600
+SECONDS_PER_MINUTE = 60
 
 
 class LimitExceeded(Exception):
     """The study would cost more than allowed."""
 
 
-def plan(spec: StudySpec, runs: list[Run], root: Path) -> list[dict[str, Any]]:
-    """A row a run: its state, cost and predicted accelerator-days (null where not known)."""
-    speeds = _measured_speeds(root)
+def plan(spec: StudySpec, runs: list[Run], root: Path, probe_steps: int = 0) -> list[Row]:
+    """A row a run: its state, its cost, and what it is predicted to take (null where not known).
+
+    `prediction` says from what: earlier runs in the ledger, else `probe_steps` steps that are
+    trained here of each kind of run, else the stated utilisation.
+    """
+    placed = expand.resources(spec, runs)
+    speeds = _Speeds(predict.read_ledger(root, {run.config.model for run in runs}), probe_steps)
     folders = _folders(root / spec.study)
     rows = []
     for run in runs:
+        resources = placed[run.run_id]
         model = models.config(run.config.model, **run.config.model_options)
         cost = models.cost.count(model, image_size=run.image_size, num_classes=run.data.num_classes)
         seen = run.examples_seen
+        is_there = run.run_id in folders
         rows.append(
             about(run)
             | {
-                "state": read_disk(root / spec.study / run.run_id).state
-                if run.run_id in folders
-                else "missing",
+                "state": read_disk(root / spec.study / run.run_id).state if is_there else "missing",
                 "label": model.label,
                 "family": model.family,
                 "params": cost.params,
@@ -43,33 +64,35 @@ def plan(spec: StudySpec, runs: list[Run], root: Path) -> list[dict[str, Any]]:
                 "forward_macs_valid_per_image": cost.forward_macs_valid,
                 "train_flops": train_flops(cost.forward_macs, seen),
                 "train_flops_valid": train_flops(cost.forward_macs_valid, seen),
-                "accelerator_days": _accelerator_days(run, cost.forward_macs, spec, speeds),
+                **_predicted(run, resources, speeds.of(run, cost.forward_macs, resources)),
                 "predicted_memory_bytes": training_memory(
                     run.config,
                     image_size=run.image_size,
                     num_classes=run.data.num_classes,
-                    num_devices=spec.resources.num_devices,
+                    num_devices=resources.num_devices,
                 ).peak_bytes,
             }
         )
     return rows
 
 
-def totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Sums over the study, and over what is still to be done; null where a part is not known."""
+def totals(rows: list[Row], resources: Resources | None = None) -> Row:
+    """Sums over the study, and over what is still to be done; null where a part is not known.
+
+    With the study's resources also the time that it takes from now on, so many runs at a time.
+    """
     open_rows = [row for row in rows if row["state"] not in ("done", "running")]
-    return {
-        "runs": len(rows),
-        "train_flops": sum(row["train_flops"] for row in rows),
-        "train_flops_valid": sum(row["train_flops_valid"] for row in rows),
-        "accelerator_days": _sum(row["accelerator_days"] for row in rows),
-        "runs_to_do": len(open_rows),
-        "train_flops_to_do": sum(row["train_flops"] for row in open_rows),
-        "accelerator_days_to_do": _sum(row["accelerator_days"] for row in open_rows),
-    }
+    found: Row = {"runs": len(rows), "runs_to_do": len(open_rows)}
+    for key in SUMMED:
+        found[key] = _sum(row[key] for row in rows)
+        found[f"{key}_to_do"] = _sum(row[key] for row in open_rows)
+    if resources is not None:
+        seconds = [row["predicted_wall_seconds"] for row in open_rows]
+        found["predicted_wall_seconds_to_do"] = _wall_seconds(seconds, runs_at_a_time(resources))
+    return found
 
 
-def check_limit(rows: list[dict[str, Any]], limit: float | None) -> None:
+def check_limit(rows: list[Row], limit: float | None) -> None:
     """Raises LimitExceeded where what is to be done costs more accelerator-days than `limit`.
 
     A cost that cannot be predicted is refused with SpecError: it may be anything.
@@ -86,23 +109,111 @@ def check_limit(rows: list[dict[str, Any]], limit: float | None) -> None:
         raise LimitExceeded(f"the study needs {days:.3g} accelerator-days, the limit is {limit:g}")
 
 
-def warnings(rows: list[dict[str, Any]], resources: Resources) -> list[str]:
-    """A line for each model whose runs need more memory than the spec's accelerator has."""
-    accelerator = find(resources.accelerator) if resources.accelerator else None
-    if accelerator is None or accelerator.memory_bytes is None:
-        return []
-    memory = accelerator.memory_bytes
-    most: dict[str, int] = {}
-    for row in rows:
-        needed = row["predicted_memory_bytes"]
-        most[row["label"]] = max(most.get(row["label"], 0), needed)
-    return [
-        f"{label} needs {needed / GB:.1f} GB on each device, {accelerator.name} has "
-        f"{memory / GB:.0f}: give a smaller engine.micro_batch_size, "
-        "engine.activation_checkpointing or a higher engine.zero_stage"
-        for label, needed in most.items()
-        if needed > memory
+def warnings(
+    rows: list[Row], placed: Mapping[str, Resources], max_jobs: int | None = None
+) -> list[str]:
+    """A line for each model that does not fit or takes too long, an unknown device, a full queue.
+
+    `placed` are the resources of each run, `max_jobs` how many jobs the queue takes.
+    """
+    names = {resources.accelerator for resources in placed.values()} - {None}
+    found = [
+        f"resources.accelerator: {name} is not in the table: its memory, peak and power are unknown"
+        for name in sorted(str(name) for name in names)
+        if find(name) is None
     ]
+    open_rows = [row for row in rows if row["state"] not in ("done", "running")]
+    found += _memory_warnings(rows, placed)
+    found += _time_warnings(open_rows, placed)
+    if max_jobs is not None and len(open_rows) > max_jobs:
+        found.append(
+            f"{len(open_rows):,} runs are to be done, the queue takes {max_jobs:,} jobs: the rest "
+            "is left for the next submit"
+        )
+    return found
+
+
+def _memory_warnings(rows: list[Row], placed: Mapping[str, Resources]) -> list[str]:
+    most: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = (row["label"], placed[row["run_id"]].accelerator or "")
+        most[key] = max(most.get(key, 0), row["predicted_memory_bytes"])
+    found = []
+    for (label, name), needed in most.items():
+        accelerator = find(name)
+        memory = accelerator.memory_bytes if accelerator else None
+        if accelerator and memory and needed > memory:
+            found.append(
+                f"{label} needs {needed / GB:.1f} GB on each device, {accelerator.name} has "
+                f"{memory / GB:.0f}: give a smaller engine.micro_batch_size, "
+                "engine.activation_checkpointing or a higher engine.zero_stage"
+            )
+    return found
+
+
+def _time_warnings(rows: list[Row], placed: Mapping[str, Resources]) -> list[str]:
+    over: Counter[str] = Counter()
+    longest: dict[str, float] = {}
+    for row in rows:
+        seconds = row["predicted_wall_seconds"]
+        limit = placed[row["run_id"]].timeout_min * SECONDS_PER_MINUTE
+        if seconds is not None and seconds > limit:
+            over[row["label"]] += 1
+            longest[row["label"]] = max(longest.get(row["label"], 0.0), seconds)
+    return [
+        f"{count} runs of {label} take up to {longest[label] / SECONDS_PER_HOUR:.1f} h, more than "
+        "resources.timeout_min: they will be stopped and started again at the limit"
+        for label, count in over.items()
+    ]
+
+
+class _Speeds:
+    """The speed of each kind of run, found once."""
+
+    def __init__(self, ledger: Mapping[str, list[Row]], probe_steps: int) -> None:
+        self._ledger, self._probe_steps = ledger, probe_steps
+        self._found: dict[tuple[Kind, int], Speed | None] = {}
+
+    def of(self, run: Run, forward_macs: int, resources: Resources) -> Speed | None:
+        """What is known of such runs."""
+        kind = Kind.of(run, forward_macs, resources)
+        key = (kind, id(resources))
+        if key not in self._found:
+            found = predict.speed(kind, resources, self._ledger[run.config.model])
+            if self._probe_steps and (found is None or found.source != "ledger"):
+                row = probe.measure(run, resources, self._probe_steps)
+                found = predict.speed(kind, resources, [], row)
+            self._found[key] = found
+        return self._found[key]
+
+
+def _predicted(run: Run, resources: Resources, speed: Speed | None) -> Row:
+    """Start-up, evaluation and checkpoints are in the wall time where they were measured."""
+    if speed is None:
+        keys = ("accelerator_days", "predicted_wall_seconds", "predicted_energy_joules")
+        return dict.fromkeys((*keys, "predicted_price", "prediction"))
+    seconds = run.examples_seen / speed.images_per_second_and_device
+    price = resources.price_per_accelerator_hour
+    wall = seconds / resources.num_devices + (speed.other_seconds or 0.0)
+    joules = speed.joules_per_image
+    return {
+        "accelerator_days": seconds / SECONDS_PER_DAY,
+        "predicted_wall_seconds": wall,
+        "predicted_energy_joules": None if joules is None else joules * run.examples_seen,
+        "predicted_price": None if price is None else price * seconds / SECONDS_PER_HOUR,
+        "prediction": speed.source,
+    }
+
+
+def _wall_seconds(runs: list[float | None], slots: int | None) -> float | None:
+    """When the last of `runs` ends, if each starts as soon as one of the slots is free."""
+    seconds = [run for run in runs if run is not None]
+    if len(seconds) < len(runs):
+        return None
+    ends = [0.0] * min(slots or len(seconds), len(seconds))
+    for run in seconds:
+        heapq.heapreplace(ends, ends[0] + run)
+    return max(ends, default=0.0)
 
 
 def _folders(study_dir: Path) -> set[str]:
@@ -110,34 +221,6 @@ def _folders(study_dir: Path) -> set[str]:
         return set(os.listdir(study_dir))
     except FileNotFoundError:
         return set()
-
-
-def _accelerator_days(
-    run: Run, forward_macs: int, spec: StudySpec, speeds: dict[tuple[Any, ...], float]
-) -> float | None:
-    """From the speed of earlier runs of the model, else from a stated utilisation, else None."""
-    speed = speeds.get((run.config.model, run.image_size, run.config.recipe.precision))
-    resources = spec.resources
-    if speed is None and resources.accelerator and resources.utilization:
-        peak = peak_flops(resources.accelerator, run.config.recipe.precision)
-        if peak is None:
-            raise SpecError(
-                f"resources.accelerator: given {resources.accelerator!r}, which has no peak at "
-                f"{run.config.recipe.precision} in the table of accelerators"
-            )
-        speed = peak * resources.utilization / train_flops(forward_macs, 1)
-    return None if speed is None else run.examples_seen / speed / SECONDS_PER_DAY
-
-
-def _measured_speeds(root: Path) -> dict[tuple[Any, ...], float]:
-    """Images a second and device, by model, image size and precision, of the newest done runs."""
-    speeds = {}
-    for path in sorted(root.glob("*/*/run.parquet"), key=lambda p: p.stat().st_mtime):
-        row = parquet.read_rows(path)[0]
-        if row["state"] == "done" and row["images_per_second"] and row["recipe"]:
-            key = (row["model"], row["image_size"], row["recipe"].split()[-1])
-            speeds[key] = row["images_per_second"] / row["num_devices"]
-    return speeds
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

@@ -1,5 +1,6 @@
 """Where and how widely runs are executed, and what of it may reach a batch script."""
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -124,6 +125,14 @@ class Resources(Frozen):
     def num_devices(self) -> int:
         """Processes of one run."""
         return self.nodes * self.devices_per_node
+
+
+def runs_at_a_time(resources: Resources) -> int | None:
+    """As asked; else any number on Slurm, here so many that each process has its cores."""
+    if resources.parallel or resources.cluster == "slurm":
+        return resources.parallel or None
+    each = resources.devices_per_node * resources.cpus_per_task
+    return max(1, len(os.sched_getaffinity(0)) // each)
 
 
 def check(resources: Resources) -> None:

@@ -46,10 +46,10 @@ def test_columns_without_a_value_are_left_out(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_long_status_shows_first_what_needs_a_look(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"step": None, "num_steps": None, "attempts": 1}
+    row = {"attempts": 1, "evaluations": 0}
     rows = [row | {"run_id": f"run{i}", "state": "done"} for i in range(300)]
-    rows[250] |= {"state": "failed", "failure": "no luck"}
-    show.status("big", {"runs": 300, "done": 299, "failed": 1}, rows, json=False)
+    rows[250] |= {"state": "failed", "reason": "no luck"}
+    show.status("big", {"runs": 300, "done": 299, "failed": 1}, rows, None, json=False)
     out, err = capsys.readouterr()
     assert "no luck" in out.splitlines()[3]
     assert "200 more" in err and "299 done, 1 failed" in err
