@@ -10,7 +10,16 @@ from typing import Any
 
 import jinja2
 
-from results import reference, render, report_data, report_facts, summary, table, units
+from results import (
+    reference,
+    render,
+    report_answers,
+    report_data,
+    report_facts,
+    summary,
+    table,
+    units,
+)
 from results.files import write_whole
 from results.schema import ResultsError
 from results.store import Study
@@ -43,7 +52,9 @@ def _tiles(study: Study, metric: str) -> list[tuple[str, str]]:
     scores = runs.loc[runs["state"] == "done", metric].dropna()
     if len(scores):
         best = scores.max() if units.higher_is_better(metric) else scores.min()
-        tiles.append((f"best {units.name(metric)}", units.score(best, float("nan"), metric)))
+        sign = " %" if units.is_fraction(metric) else ""
+        text = units.score(best, float("nan"), metric)
+        tiles.append((f"best {units.name(metric)}", text + sign))
     return tiles
 
 
@@ -76,16 +87,20 @@ def html(
 ) -> str:
     """The report of a study as the text of a page that loads nothing.
 
-    `cost` and `metric` are what its charts show first; with `published` the ViT paper's Table 6
-    lies beside them. A content security policy lets only the page's own scripts run. Raises
-    MissingColumn, and ResultsError for a study in which no run has ended.
+    `cost` and `metric` are what its charts show first, and what laws and comparisons are about;
+    with `published` the ViT paper's Tables 5 and 6 lie in the charts. A content security policy
+    lets only the page's own scripts run. Raises MissingColumn, and ResultsError for a study in
+    which no run has ended.
     """
     runs = study.runs
     if runs.empty:
         raise ResultsError("no run has ended yet, so there is nothing to report")
     summary.check_columns(runs, [cost, metric])
-    paper = reference.table6() if published else None
-    payload = report_data.payload(runs, study.evals, paper, cost=cost, metric=metric)
+    found = {x: report_answers.fitted(runs, x, metric) for x in (cost, "train_examples")}
+    papers = {"frontier": reference.table6(), "scale": reference.table5()} if published else {}
+    payload = report_data.payload(runs, study.evals, papers, cost=cost, metric=metric)
+    payload["laws"] = [report_answers.law_curves(laws, x, metric) for x, laws in found.items()]
+    num = report_answers.replicas(runs)
     plotly_js = _page(PLOTLY)
     own_js = '"use strict";\n' + "\n".join(_page(name) for name in SCRIPTS)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -98,6 +113,8 @@ def html(
         data=report_data.to_json(payload),
         tiles=_tiles(study, metric),
         comparisons=_comparisons(study, metric),
+        laws=[report_answers.law_table(laws, x, metric, num) for x, laws in found.items()],
+        pairs=report_answers.comparisons(runs, cost, metric),
         costs=report_facts.costs(study),
         provenance=report_facts.provenance(study),
         specs=report_facts.specs(study),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -170,17 +170,19 @@ def _families(frames: Sequence[pd.DataFrame]) -> list[dict[str, str]]:
 def payload(
     runs: pd.DataFrame,
     evals: pd.DataFrame,
-    published: pd.DataFrame | None,
+    published: Mapping[str, pd.DataFrame],
     *,
     cost: str,
     metric: str,
 ) -> dict[str, Any]:
-    """Everything the page draws and lists; `cost` and `metric` are what it shows first."""
+    """Everything the page draws and lists; `cost` and `metric` are what it shows first.
+
+    `published` holds what lies beside the runs in the charts "frontier" and "scale".
+    """
     ordered = summary.in_order(runs.reset_index(drop=True))
     wide, measured = add_evaluations(ordered, evals)
     known = [str(name) for name in wide if wide[name].notna().any()]
     own = [name for name in known if name.endswith("accuracy") or name == "loss"]
-    frames = [wide] if published is None else [wide, published]
     several = runs["study"].nunique() > 1
     first = [name for name in SHOWN_FIRST if name in known]
     return {
@@ -190,10 +192,12 @@ def payload(
         "metrics": list(dict.fromkeys([*own, *measured])),
         "cost": cost,
         "metric": metric,
-        "families": _families(frames),
+        "families": _families([wide, *published.values()]),
         "runs": _table(wide),
-        "published": None if published is None else _table(published),
-        "publishedLabel": "" if published is None else published.attrs.get("label", "published"),
+        "published": {
+            chart: _table(frame) | {"label": frame.attrs.get("label", "published")}
+            for chart, frame in published.items()
+        },
     }
 
 

@@ -33,6 +33,7 @@ class Facts:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    remarks: bool = False  # whether the last column is prose
 
 
 def duration(seconds: float) -> str:
@@ -48,15 +49,17 @@ def duration(seconds: float) -> str:
     return f"{seconds // size:.0f} {name} {seconds % size // small:.0f} {rest}"
 
 
-def _in_units(column: str, value: float) -> str:
+def in_units(column: str, value: float) -> str:
     """A total in the unit that suits it.
 
-    >>> _in_units("train_flops", 4.2e15), _in_units("energy_joules", 7.2e6)
+    >>> in_units("train_flops", 4.2e15), in_units("energy_joules", 7.2e6)
     ('4.20 petaFLOPs', '2.00 kWh')
     """
     words, (number,) = units.scaled(column, [value])
-    unit = words.split("(")[-1].rstrip(")").removeprefix("train ").removeprefix("accelerator ")
-    return f"{number} {unit}"
+    if column not in units.UNITS:
+        return f"{number} {words}"
+    inside = words.split("(")[-1].rstrip(")").removesuffix(", valid")
+    return f"{number} {inside.removeprefix('train ').removeprefix('accelerator ')}"
 
 
 def total(values: pd.Series, column: str) -> str:
@@ -67,7 +70,7 @@ def total(values: pd.Series, column: str) -> str:
     part = "" if len(known) == len(values) else f" ({len(known):,} of {len(values):,})"
     if column.endswith("_seconds"):
         return duration(known.sum()) + part
-    return (_in_units(column, known.sum()) if column in COSTS else f"{known.sum():,.0f}") + part
+    return (in_units(column, known.sum()) if column in COSTS else f"{known.sum():,.0f}") + part
 
 
 def _capped(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Facts:

@@ -31,9 +31,12 @@ def rows(count: int, seed: int = 0, **same: Any) -> list[dict[str, Any]]:
     for at in range(count):
         family, model = models[at // SEEDS % len(models)]
         size = int(sizes[at // (SEEDS * len(models))])
-        macs = int(1e9 * 2 ** (1 + at // SEEDS % len(models)))
+        size_of_model = MODELS[family].index(model)
+        macs = int(1e9 * 2.5**size_of_model * (1.0, 1.3, 1.7)[list(MODELS).index(family)])
         flops = 6.0 * macs * EXAMPLES_SEEN
-        error = 0.05 + 0.4 * (size / 1000) ** -0.12 * (flops / 1e17) ** -0.1
+        strength = {"vit": 0.55, "hybrid": 0.5, "bit": 0.45}[family]
+        power = {"vit": 0.2, "hybrid": 0.16, "bit": 0.12}[family]
+        error = 0.04 + strength * (size / 1000) ** -power * (flops / 1e17) ** -0.1
         seconds = flops / 1e14 * generator.uniform(1.0, 1.3)
         row = {
             "study": "large",

@@ -49,7 +49,7 @@ def test_json_cannot_end_its_script_element():
 def test_every_known_column_is_there_and_unknown_ones_are_left_out(tmp_path):
     study = store.load(large_ledger.write(tmp_path / "s", 60))
     made = report_data.payload(
-        study.runs, study.evals, None, cost="train_flops", metric="top1_accuracy"
+        study.runs, study.evals, {}, cost="train_flops", metric="top1_accuracy"
     )
     names = [column["name"] for column in made["columns"]]
     assert names == [name for name in study.runs if study.runs[name].notna().any()]
@@ -61,7 +61,7 @@ def test_every_known_column_is_there_and_unknown_ones_are_left_out(tmp_path):
 def test_seeds_of_a_configuration_share_its_number(tmp_path):
     study = store.load(large_ledger.write(tmp_path / "s", 150))
     made = report_data.payload(
-        study.runs, study.evals, None, cost="train_flops", metric="top1_accuracy"
+        study.runs, study.evals, {}, cost="train_flops", metric="top1_accuracy"
     )
     count = made["runs"]["count"]
     columns = {name: decode(column, count) for name, column in made["runs"]["data"].items()}

@@ -120,7 +120,7 @@ class Chart {
     const name = cell("label", row, table) ?? cell("model", row, table) ?? "";
     const lines = [`<b>${escape(name)}</b>`];
     const add = (label, shown) => shown !== "" && lines.push(`${escape(label)}: ${escape(shown)}`);
-    if (table === PUBLISHED) add("published", DATA.publishedLabel);
+    if (table !== RUNS) add("published", table.label);
     const known = (column) => column in table.data && column !== x;
     const single = rows.length === 1;
     for (const column of HOVER_COLUMNS) {
@@ -154,6 +154,12 @@ class Chart {
     };
   }
 
+  // An entry of the legend for the lighter points.
+  key(name) {
+    const marker = { color: color("--muted"), size: 9 };
+    return { type: "scatter", mode: "markers", name, x: [null], y: [null], marker, opacity: 0.4, hoverinfo: "skip" };
+  }
+
   line(points, name, ink, options = {}) {
     const shape = { width: 1.6, color: ink };
     return { type: "scatter", mode: "lines", name, x: points.map((p) => p.x), y: points.map((p) => p.y), line: shape, hoverinfo: "skip", showlegend: false, ...options };
@@ -169,6 +175,7 @@ class Chart {
       return groups.map((group) => this.line(best(group), "", ink(group[0])));
     }
     if (kind === "none") return [];
+    if (kind === "laws") return this.laws();
     // Means over runs of equal x, one line a model.
     const groups = [...groupBy(points, (point) => cell("line", point.row, point.table)).values()];
     return groups.map((group) => {
@@ -178,12 +185,32 @@ class Chart {
     });
   }
 
-  axis(name, scale, isPercent) {
+  fitted() {
+    if (this.laws().length) return " Bands are 90 % intervals of the curves; see Laws for what to doubt.";
+    return ` Laws were fitted for ${DATA.laws.map(({ x, metric }) => `${words(metric)} over ${words(x)}`).join(" and ")}.`;
+  }
+
+  // The fitted laws with their bands, where the chart's axes are those of the fits.
+  laws() {
+    const fits = DATA.laws.find(({ x, metric }) => x === this.get("x") && metric === this.get("metric"));
+    const side = (value) => (this.isFraction && !this.asError ? 1 - value : value);
+    return (fits?.curves ?? []).flatMap((curve) => {
+      const along = (values) => values.map((y, at) => ({ x: curve.x[at], y: side(y) }));
+      const ink = curve.color === "#000000" ? color("--ink") : curve.color;
+      const band = curve.low ? [...along(curve.low), ...along(curve.high).reverse()] : [];
+      const filled = { line: { width: 0 }, fill: "toself", fillcolor: ink, opacity: 0.15 };
+      return [...(band.length ? [this.line(band, "", ink, filled)] : []), this.line(along(curve.y), "", ink)];
+    });
+  }
+
+  axis(name, scale, isPercent, values) {
     const axis = { title: { text: escape(name), standoff: 8 }, type: scale, gridcolor: color("--grid"), linecolor: color("--muted"), zeroline: false, ticks: "outside", tickcolor: color("--grid") };
+    const decades = Math.log10(values.reduce((a, b) => Math.max(a, b), 0) / values.reduce((a, b) => Math.min(a, b), Infinity));
+    if (scale === "log" && decades > 0.7 && decades < 2.5) axis.dtick = "D2"; // 1, 2, 5: what has room
     return isPercent ? { ...axis, tickformat: ".4~p" } : { ...axis, exponentformat: "power", minexponent: 4 };
   }
 
-  layout() {
+  layout(points) {
     const metric = this.get("metric");
     const name = this.isFraction ? `${words(metric)}${this.asError ? " error" : metric.startsWith("top") ? " accuracy" : ""}` : title(metric);
     return {
@@ -195,8 +222,8 @@ class Chart {
       hovermode: "closest",
       hoverlabel: { align: "left", bgcolor: color("--card"), bordercolor: color("--muted"), font: { color: color("--ink") }, namelength: -1 },
       legend: { orientation: "h", yref: "container", x: 0, y: 1, yanchor: "top" },
-      xaxis: this.axis(title(this.get("x")), this.get("xscale"), false),
-      yaxis: this.axis(name, this.get("yscale"), this.isFraction),
+      xaxis: this.axis(title(this.get("x")), this.get("xscale"), false, points.map((point) => point.x)),
+      yaxis: this.axis(name, this.get("yscale"), this.isFraction, points.map((point) => point.y)),
     };
   }
 
@@ -205,7 +232,8 @@ class Chart {
     this.controls.show.disabled = !this.isFraction;
     const { found, missing } = this.points(RUNS, rows);
     const own = this.get("points") === "means" ? this.means(found) : found;
-    const paper = PUBLISHED ? this.points(PUBLISHED, Array.from({ length: PUBLISHED.count }, (_, row) => row)).found : [];
+    const published = PUBLISHED[this.root.id];
+    const paper = published ? this.points(published, Array.from({ length: published.count }, (_, row) => row)).found : [];
     this.place([...own, ...paper]);
     const traces = this.lines(own);
     for (const family of DATA.families) {
@@ -214,14 +242,16 @@ class Chart {
       if (theirs.length) traces.push(this.markers(theirs, family, { opacity: 0.4, showlegend: false }));
       if (ours.length) traces.push(this.markers(ours, family, {}));
     }
+    if (paper.length) traces.push(this.key(escape(published.label)));
     this.spots = traces.flatMap((trace, curve) => (trace.meta ?? []).map((point, at) => ({ curve, at, point })));
     this.spots.sort((a, b) => a.point.x - b.point.x || a.point.y - b.point.y);
     this.spot = -1;
     const left = missing ? `; ${WHOLE.format(missing)} not drawn: not done, or without ${words(this.get("metric"))} or ${words(this.get("x"))}` : "";
+    const kind = this.get("line") === "laws" ? this.fitted() : "";
     const drawn = `${WHOLE.format(found.length)} runs drawn${own === found ? "" : ` as ${WHOLE.format(own.length)} means over seeds`}`;
-    this.root.querySelector(".drawn").textContent = `${drawn}${left}.`;
+    this.root.querySelector(".drawn").textContent = `${drawn}${left}.${kind}`;
     const options = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
-    const done = Plotly.react(this.plot, traces, this.layout(), options);
+    const done = Plotly.react(this.plot, traces, this.layout([...own, ...paper]), options);
     if (!this.listens) {
       this.listens = true;
       this.plot.on("plotly_click", (event) => this.open(event.points[0].data.meta?.[event.points[0].pointNumber]));

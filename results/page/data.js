@@ -16,11 +16,11 @@ function decode(encoded, count) {
 
 function decodeTable(table) {
   const entries = Object.entries(table.data).map(([name, column]) => [name, decode(column, table.count)]);
-  return { count: table.count, data: Object.fromEntries(entries) };
+  return { label: table.label, count: table.count, data: Object.fromEntries(entries) };
 }
 
 const RUNS = decodeTable(DATA.runs);
-const PUBLISHED = DATA.published && decodeTable(DATA.published);
+const PUBLISHED = Object.fromEntries(Object.entries(DATA.published).map(([chart, table]) => [chart, decodeTable(table)]));
 const ALL_ROWS = Array.from({ length: RUNS.count }, (_, row) => row);
 
 function cell(name, row, table = RUNS) {
