@@ -17,6 +17,7 @@ ORIGIN = (
     "study",
     "git_commit",
     "git_dirty",
+    "code_hash",
     "torch_version",
     "deepspeed_version",
     "device",

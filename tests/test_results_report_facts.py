@@ -43,7 +43,7 @@ def test_costs_add_up_over_families_failed_runs_included(study):
     assert column(by_family, "failed")[-1] == "2"  # rows 7 and 57
     assert failures.rows == (("CUDA out of memory", "2"),)
     flops = study.runs["train_flops"].sum() / 1e18
-    assert column(by_family, "training compute")[-1] == f"{flops:,.0f} exaFLOPs"
+    assert column(by_family, "training compute")[-1] == f"{flops:.1f} exaFLOPs"
 
 
 def test_attempts_are_counted_by_how_they_ended(tmp_path):

@@ -1,7 +1,8 @@
 // Two charts of the runs: points by family, the frontier or lines of the models, published points.
 
 const ORDER_OF_LOSS = 1e-3; // where a point without error is drawn if there is no other
-const MANY = 2000; // points, above which they are small and see-through, and first drawn as means
+const MANY = 2000; // runs, above which means over seeds are drawn first
+const CROWD = 300; // points of a family, above which they are small and see-through
 const HOVER_COLUMNS = ["run_id", "study", "dataset", "train_examples", "epochs", "seed"];
 
 // Plotly reads a little HTML in every text it draws.
@@ -135,7 +136,7 @@ class Chart {
   }
 
   markers(points, family, options) {
-    const many = points.length > MANY;
+    const many = points.length > CROWD;
     const spread = points.some((point) => point.spread !== null);
     const ink = family.color === "#000000" ? color("--ink") : family.color;
     return {
@@ -266,7 +267,10 @@ class Chart {
   // The chart from a keyboard: arrows go from point to point, Enter opens the run.
   onKey(event) {
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-    if (event.key === "Enter" && this.spot >= 0) this.open(this.spots[this.spot].point);
+    if (event.key === "Enter" && this.spot >= 0) {
+      event.preventDefault(); // which would press the dialog's button
+      this.open(this.spots[this.spot].point);
+    }
     if (!step || !this.spots.length) return;
     event.preventDefault();
     this.spot = (this.spot + step + this.spots.length) % this.spots.length;
