@@ -22,7 +22,7 @@ class AnswerError(BenchError):
 
 @dataclass(frozen=True)
 class Question:
-    """What a table shows: names of columns; empty means the usual ones."""
+    """What a table or figure shows: names of columns; empty means the usual ones."""
 
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
@@ -83,28 +83,36 @@ def table(
         show.note(f"{output}: {len(made.frame)} rows")
 
 
-def _comparison(studies: Sequence[Path], question: Question, with_published: bool) -> Grid:
-    study = load(studies)
-    runs, evals = study.runs, None
-    if question.of_evals:
-        evals = study.evals.rename(columns={"seed": "draw"})
+def select(study: store.Study, question: Question) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The runs a question is about, and their evaluations if it is about these.
+
+    Raises AnswerError.
+    """
+    runs, evals = study.runs, study.evals if question.of_evals else None
     for text in question.where:
         key, equals, value = text.partition("=")
         if not equals:
             raise AnswerError(f"--where: given {text!r}, expected COLUMN=VALUE")
-        if evals is not None and key in evals and key not in scores.OF_A_RUN:
-            evals = _where(evals, key, value)
+        name = "seed" if key == "draw" else key
+        is_of_evals = evals is not None and name in evals and key not in ("study", "run_id", "seed")
+        if evals is not None and is_of_evals:
+            evals = _where(evals, name, value)
         else:
-            runs = _where(runs, key, value)
+            runs = _where(runs, key.removeprefix("pretrain_"), value)
+    return runs, evals
+
+
+def _comparison(studies: Sequence[Path], question: Question, with_published: bool) -> Grid:
+    runs, evals = select(load(studies), question)
     paper, costs = None, question.costs
-    if with_published and question.of_evals:
+    if with_published and evals is not None:
         paper = reference.scores(question.form or "table6")
     elif with_published:
         runs = pd.concat([runs, reference.table6().assign(dataset="JFT-300M, then ImageNet")])
         costs = costs or (*COSTS[:2], "train_flops_valid", "accelerator_days")
     return tables.comparison(
         runs,
-        None if evals is None else evals.rename(columns={"draw": "seed"}),
+        evals,
         rows=question.rows or None,
         columns=question.columns or None,
         costs=costs or None,

@@ -8,6 +8,11 @@ import typer
 from bench.options import RUNS, Json, Published, Root, Studies, Study, study_dir
 
 app = typer.Typer()
+Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=VALUE", help="Only these rows: family=vit, shots=5."),
+]
 
 
 @app.command()
@@ -51,12 +56,8 @@ def table(
     ] = None,
     cost: Annotated[list[str] | None, typer.Option(help="Columns of costs.")] = None,
     aggregate: Annotated[str, typer.Option(help="mean, median, min, max or best.")] = "mean",
-    evals: Annotated[
-        bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")
-    ] = False,
-    where: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only these rows.")
-    ] = None,
+    evals: Evals = False,
+    where: Where = None,
     output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
     with_published: Published = False,
     published: Annotated[
@@ -90,22 +91,34 @@ def table(
 @app.command()
 def plot(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="frontier or data-scale.")],
-    study: Studies,
     output: Annotated[Path, typer.Option("-o", help="A .png, .pdf or .svg file.")],
-    cost: Annotated[str, typer.Option(help="The cost axis of frontier.")] = "train_flops",
-    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
-    published: Published = False,
+    study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
+    cost: Annotated[str | None, typer.Option(help="The cost axis of frontier.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Columns of metrics, an axes each.")
+    ] = None,
+    evals: Evals = False,
+    where: Where = None,
+    with_published: Published = False,
+    published: Annotated[
+        str | None, typer.Option(help="The paper's own table5 or table6, without STUDY.")
+    ] = None,
     root: Root = RUNS,
 ) -> None:
     """Draw compute against accuracy (frontier), or data against accuracy (data-scale)."""
-    from bench import figures
+    from bench import answers, figures
 
     figures.plot(
         kind,
-        [study_dir(name, root) for name in study],
+        [study_dir(name, root) for name in study or ()],
+        answers.Question(
+            metrics=answers.names(metric) or ("top1_accuracy",),
+            costs=answers.names([cost] if cost else None),
+            where=tuple(where or ()),
+            evals=evals,
+        ),
         output=output,
-        cost=cost,
-        metric=metric,
+        with_published=with_published,
         published=published,
     )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colors, ticker
@@ -10,9 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from results import summary, units
+from results.schema import RUNS, THROUGHPUT
 
 # Colours that people of all kinds of colour vision tell apart (Okabe and Ito, 2008).
 STYLES = {"vit": ("#0072B2", "o"), "hybrid": ("#D55E00", "D"), "bit": ("#009E73", "s")}
@@ -24,8 +27,11 @@ FIRST_DIGITS = (
     (0.3, (1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)),
     (0.7, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)),
     (1.5, (1, 2, 3, 5, 7)),
-    (math.inf, (1, 2, 5)),
+    (3.5, (1, 2, 5)),
+    (5.0, (1, 3)),
+    (math.inf, (1,)),
 )
+WIDE = 5.0  # inches of an x axis; a narrower one has room for fewer ticks
 TICK_ROOM = 0.07  # of the axis, between two labelled counts
 
 
@@ -45,6 +51,16 @@ def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure.add_subplot()
+
+
+def axis_title(column: str) -> str:
+    """The name of a column with its unit.
+
+    >>> axis_title("train_flops"), axis_title("train_examples")
+    ('training compute (FLOPs)', 'training images')
+    """
+    unit = next((known.unit for known in (*RUNS, *THROUGHPUT) if known.name == column), "")
+    return units.name(column) if unit in ("", "images") else f"{units.name(column)} ({unit})"
 
 
 def tidy(ax: Axes) -> None:
@@ -93,13 +109,25 @@ def legend(ax: Axes, handles: Sequence[Artist]) -> None:
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
-    room = ax.get_window_extent().width
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
+    _legend(ax, handles, ax.get_window_extent().width, place)
+
+
+def figure_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """The same above all axes of a figure."""
+    _legend(figure, handles, figure.bbox.width, {"loc": "outside upper left"})
+
+
+def _legend(
+    on: Axes | Figure, handles: Sequence[Artist], room: float, place: dict[str, Any]
+) -> None:
+    made: Legend | None = None
     for rows in range(1, len(handles) + 1):
+        if made is not None:
+            made.remove()
         columns = math.ceil(len(handles) / rows)
-        made = ax.legend(
+        made = on.legend(
             handles=_by_rows(handles, columns),
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
             ncols=columns,
             frameon=False,
             fontsize=TEXT_SIZE,
@@ -108,6 +136,7 @@ def legend(ax: Axes, handles: Sequence[Artist]) -> None:
             handlelength=1.6,
             handletextpad=0.4,
             columnspacing=1.2,
+            **place,
         )
         if made.get_window_extent().width <= room:
             break
@@ -151,7 +180,9 @@ def power_of_ten(value: float, _: object = None) -> str:
 
 def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> None:
     """Ticks at round numbers of a logarithmic axis from low to high, written by `text`."""
-    decades = math.log10(high / low)
+    ax = axis.axes
+    inches = ax.bbox.width / ax.figure.dpi if axis is ax.xaxis else math.inf
+    decades = math.log10(high / low) * max(WIDE / inches, 1.0)
     digits = next(digits for most, digits in FIRST_DIGITS if decades <= most)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [digit * 10.0**power for power in powers for digit in digits]

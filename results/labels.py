@@ -118,8 +118,9 @@ def _free_place(
         leader = [Bbox.from_extents(*part) for part in _samples(_leader(place, centre), 1.0)]
         if any(_overlaps(part, texts) or _overlaps(part, points) for part in leader):
             continue
-        crossed = _overlaps(box, soft) + sum(_overlaps(part, soft) for part in leader)
-        cost = place.rank + CROSSING * crossed
+        if _overlaps(box, soft):
+            continue
+        cost = place.rank + CROSSING * sum(_overlaps(part, soft) for part in leader)
         if cost < best_cost:
             best, best_cost = place, cost
     return best

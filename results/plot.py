@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -16,7 +17,8 @@ from results import draw, points, units
 from results.files import write_whole
 from results.frontier import frontier as on_frontier
 from results.labels import Label, Line, label_ends, place_labels
-from results.schema import RUNS, ResultsError
+from results.panels import PANEL, Drawn, finish, panels
+from results.schema import ResultsError
 
 FORMATS = ("png", "pdf", "svg")
 DPI = 300
@@ -28,9 +30,11 @@ class UnknownFormat(ResultsError):
     """A figure cannot be written in this format."""
 
 
-def _axis_title(column: str) -> str:
-    unit = next((known.unit for known in RUNS if known.name == column), "")
-    return units.name(column) if unit in ("", "images") else f"{units.name(column)} ({unit})"
+def _of_metric(metric: str, word: str) -> str:
+    """The title of an axis of accuracies or errors: "top-1 error"; of losses with their unit."""
+    if not units.is_fraction(metric):
+        return draw.axis_title(metric)
+    return f"{units.name(metric).removesuffix(' accuracy')} {word}"
 
 
 def _published_handle(published: pd.DataFrame) -> Artist:
@@ -77,27 +81,14 @@ def _labels(found: pd.DataFrame, light: float) -> list[Label]:
     return [Label(x, y, text, color) for x, y, text, color in cells]
 
 
-def frontier(
-    runs: pd.DataFrame,
-    *,
-    ax: Axes | None = None,
-    cost: str = "train_flops",
-    metric: str = "top1_accuracy",
-    published: pd.DataFrame | None = None,
-) -> Axes:
-    """Error against `cost`, both logarithmic, one point per configuration, and its Pareto frontier.
-
-    A point is the mean over seeds with the sample standard deviation as a bar; the frontier is
-    that of `runs` alone. `published` (as `reference.table6()`) lies lighter behind it, at its
-    own count of `cost`, or at `{cost}_valid` where it has only that. Raises MissingColumn and
-    NothingToDraw.
-    """
+def _frontier(
+    ax: Axes, runs: pd.DataFrame, cost: str, metric: str, published: pd.DataFrame | None
+) -> Drawn:
     found = points.of_error(runs, metric, cost)
     found["frontier"] = on_frontier(found["x"], found["error"])
     best = found[found["frontier"]].sort_values("x")
-    title = f"{units.name(metric)} error" if units.is_fraction(metric) else _axis_title(metric)
-    ax = draw.new_axes() if ax is None else ax
-    ax.set(xscale="log", yscale="log", xlabel=_axis_title(cost), ylabel=title)
+    title = _of_metric(metric, "error")
+    ax.set(xscale="log", yscale="log", xlabel=draw.axis_title(cost), ylabel=title)
     draw.tidy(ax)
     (line,) = ax.plot(best["x"], best["y"], color=draw.GREY, linewidth=1.4, zorder=2)
     line.set_label("Pareto frontier")
@@ -121,10 +112,47 @@ def frontier(
         draw.log_ticks(ax.xaxis, left, right, draw.power_of_ten)
     text = draw.percent if units.is_fraction(metric) else draw.plain
     draw.log_ticks(ax.yaxis, low, high, text)
-    draw.legend(ax, handles)
     lines = [best[["x", "y"]].to_numpy(float), *_bars(together)]
-    place_labels(ax, labels, together[["x", "y"]].to_numpy(float), lines)
-    return ax
+    centres = together[["x", "y"]].to_numpy(float)
+    return Drawn(handles, lambda: place_labels(ax, labels, centres, lines))
+
+
+def frontier(
+    runs: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    cost: str = "train_flops",
+    metric: str = "top1_accuracy",
+    published: pd.DataFrame | None = None,
+) -> Axes:
+    """Error against `cost`, both logarithmic, one point per configuration, and its Pareto frontier.
+
+    A point is the mean over seeds with the sample standard deviation as a bar; the frontier is
+    that of `runs` alone. `published` (as `reference.table6()`) lies lighter behind it, at its
+    own count of `cost`, or at `{cost}_valid` where it has only that. Raises MissingColumn and
+    NothingToDraw.
+
+    >>> from results import reference
+    >>> ax = frontier(reference.table6(), cost="train_flops_valid", metric="cifar100_accuracy")
+    >>> ax.get_xlabel(), ax.get_ylabel()
+    ('training compute without padding (FLOPs)', 'CIFAR-100 error')
+    """
+    ax = draw.new_axes() if ax is None else ax
+    return finish(ax, _frontier(ax, runs, cost, metric, published))
+
+
+def frontiers(
+    runs: pd.DataFrame,
+    metrics: Sequence[str],
+    *,
+    cost: str = "train_flops",
+    published: pd.DataFrame | None = None,
+) -> Figure:
+    """`frontier` for each metric, side by side under one legend: the paper's Figure 5."""
+    drawers = [
+        lambda ax, metric=metric: _frontier(ax, runs, cost, metric, published) for metric in metrics
+    ]
+    return panels(drawers)
 
 
 # --- accuracy against training-set size
@@ -168,6 +196,37 @@ def _draw_lines(ax: Axes, found: pd.DataFrame, published: bool) -> tuple[list[Li
     return lines, labels
 
 
+def _data_scale(
+    ax: Axes, tables: Sequence[pd.DataFrame], metric: str, published: pd.DataFrame | None
+) -> Drawn:
+    title = _of_metric(metric, "accuracy")
+    ax.set(xscale="log", xlabel="training images", ylabel=title)
+    draw.tidy(ax)
+    lines: list[Line] = []
+    labels: list[Label] = []
+    for at, found in enumerate(tables):
+        drawn, ends = _draw_lines(ax, found, published=at > 0)
+        lines, labels = lines + drawn, labels + ends
+    handles = draw.family_handles(tables[0]["family"])
+    handles += [] if published is None else [_published_handle(published)]
+    handles += draw.spread_handle(tables[0]["n"].min(), tables[0]["n"].max())
+    if units.is_fraction(metric):
+        draw.percent_ticks(ax.yaxis)
+    sizes = pd.concat(tables)["x"]
+    ax.set_xlim(draw.log_limits(sizes, margin=0.05, least=0.5))
+    draw.count_ticks(ax, sizes)
+    return Drawn(handles, lambda: label_ends(ax, labels, lines))
+
+
+def _by_size(
+    runs: pd.DataFrame, metric: str, published: pd.DataFrame | None
+) -> tuple[list[pd.DataFrame], float]:
+    """The lines of a study and of `published`, and how high axes must be to label them all."""
+    tables = [points.by_data_scale(runs, metric)]
+    tables += [] if published is None else [points.by_data_scale(published, metric)]
+    return tables, 1.4 + 0.15 * sum(found["line"].nunique() for found in tables)
+
+
 def data_scale(
     runs: pd.DataFrame,
     *,
@@ -180,30 +239,27 @@ def data_scale(
     A point is the mean over seeds with the sample standard deviation as a bar; colour and marker
     are the family's, darker is larger. `published` (as `reference.table5()`) is lighter and
     dashed. Raises MissingColumn and NothingToDraw.
+
+    >>> from results import reference
+    >>> ax = data_scale(reference.table5())
+    >>> [text.get_text() for text in ax.get_xticklabels()]
+    ['303M', '14M', '1.3M']
     """
-    tables = [points.by_data_scale(runs, metric)]
-    tables += [] if published is None else [points.by_data_scale(published, metric)]
-    num_lines = sum(found["line"].nunique() for found in tables)
-    ax = draw.new_axes(height=max(4.4, 1.4 + 0.15 * num_lines)) if ax is None else ax
-    ax.set(xscale="log", xlabel="training images", ylabel=_axis_title(metric))
-    draw.tidy(ax)
-    lines: list[Line] = []
-    labels: list[Label] = []
-    for at, found in enumerate(tables):
-        drawn, ends = _draw_lines(ax, found, published=at > 0)
-        lines, labels = lines + drawn, labels + ends
-    handles = draw.family_handles(tables[0]["family"])
-    handles += [] if published is None else [_published_handle(published)]
-    handles += draw.spread_handle(tables[0]["n"].min(), tables[0]["n"].max())
-    if units.is_fraction(metric):
-        ax.set_ylabel(f"{units.name(metric)} accuracy")
-        draw.percent_ticks(ax.yaxis)
-    sizes = pd.concat(tables)["x"]
-    ax.set_xlim(draw.log_limits(sizes, margin=0.05, least=0.5))
-    draw.count_ticks(ax, sizes)
-    draw.legend(ax, handles)
-    label_ends(ax, labels, lines)
-    return ax
+    tables, height = _by_size(runs, metric, published)
+    ax = draw.new_axes(height=max(4.4, height)) if ax is None else ax
+    return finish(ax, _data_scale(ax, tables, metric, published))
+
+
+def data_scales(
+    runs: pd.DataFrame, metrics: Sequence[str], *, published: pd.DataFrame | None = None
+) -> Figure:
+    """`data_scale` for each metric, side by side under one legend: the paper's Figures 3 and 4."""
+    made = {metric: _by_size(runs, metric, published) for metric in metrics}
+    drawers = [
+        lambda ax, metric=metric: _data_scale(ax, made[metric][0], metric, published)
+        for metric in metrics
+    ]
+    return panels(drawers, height=max(PANEL[1], *(height for _, height in made.values())))
 
 
 # --- files

@@ -39,7 +39,8 @@ def of_evals(runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]) ->
     known = {"dataset": "pretrain_dataset", "image_size": "pretrain_image_size"}
     key = [*OF_A_RUN, "protocol", "dataset", "split", "metric", "shots", "seed", "lr"]
     found = evals[evals["metric"].isin(list(metrics))]
-    found = found.sort_values("step", kind="stable").drop_duplicates(key, keep="last").sort_index()
+    found = found.sort_values("step", kind="stable").drop_duplicates(key, keep="last")
+    found = found.sort_values(["dataset", "shots"], na_position="first", kind="stable")
     found = found.drop(columns=["manifest", "num_examples", "step"])
     found = found.rename(columns={"seed": "draw", "lr": "finetune_lr"})
     return found.merge(runs.rename(columns=known), on=OF_A_RUN, how="inner", validate="m:1")
@@ -75,3 +76,19 @@ def _text(fields: Mapping[Any, Any], varied: set[str]) -> str:
     if "metric" in varied and parts:
         parts.append(units.name(fields["metric"]))
     return ", ".join(parts) or units.header(fields["metric"])
+
+
+def wide(
+    runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """`runs` with a column per evaluation, the mean over a run's draws; and the columns' names.
+
+    They are called as `describe` does, as "digits, 5-shot accuracy".
+    """
+    table = of_evals(runs, evals, metrics)
+    endings = table["metric"].map(
+        lambda name: " accuracy" if units.is_fraction(name) else f" {name}"
+    )
+    table = table.assign(evaluation=describe(table).astype(object) + endings)
+    means = table.groupby([*OF_A_RUN, "evaluation"], sort=False)["value"].mean().unstack(sort=False)
+    return runs.merge(means.reset_index(), how="left", on=OF_A_RUN), tuple(means.columns)

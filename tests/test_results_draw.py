@@ -12,7 +12,7 @@ def tick_texts(axis):
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(draw) == (0, 2)
+    assert doctest.testmod(draw) == (0, 3)
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own():

@@ -88,3 +88,12 @@ def test_evaluations_of_runs_that_have_not_ended_and_other_metrics_are_left_out(
 )
 def test_an_evaluation_is_named_by_what_differs(columns, texts):
     assert scores.describe(make_evals(**columns)).tolist() == texts
+
+
+def test_evaluations_become_columns_of_runs_the_mean_over_draws():
+    evals = pd.concat([make_evals(), make_evals(value=[0.3, 0.4], seed=1)])
+    made, names = scores.wide(RUNS, evals, ["top1_accuracy"])
+    assert names == ("pets, 1-shot accuracy", "pets, 5-shot accuracy")
+    assert made["pets, 1-shot accuracy"].tolist()[0] == pytest.approx((0.1 + 0.3) / 2)
+    assert made["pets, 5-shot accuracy"].isna().tolist() == [False, True]  # b has none
+    assert made["dataset"].tolist() == ["cifar", "cifar"]
