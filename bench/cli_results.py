@@ -203,3 +203,51 @@ def fit(
             points=points,
             **common,
         )
+
+
+@app.command()
+def compare(
+    study: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY…]", help="Studies, by name or folder.")
+    ] = None,
+    families: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Two families, models or single runs: vit bit, ViT-L/16 hybrid, ViT-L/16@14 bit."
+        ),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="A metric's column, or a data set as imagenet.")
+    ] = "top1_accuracy",
+    cost: Annotated[
+        str | None, typer.Option(help="A cost's column; by default training FLOPs.")
+    ] = None,
+    at_accuracy: Annotated[
+        float | None, typer.Option(help="Costs at this value of the metric: 0.85.")
+    ] = None,
+    at_cost: Annotated[float | None, typer.Option(help="Values at this cost: 1e21.")] = None,
+    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.9,
+    replicas: Annotated[int, typer.Option(min=100, help="Resamples behind an interval.")] = 1000,
+    with_published: Published = False,
+    published: Annotated[
+        str | None, typer.Option(help="The ViT paper's table6 or table5; needs no study.")
+    ] = None,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Frontiers, compute at equal accuracy, crossings: who is ahead, with intervals."""
+    from bench import comparisons
+
+    runs = comparisons.runs_of(
+        [study_dir(name, root) for name in study or ()], published, with_published
+    )
+    question = comparisons.Question(
+        families=families,
+        metric=metric,
+        cost=cost,
+        accuracy=at_accuracy,
+        budget=at_cost,
+        level=level,
+        replicas=replicas,
+    )
+    comparisons.answer(runs, question, json=json)

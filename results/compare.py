@@ -5,7 +5,8 @@ cost, and nothing is said beyond the ends of a line. Intervals are percentiles o
 bootstrap: configurations are drawn anew, and the seeds within them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,9 @@ METRIC = "top1_accuracy"
 DATA_AXES = ("train_examples",)  # along them a group is its best at each size, not its frontier
 
 
-def _shown(metric: str) -> Callable[[float], str]:
-    return lambda value: f"{100 * value:.2f} %" if units.is_fraction(metric) else f"{value:.4g}"
+def shown(metric: str, value: float) -> str:
+    """A value of a metric for people, fractions in per cent: "84.15 %"."""
+    return f"{100 * value:.2f} %" if units.is_fraction(metric) else f"{value:.4g}"
 
 
 def of(
@@ -52,6 +54,10 @@ def of(
 # --- compute at equal accuracy
 
 
+def _spans(pair: Pair) -> str:
+    return pair.ranges(lambda curve: curve.y, partial(shown, pair.metric))
+
+
 def ratio_at(pair: Pair, accuracy: float) -> Answer:
     """How many times the cost of a the group b needs for the same accuracy.
 
@@ -65,9 +71,7 @@ def ratio_at(pair: Pair, accuracy: float) -> Answer:
     def ratio(a: Curve, b: Curve) -> float:
         return float(b.reach(accuracy) / a.reach(accuracy))
 
-    shown = _shown(pair.metric)
-    spans = pair.ranges(lambda curve: curve.y, shown)
-    return pair.answer(ratio, f"not comparable at {shown(accuracy)}: {spans}")
+    return pair.answer(ratio, f"not comparable at {shown(pair.metric, accuracy)}: {_spans(pair)}")
 
 
 def _shared(a: Curve, b: Curve) -> Floats:
@@ -94,8 +98,8 @@ def mean_ratio(pair: Pair) -> Answer:
         logs = np.log(b.reach(at) / a.reach(at))
         return float(np.exp(np.trapezoid(logs, at) / (at[-1] - at[0])))
 
-    spans = pair.ranges(lambda curve: curve.y, _shown(pair.metric))
-    return pair.answer(mean, f"not comparable, no accuracy is reached by both: {spans}")
+    reason = f"not comparable, they share no range of accuracies: {_spans(pair)}"
+    return pair.answer(mean, reason)
 
 
 def ratio_curve(pair: Pair, accuracies: Sequence[float] | None = None) -> pd.DataFrame:
@@ -124,10 +128,9 @@ def points_ratio(pair: Pair) -> pd.DataFrame:
     """
     points, a = pair.b.points, pair.a.curve
     at = a.reach(points["y"].to_numpy())
-    shown = _shown(pair.metric)
-    span = f"{shown(min(a.y))} to {shown(max(a.y))}" if len(a.y) else "nothing"
+    spans = _spans(pair)
     reasons = [
-        f"not comparable: {shown(y)} is outside of {span}" if np.isnan(x) else None
+        f"not comparable at {shown(pair.metric, y)}: {spans}" if np.isnan(x) else None
         for x, y in zip(at, points["y"], strict=True)
     ]
     return pd.DataFrame(

@@ -23,13 +23,15 @@ class Crossing:
     """The last change of leader in the shared range, and all `changes` by rising x.
 
     `overtaking` is the name of the group that is ahead from `at` on, None if the lines do not
-    cross; `ahead` then names the group that is ahead all along, if one is.
+    cross; `ahead` then names the group that is ahead all along, if one is. `shared` is the range
+    of x in which both have runs.
     """
 
     at: Answer
     overtaking: str | None
     ahead: str | None
     changes: tuple[Change, ...]
+    shared: tuple[float, float] | None
 
 
 def _gaps(a: Curve, b: Curve) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +105,9 @@ def crossing(pair: Pair) -> Crossing:
         places = ", ".join(f"{change.x:.3g}" for change in found)
         text = f"the lines cross {len(found)} times, at {places}; the last is given"
         cautions = (*cautions, Caution("several_crossings", text))
-    method = pair.method
-    answer = Answer(last.x, low, high, pair.level, method, cautions=cautions)
-    return Crossing(answer, _name(pair, last.ahead), None, found)
+    answer = Answer(last.x, low, high, pair.level, pair.method, cautions=cautions)
+    x, _ = _gaps(a, b)
+    return Crossing(answer, _name(pair, last.ahead), None, found, (float(x[0]), float(x[-1])))
 
 
 def _name(pair: Pair, side: str) -> str:
@@ -116,15 +118,13 @@ def _none(pair: Pair) -> Crossing:
     """No crossing, and why."""
     x, gap = _gaps(pair.a.curve, pair.b.curve)
     spans = pair.ranges(lambda curve: curve.x, lambda value: f"{value:.4g}")
-    ahead = None
+    ahead, shared = None, None
     if len(x) < 2:
         reason = f"not comparable, the ranges do not overlap: {spans}"
-    elif not gap.any():
-        reason = f"both are equal in the whole range that they share: {spans}"
     else:
-        ahead = _name(pair, "a" if gap[gap != 0][0] > 0 else "b")
-        where = f"{x[0]:.4g} to {x[-1]:.4g}"
-        reason = f"{ahead} is ahead in the whole range that they share, {where}"
-    return Crossing(
-        Answer(None, level=pair.level, method=pair.method, reason=reason), None, ahead, ()
-    )
+        shared = float(x[0]), float(x[-1])
+        where = f"in the whole range that they share, {x[0]:.4g} to {x[-1]:.4g}"
+        ahead = _name(pair, "a" if gap[gap != 0][0] > 0 else "b") if gap.any() else None
+        reason = f"both are equal {where}" if ahead is None else f"{ahead} is ahead {where}"
+    at = Answer(None, level=pair.level, method=pair.method, reason=reason)
+    return Crossing(at, None, ahead, (), shared)
