@@ -73,7 +73,18 @@ def test_cost_by_module_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys)
     assert code == 0
-    for verb in ["models", "cost", "plan", "submit", "status", "train", "table", "plot", "doctor"]:
+    for verb in [
+        "models",
+        "cost",
+        "plan",
+        "submit",
+        "status",
+        "train",
+        "table",
+        "plot",
+        "report",
+        "doctor",
+    ]:
         assert verb in out
 
 
@@ -138,6 +149,8 @@ def test_a_parquet_file_without_the_columns_is_refused(
         (["submit", "demo", "--cluster", "pbs"], "expected 'local' or 'slurm'"),
         (["status", "nowhere"], "nowhere: no such study"),
         (["table", "nowhere"], "nowhere"),
+        (["report", "nowhere", "-o", "report.html"], "nowhere"),
+        (["report", "nowhere", "-o", "report.pdf"], "expected a name in .html"),
         (["plot", "frontier", "nowhere", "-o", "x.png"], "nowhere"),
         (["plot", "pie", "nowhere", "-o", "x.png"], "expected one of frontier, data-scale"),
         (["plot", "frontier", "nowhere", "-o", "x.bmp"], "x.bmp"),

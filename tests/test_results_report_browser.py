@@ -313,7 +313,6 @@ def test_names_are_shown_and_never_run(visit, tmp_path):
 def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit, large):
     study, path = large
     page = visit(path)
-    print(f"interactive after {page.evaluate('performance.now()') / 1000:.2f} s")
     assert points(page, "frontier") == 2000  # means over five seeds
     page.locator("#rows [data-column=loss]").click()
     assert float(ledger(page, "loss")[0]) == pytest.approx(study.runs["loss"].min(), rel=1e-4)

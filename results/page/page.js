@@ -63,8 +63,10 @@ function start() {
 
   // The ledger answers while plotly, which stands below this script, is still being read.
   const rows = apply();
+  performance.mark("ledger");
   document.addEventListener("DOMContentLoaded", async () => {
     await draw(rows);
+    performance.mark("interactive");
     document.documentElement.dataset.ready = "yes";
   });
 }
