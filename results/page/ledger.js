@@ -76,8 +76,8 @@ class Ledger {
   }
 
   header(name) {
-    const { unit, meaning } = COLUMNS.get(name);
-    const button = element("button", { type: "button", textContent: words(name), title: unit ? `${meaning} (${unit})` : meaning });
+    const { meaning } = COLUMNS.get(name);
+    const button = element("button", { type: "button", textContent: title(name), title: meaning });
     button.dataset.column = name;
     button.addEventListener("click", () => this.sortBy(name));
     const head = element("th", { scope: "col", className: isNumeric(name) ? "number" : "" }, [button]);
