@@ -51,6 +51,7 @@ class TrainJob:
                 train(self.run_dir)
             except Stopped as stopped:
                 log.info("%s: %s", self.run_dir.name, stopped)
+        leave()
 
 
 class EvaluateJob:
@@ -89,6 +90,13 @@ def start_logging() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", force=True
     )
+
+
+def leave() -> None:
+    """Ends the process, when all is written: at its own pace torch takes seconds, or hangs."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def obey_sigterm() -> None:

@@ -12,6 +12,8 @@ from sweeps.retry import lemons
 
 FOLDER = "nodes"
 ASK_SECONDS = 30
+# How an attempt ends that loses a node: without a word, or as Slurm ends what is left of it.
+BY_LOSS = (None, "lost", "killed", "hang")
 
 
 def on_slurm() -> bool:
@@ -20,10 +22,10 @@ def on_slurm() -> bool:
 
 
 def note_losses(run_dir: Path) -> None:
-    """Writes down which nodes of the run's last attempt were lost, if it ended without a word."""
+    """Writes down which nodes the run's last attempt has lost, unless it ended as it should."""
     number = last_attempt(run_dir)
     beats = read_beats(run_dir, number - 1) if number else []
-    if not beats or beats[0].get("ended") or beats[0].get("cluster") != "slurm":
+    if not beats or beats[0].get("ended") not in BY_LOSS or beats[0].get("cluster") != "slurm":
         return
     hosts = beats[0].get("hosts") or beats[0]["host"]
     command = ["scontrol", "--oneliner", "show", "node", hosts]

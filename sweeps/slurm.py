@@ -1,10 +1,12 @@
 """What is handed to Slurm, and what it is asked: few calls, none for each run."""
 
+import io
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +133,8 @@ def _submit_array(
     executor = submitit.AutoExecutor(study_dir / "log" / "slurm-%A", cluster="slurm")
     executor.update_parameters(**found)
     try:
-        with executor.batch():
+        # submitit repeats what sbatch says.
+        with redirect_stderr(io.StringIO()), executor.batch():
             started = [executor.submit(job) for job in jobs.values()]
     except (subprocess.CalledProcessError, submitit.core.utils.FailedJobError) as error:
         said = str(error).strip().splitlines()[-1]

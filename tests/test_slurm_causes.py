@@ -44,6 +44,13 @@ BROKEN = (
     'timeout_min: 30, max_retries: 1, setup: ["[ $SLURM_ARRAY_TASK_ID != 1 ] || '
     'export DS_ACCELERATOR=nonsense"]'
 )
+# A batch of 2048 images takes this network to 8.0 GB of address space, half of it to 5.3.
+WIDE = """
+overrides:
+  - match: {seed: 0}
+    set: {model: r11_vit_nano4, image_size: 32, batch_size: 2048, steps: 2}
+"""
+TIGHT = 'timeout_min: 30, setup: ["ulimit -v 6500000"]'
 DEADLINE_SECONDS = 600
 
 
@@ -82,12 +89,14 @@ Result = subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def studies(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studies]:
-    """With the two studies that take long submitted already."""
+    """With the studies that take long submitted already."""
     made = Studies(tmp_path_factory.mktemp("runs"))
     limited = made.submit("limited", "timeout_min: 1", steps=4000)
     assert limited.returncode == 0, limited.stderr
     failing = made.submit("failing", BROKEN, seeds="0, 1, 2", more=FAILING)
     assert failing.returncode == 0, failing.stderr
+    tight = made.submit("tight", TIGHT, more=WIDE)
+    assert tight.returncode == 0, tight.stderr
     yield made
 
 
@@ -110,6 +119,8 @@ def test_a_node_that_dies_costs_nothing_but_time(cluster: Cluster, studies: Stud
     print(attempts[["attempt", "ended", "reason", "from_examples", "to_examples"]].to_string())
     assert attempts["ended"].tolist()[-1] == "done" and len(attempts) >= 2
     assert len(study.runs) == 1
+    (noted,) = (studies.root / "lost" / "nodes").iterdir()
+    assert json.loads(noted.read_text())["nodes"] == ["n2"]
     same_run(run_dir, studies.run_dirs("whole")[0])
 
 
@@ -120,16 +131,18 @@ def test_status_and_submit_go_on_without_controller_or_accounting(
     cluster.stop_slurmdbd()
     cluster.stop_slurmctld()
     began = time.monotonic()
-    away = scalebench("status", str(studies.root / "going"))
-    refused = studies.submit("later", ONE)
+    try:
+        away = scalebench("status", str(studies.root / "going"))
+        refused = studies.submit("later", ONE)
+        again = studies.submit("going", ONE, "--json")
+    finally:
+        cluster.start_slurmctld()
     print(f"without a controller: {time.monotonic() - began:.1f} s\n{away.stderr}{refused.stderr}")
     assert away.returncode == 0 and "Slurm does not answer" in away.stderr
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
-    assert refused.stderr.startswith("scalebench: sbatch")
-    again = studies.submit("going", ONE, "--json")
+    assert refused.stderr.startswith("scalebench: sbatch") and refused.stderr.count("\n") == 1
     assert json.loads(again.stdout)["submitted"] == []
 
-    cluster.start_slurmctld()
     wait_until(cluster.answers, 60, "the controller")
     later = studies.submit("later", ONE, "--json")
     assert len(json.loads(later.stdout)["submitted"]) == 1
@@ -150,6 +163,15 @@ def test_one_that_always_fails_does_not_stop_the_others(studies: Studies) -> Non
     assert (runs[2]["state"], runs[2]["attempts"]) == ("done", 1)
     ledger = store.load(studies.root / "failing").runs
     assert sorted(ledger["state"]) == ["done", "failed", "failed"]
+
+
+def test_one_out_of_memory_goes_on_with_half_of_its_micro_batch(studies: Studies) -> None:
+    assert studies.wait("tight")["totals"]["done"] == 1
+    attempts = store.load(studies.root / "tight").attempts.sort_values("attempt")
+    print(attempts[["attempt", "ended", "micro_batch_size", "reason"]].to_string(index=False))
+    assert attempts["ended"].tolist() == ["out_of_memory", "done"]
+    assert attempts["micro_batch_size"].tolist() == [2048, 1024]
+    assert store.load(studies.root / "tight").runs["batch_size"].tolist() == [2048]
 
 
 def test_a_run_at_its_time_limit_goes_on_in_another_job(studies: Studies) -> None:

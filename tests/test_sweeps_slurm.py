@@ -34,7 +34,7 @@ resources:
 
 def scalebench(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200)
 
 
 def test_a_study_runs_over_two_nodes_and_is_not_run_again(cluster: Cluster, tmp_path: Path) -> None:
