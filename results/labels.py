@@ -35,6 +35,7 @@ MARKER_SIZE = 6.0
 CROSSING = 12.0  # rank that a sample of a line under a label costs; the next distance costs 10
 LINE_HEIGHT = 1.25  # of the font size
 END_GAP = 14.0  # points between the end of a line, or of the axes, and its label
+MOST_LABELS = 100  # tried; a figure with more is not read, and with thousands took a minute
 
 
 @dataclass(frozen=True)
@@ -164,15 +165,15 @@ def place_labels(
     """Writes each label beside its point, most important first; returns those that found room.
 
     No label touches another, one of `points` (M, 2), or the edge of the axes; those that would
-    are left out. `lines` are avoided where there is a choice. The axes must have its final
-    limits: labels are placed by their size on paper.
+    are left out, and all after the first hundred. `lines` are avoided where there is a choice. The
+    axes must have its final limits: labels are placed by their size on paper.
     """
     scale, frame = _prepare(ax)
     centres, half = ax.transData.transform(points), MARKER_SIZE / 2 * scale
     markers = np.hstack([centres - half, centres + half])
     soft = _along(ax, lines, STEP * scale)
     texts, written = np.empty((0, 4)), []
-    for label in labels:
+    for label in labels[:MOST_LABELS]:
         made = _attach(ax, label, xytext=(0, 0), textcoords="offset points")
         made.set_in_layout(False)
         centre = ax.transData.transform((label.x, label.y))

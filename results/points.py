@@ -28,14 +28,14 @@ def _suffix(column: str, value: Any) -> str:
 
 def _texts(points: pd.DataFrame, varied: Sequence[str]) -> list[str]:
     """A label per point: the model, what differs between its points, n where it is fewer."""
-    texts = []
-    for _, row in points.iterrows():
-        same = points[points["model"] == row["model"]]
-        parts = [str(row["model"])]
-        for column in varied:
-            if column != "params" and same[column].nunique(dropna=False) > 1:
-                parts.append(_suffix(column, row[column]))
-        if row["n"] < points["n"].max():
+    models = points.groupby("model", dropna=False)
+    columns = [column for column in varied if column != "params"]
+    differs = {name: models[name].transform("nunique", dropna=False) > 1 for name in columns}
+    texts, most = [], points["n"].max()
+    for at, row in enumerate(points.to_dict("records")):
+        told = [name for name in columns if differs[name].iat[at]]
+        parts = [str(row["model"]), *(_suffix(name, row[name]) for name in told)]
+        if row["n"] < most:
             parts.append(f"n = {row['n']}")
         texts.append(", ".join(parts))
     return texts

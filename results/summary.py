@@ -19,6 +19,7 @@ CONFIGURATION = (
     "params",
     "study",
 )
+ORDER = ("family", "params", "train_examples", "epochs")
 KNOWN_BEFOREHAND = frozenset(
     {"params", "forward_macs_per_image", "forward_macs_valid_per_image", "image_size"}
 )
@@ -45,12 +46,14 @@ def varying(
     runs: pd.DataFrame, within: Sequence[str], among: Sequence[str] = CONFIGURATION
 ) -> tuple[str, ...]:
     """Model and columns of `among` that still differ between runs which agree in `within`."""
+    asked = [name for name in (model_column(runs), *among) if name in runs and name not in within]
+    asked = [name for name in asked if runs[name].nunique(dropna=False) > 1]
+    distinct = runs[list(dict.fromkeys([*within, *asked]))].drop_duplicates()
     found: list[str] = []
-    for name in (model_column(runs), *among):
-        if name in runs and name not in within:
-            groups = runs.groupby([*within, *found], dropna=False)[name]
-            if (groups.nunique(dropna=False) > 1).any():
-                found.append(name)
+    for name in asked:
+        groups = distinct.groupby([*within, *found], dropna=False)[name]
+        if (groups.nunique(dropna=False) > 1).any():
+            found.append(name)
     return tuple(found)
 
 
@@ -61,7 +64,7 @@ def _family_order(family: pd.Series) -> pd.Series:
 
 def in_order(runs: pd.DataFrame) -> pd.DataFrame:
     """`runs` by family, then size of the model, then training images, as far as known."""
-    by = [name for name in ("family", "params", "train_examples", "epochs") if name in runs]
+    by = [name for name in ORDER if name in runs]
     if not by:
         return runs
     keys = runs[by].copy()
@@ -86,7 +89,7 @@ def over_seeds(
     another `aggregate` (median, min, max) its column is named after it. Raises MissingColumn.
     """
     check_columns(runs, [*by, metric, *costs])
-    runs = in_order(runs.reset_index(drop=True))
+    runs = runs.reset_index(drop=True)
     values = runs[[*costs, metric]].astype(float)
     if "state" in runs:
         measured = [name for name in values if name not in KNOWN_BEFOREHAND]
@@ -99,4 +102,8 @@ def over_seeds(
         f"{metric}_std": scores.std(ddof=1),
         f"{metric}_n": scores.count(),
     }
-    return pd.DataFrame(table).reset_index()
+    # Of a million runs only the few that differ in something are put in order.
+    named = [name for name in (*ORDER, model_column(runs)) if name in runs]
+    distinct = in_order(runs[list(dict.fromkeys([*by, *named]))].drop_duplicates())
+    order = grouped.ngroup()[distinct.index].drop_duplicates()
+    return pd.DataFrame(table).iloc[order].reset_index()
