@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +35,7 @@ MODELS = {
 }
 DUCKDB = """
 import duckdb
+duckdb.sql("set enable_progress_bar = false")
 found = "{study}/*/evals/*.parquet"
 ask = f"select * from read_parquet('{{found}}', union_by_name=true)"
 def act(): return len(duckdb.sql(ask).df())
@@ -134,7 +136,8 @@ def main() -> None:
     temporary = tempfile.TemporaryDirectory()
     study = (given.folder or Path(temporary.name)) / "large"
     if not study.exists():
-        write_study(study)
+        with patch("os.fsync"):  # nothing here must outlive a power cut
+            write_study(study)
     figure = Path(temporary.name) / "figure.png"
     answers = (("table", str(study)), ("plot", "frontier", str(study), "-o", str(figure)))
     turns = [(measured(DUCKDB, study), measured(LOAD, study)) for _ in range(given.rounds)]
