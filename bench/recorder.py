@@ -146,6 +146,10 @@ class Recorder(Silence):
         if ended == "failed":
             self.flush()
             self._end("failed", reason, None, None, self.cost.forward_macs)
+        elif ended == "out_of_memory":
+            # Arrow waits for ever for threads that get no memory: the next attempt makes the row.
+            self.attempt.beat(0.0, **self._costs())
+            self.attempt.end(ended, reason)
         else:
             # The points since the last checkpoint will be made again.
             self._record_attempt(None, ended, reason)

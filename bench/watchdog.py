@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -71,7 +72,7 @@ class Watchdog:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
         self._is_over.set()
         self._thread.join()
@@ -88,6 +89,8 @@ class Watchdog:
     def end(self, error: Exception) -> None:
         """Writes down why the attempt ends; alone, it returns, else the process ends here."""
         self._ending.acquire()
+        # What the steps that failed hold on to is needed to write.
+        traceback.clear_frames(error.__traceback__)
         if self._world.size == 1:
             self._record(endings.of(error))
             return

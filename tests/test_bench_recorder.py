@@ -181,6 +181,29 @@ def test_the_curve_goes_on_with_the_seconds_of_earlier_attempts(recorder: Record
     assert row["train_seconds"] > first["train_seconds"] > 0
 
 
+@pytest.mark.parametrize(("size", "limit"), [(16, 8), (5, 2), (2, 1)])
+def test_after_out_of_memory_the_next_attempt_takes_half(
+    recorder: Recorder, size: int, limit: int
+) -> None:
+    assert recorder.micro_batch_limit is None
+    recorder.begin(WORLD, DEVICE, size)
+    recorder.end("out_of_memory", "MemoryError: no")
+    assert read_disk(recorder.run_dir).state == "missing"
+    again = Recorder(recorder.run_dir, make_run(), Clock())
+    assert again.micro_batch_limit == limit
+    (row,) = ledger.read_attempts(recorder.run_dir)
+    assert (row["ended"], row["micro_batch_size"]) == ("out_of_memory", size)
+    assert row["reason"] == "MemoryError: no" and row["startup_seconds"] > 0
+
+
+def test_where_one_image_is_too_much_the_run_has_failed(recorder: Recorder) -> None:
+    recorder.begin(WORLD, DEVICE, 1)
+    recorder.end("out_of_memory", "MemoryError: no")
+    assert read_disk(recorder.run_dir).state == "failed"
+    (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")
+    assert row["failure"] == "MemoryError: no (with a micro-batch of one image)"
+
+
 def test_a_claimed_run_is_not_claimed_again(recorder: Recorder) -> None:
     with pytest.raises(AlreadyRunning):
         Recorder(recorder.run_dir, make_run(), Clock())
