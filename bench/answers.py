@@ -96,9 +96,9 @@ def select(study: store.Study, question: Question) -> tuple[pd.DataFrame, pd.Dat
         name = "seed" if key == "draw" else key
         is_of_evals = evals is not None and name in evals and key not in ("study", "run_id", "seed")
         if evals is not None and is_of_evals:
-            evals = _where(evals, name, value)
+            evals = where(evals, name, value)
         else:
-            runs = _where(runs, key.removeprefix("pretrain_"), value)
+            runs = where(runs, key.removeprefix("pretrain_"), value)
     return runs, evals
 
 
@@ -123,7 +123,7 @@ def _comparison(studies: Sequence[Path], question: Question, with_published: boo
     )
 
 
-def _where(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+def where(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     """The rows whose `column` reads `value`, numbers compared as numbers."""
     summary.check_columns(frame, [column])
     if not pd.api.types.is_numeric_dtype(frame[column]):

@@ -90,7 +90,10 @@ def table(
 
 @app.command()
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="frontier or data-scale.")],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="frontier, data-scale, fit, isoflop or throughput."),
+    ],
     output: Annotated[Path, typer.Option("-o", help="A .png, .pdf or .svg file.")],
     study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost axis of frontier.")] = None,
@@ -105,7 +108,7 @@ def plot(
     ] = None,
     root: Root = RUNS,
 ) -> None:
-    """Draw compute against accuracy (frontier), or data against accuracy (data-scale)."""
+    """Draw compute or data against accuracy, fitted laws, IsoFLOP profiles, or measured speed."""
     from bench import answers, figures
 
     figures.plot(

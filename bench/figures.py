@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from bench import show
-from bench.answers import AnswerError, Question, load, select
+from bench.answers import AnswerError, Question, load, select, where
+from results import fit, isoflop, parquet, plot_laws, plot_speed, reference, scores
 from results import plot as plots
-from results import reference, scores
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+_Made = tuple[plots.Figure | plots.Axes, int]  # a figure, and of how many rows it is
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ PAPER = {"table5": reference.table5, "table6": reference.table6}
 
 def _frontier(
     studies: Sequence[Path], question: Question, with_published: bool, published: str | None
-) -> tuple[plots.Figure, int]:
+) -> _Made:
     """Compute against error, Figure 5 of the ViT paper; of its own rows in its own count."""
     rows = _rows(studies, question, reference.table6 if with_published else None, published)
     usual = "train_flops" if published is None else "train_flops_valid"
@@ -85,10 +88,57 @@ def _frontier(
 
 def _data_scale(
     studies: Sequence[Path], question: Question, with_published: bool, published: str | None
-) -> tuple[plots.Figure, int]:
+) -> _Made:
     """Training images against accuracy, Figures 3 and 4 of the ViT paper."""
     rows = _rows(studies, question, reference.table5 if with_published else None, published)
     return plots.data_scales(rows.runs, rows.metrics, published=rows.published), len(rows.runs)
 
 
-KINDS = {"frontier": _frontier, "data-scale": _data_scale}
+def _fit(
+    studies: Sequence[Path], question: Question, with_published: bool, published: str | None
+) -> _Made:
+    """A law per family, with its bands."""
+    rows = _rows(studies, question, reference.table6 if with_published else None, published)
+    runs = rows.runs if rows.published is None else rows.published
+    usual = "train_flops" if published is None and not with_published else "train_flops_valid"
+    cost = question.costs[0] if question.costs else usual
+    laws = fit.fit_groups(runs, x=cost, metric=rows.metrics[0])
+    return plot_laws.fit_panels(laws), len(runs)
+
+
+def _isoflop(
+    studies: Sequence[Path], question: Question, with_published: bool, published: str | None
+) -> _Made:
+    """Error over parameters at equal compute, with the minima."""
+    rows = _rows(studies, question, None, published)
+    budget = question.costs[0] if question.costs else "train_flops"
+    found = isoflop.profiles(rows.runs, budget=budget, metric=rows.metrics[0])
+    ax = plot_laws.isoflop(found, metric=rows.metrics[0])
+    return ax, len(rows.runs)
+
+
+def _throughput(
+    studies: Sequence[Path], question: Question, with_published: bool, published: str | None
+) -> _Made:
+    """Images a second and the largest batch, Figure 12 of the ViT paper; of Parquet files."""
+    files = [
+        file
+        for path in studies
+        for file in ([path] if path.is_file() else sorted(path.glob("*.parquet")))
+    ]
+    if not files:
+        raise AnswerError("plot throughput: expected Parquet files, or a folder: runs/throughput")
+    table = pd.DataFrame([row for file in files for row in parquet.read_rows(file)])
+    for text in question.where:
+        key, _, value = text.partition("=")
+        table = where(table, key, value)
+    return plot_speed.throughput(table), len(table)
+
+
+KINDS = {
+    "frontier": _frontier,
+    "data-scale": _data_scale,
+    "fit": _fit,
+    "isoflop": _isoflop,
+    "throughput": _throughput,
+}

@@ -197,12 +197,24 @@ def percent_ticks(axis: Axis) -> None:
     axis.set_major_formatter(ticker.FuncFormatter(percent))
 
 
+def exact_ticks(ax: Axes, values: Iterable[float]) -> None:
+    """Ticks of the logarithmic x axis at whole numbers that were measured, written out."""
+    kept = _with_room(ax, values)
+    ax.set_xticks(kept, [f"{value:.0f}" for value in kept])
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+
+
 def count_ticks(ax: Axes, counts: Iterable[float]) -> None:
     """Ticks of the logarithmic x axis at the counts themselves, as far as they have room."""
+    kept = _with_room(ax, counts)
+    ax.set_xticks(kept, [units.short_count(count) for count in kept])
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+
+
+def _with_room(ax: Axes, counts: Iterable[float]) -> list[float]:
     low, high = np.log10(ax.get_xlim())
     kept: list[float] = []
     for count in sorted(set(counts), reverse=True):
         if not kept or np.log10(kept[-1] / count) > TICK_ROOM * (high - low):
             kept.append(count)
-    ax.set_xticks(kept, [units.short_count(count) for count in kept])
-    ax.xaxis.set_minor_locator(ticker.NullLocator())
+    return kept
