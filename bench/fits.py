@@ -29,6 +29,7 @@ LAWS: list[show.Column] = [
     ("num_runs", "runs", str),
     ("hold_out", "hold-out", str),
     ("miss", "miss", str),
+    ("codes", "warnings", str),
 ]
 PROFILES: list[show.Column] = [
     ("group", "group", str),
@@ -157,7 +158,7 @@ def joint(
         line["unit"] = units_of + record["d_name"]
         for name, parameter in record["parameters"].items():
             line[name] = _with_interval(parameter, "{:.3g}".format, "value", ENDS)
-        lines.append(line | _held(record, form))
+        lines.append(line | _doubts(record, form))
         for made in record["divisions"]:
             parts = {
                 part: _with_interval(made[part], "{:.3g}".format, "value", ENDS)
@@ -233,7 +234,7 @@ def _print(records: Sequence[Record], metric: str) -> None:
         for name, parameter in record["parameters"].items():
             if name in record["formula"].replace("C", ""):
                 line[name] = _with_interval(parameter, "{:.3g}".format, "value", ENDS)
-        lines.append(line | _held(record, form))
+        lines.append(line | _doubts(record, form))
         for made in record["predictions"]:
             predictions.append(
                 {
@@ -253,13 +254,14 @@ def _print(records: Sequence[Record], metric: str) -> None:
     )
 
 
-def _held(record: Record, form: Callable[[float], str]) -> dict[str, str]:
-    """What the fit without its largest octave missed, in words."""
+def _doubts(record: Record, form: Callable[[float], str]) -> dict[str, str]:
+    """What the fit without its largest octave missed, and the codes of what is doubtful."""
+    codes = {"codes": ", ".join(dict.fromkeys(w["code"] for w in record["warnings"]))}
     held = record["hold_out"]
     if not held:
-        return {}
+        return codes
     predicted = _with_interval(held, form, "predicted", ENDS)
-    return {
+    return codes | {
         "hold_out": f"{form(held['observed'])}, predicted {predicted}",
         "miss": f"{'+' if held['miss'] > 0 else '-'}{form(abs(held['miss']))}",
     }

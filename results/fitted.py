@@ -90,6 +90,13 @@ class Fit:
         """Between which errors a new run at x (M,) ends: wider than `band` by a run's noise."""
         return self._interval(x, level, single=True)
 
+    def replicas(self, x: npt.ArrayLike) -> Floats | None:
+        """The errors of every replica's curve at x (M,): (R, M); None if not honest."""
+        if self._replicas is None:
+            return None
+        points = np.asarray(x, dtype=float) / self.x_unit
+        return self._errors(laws.log_error(self._replicas.theta, points))
+
     def beyond(self, x: npt.ArrayLike) -> tuple[Caution, ...]:
         """A caution for each of x (M,) more than an octave outside the data."""
         low, high = self.x.min(), self.x.max()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 MAX_STEPS = 60
-CONVERGED = 1e-7  # relative change of the objective, twice
+CONVERGED = 1e-6  # relative change of the objective, twice
 DAMPING = 1e-3
 HUBER = 1.345  # standard deviations: 95 % efficient with normal noise (Huber 1981)
 NORMAL_MAD = 1.4826  # standard deviations of a normal in one median absolute deviation

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import cautions, fit, laws, resample
+from results import fit, laws, resample
 from results.summary import MissingColumn
 
 ZHAI = np.array([[0.63, 0.32, 0.52, 0.12]])  # 10-shot error over core-days, arXiv:2106.04560
@@ -60,15 +60,6 @@ def test_a_run_that_failed_or_lacks_the_metric_does_not_count() -> None:
     runs = study()
     lost = runs.head(2).assign(state=["failed", "done"], top1_accuracy=[0.01, None])
     assert law(runs).parameters == law(pd.concat([runs, lost])).parameters
-
-
-def test_the_next_run_is_less_certain_than_the_curve() -> None:
-    made, x = law(study()), np.array([1.0, 1e2, 1e4, 2e4])
-    (low, high), (low_run, high_run) = made.band(x), made.next_run(x)
-    assert (low < made.predict(x)).all() and (made.predict(x) < high).all()
-    assert (high_run - low_run > high - low).all()
-    wider = made.band(x, level=0.99)
-    assert (wider[1] - wider[0] > high - low).all()
 
 
 def test_without_noise_everything_is_known() -> None:
@@ -127,25 +118,6 @@ def test_cautions_of_bounds_range_and_errors_of_zero() -> None:
     assert "narrow_range" in codes(law(narrow))
     perfect = pd.concat([study(), study().tail(1).assign(top1_accuracy=1.0, model="best")])
     assert "no_error" in codes(law(perfect))
-
-
-def test_every_far_prediction_is_said_to_be() -> None:
-    made = law(study())
-    assert not made.beyond([1.0, 1e4, 1.9e4])
-    (far, low) = made.beyond([3e4, 0.1])
-    assert (far.code, low.code) == ("extrapolation", "extrapolation")
-    assert "3 x beyond" in far.text and "10 x beyond" in low.text
-    with pytest.raises(AssertionError):
-        cautions.Caution("unheard_of", "")
-
-
-def test_accuracies_stay_within_0_and_1_and_losses_do_not() -> None:
-    runs = study().assign(loss=lambda r: 8 * (1 - r["top1_accuracy"]))
-    accuracy, loss = law(runs, form="power"), law(runs, form="power", metric="loss")
-    far = np.array([1e-9, 1e30])
-    assert accuracy.predict(far)[0] == 1 and accuracy.next_run(far)[1].max() == 1
-    assert (accuracy.band(far)[0] >= 0).all()
-    assert loss.predict(far)[0] > 1
 
 
 def test_a_frontier_leaves_out_what_is_beaten() -> None:

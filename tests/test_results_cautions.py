@@ -1,0 +1,19 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from results import cautions
+
+PACKAGE = Path(cautions.__file__).parent
+
+
+def test_an_unheard_of_code_is_a_mistake() -> None:
+    with pytest.raises(AssertionError):
+        cautions.Caution("unheard_of", "")
+
+
+def test_every_code_is_given_somewhere_and_documented() -> None:
+    text = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    given = set(re.findall(r"Caution\(\s*\"([a-z_]+)\"", text))
+    assert given == set(cautions.CAUTIONS)
