@@ -1,4 +1,4 @@
-"""Why not to believe a fit: every code that tables, figures and JSON may carry."""
+"""Why not to believe a fit or a comparison: every code that tables, figures and JSON may carry."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,16 @@ CAUTIONS = {
     "collinear": "parameters and data vary together, so that their effects cannot be told apart",
     "inverted_parabola": "error falls to both sides of a middle size, so there is no minimum",
     "minimum_on_edge": "the minimum has fewer than two sizes on one side, or lies outside of them",
+    "too_few_configurations": "a side of a comparison has too few configurations for an interval",
+    "too_few_near": "too many resamples of a comparison have no answer",
+    "open_interval": "an interval of a comparison has no end on one side",
+    "several_crossings": "two lines cross more than once; the last crossing is given",
 }
 
 
 @dataclass(frozen=True)
 class Caution:
-    """Why not to believe a fit: a code of `CAUTIONS`, and what was found."""
+    """Why not to believe an answer: a code of `CAUTIONS`, and what was found."""
 
     code: str
     text: str

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from results.cautions import Caution
 from results.curves import Curve
 from results.frontier import settled
-from results.pairs import Answer, Caution, Pair, interval
+from results.pairs import Answer, Pair, interval
 
 
 @dataclass(frozen=True)

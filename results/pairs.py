@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from results import curves, resample
+from results.cautions import Caution
 from results.curves import Curve, Floats
 
 MIN_CONFIGURATIONS = 4  # the two parameters of a line, and two more
@@ -18,14 +19,6 @@ METHODS = {
 }
 
 Statistic = Callable[[Curve, Curve], float]
-
-
-@dataclass(frozen=True)
-class Caution:
-    """Why an answer, or its interval, should be read with care; the code is stable."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)
