@@ -158,7 +158,7 @@ class Cluster:
         _run("slurmctld", "-c")
         for node in NODES:
             self.start_node(node)
-        wait_until(self.is_idle, 60, "idle nodes")
+        wait_until(self.is_idle, 180, "idle nodes")
 
     def stop(self) -> None:
         """Cancels all jobs, then stops all daemons by their pid files."""
