@@ -57,7 +57,7 @@ SelectTypeParameters=CR_CPU
 GresTypes=gpu
 AccountingStorageTRES=gres/gpu
 JobRequeue=1
-KillWait=5
+KillWait=30
 MaxArraySize={max_array_size}
 NodeName=n[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node_ports}] \\
   CPUs=4 RealMemory=20000 Gres=gpu:4 State=UNKNOWN
