@@ -254,3 +254,49 @@ def compare(
         replicas=replicas,
     )
     comparisons.answer(runs, question, json=json)
+
+
+@app.command(name="next")
+def propose(
+    study: Study,
+    budget_days: Annotated[float, typer.Option(help="What may be spent, in accelerator-days.")],
+    question: Annotated[
+        str, typer.Option(help="What to narrow: ratio, crossing or law.")
+    ] = "ratio",
+    families: Annotated[tuple[str, str], typer.Option(help="Two families of the registry.")] = (
+        "vit",
+        "bit",
+    ),
+    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
+    x: Annotated[
+        str, typer.Option(help="The axis: train_flops or train_examples.")
+    ] = "train_flops",
+    at: Annotated[
+        float | None, typer.Option(help="The error of a ratio, or the x of a law.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Of the interval.")] = 0.9,
+    output: Annotated[Path | None, typer.Option("-o", help="A .yaml file for the spec.")] = None,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Propose the runs that would narrow an interval most per cost, as a spec for submit."""
+    from bench import proposals
+    from results import propose, store
+    from results.files import write_whole
+    from sweeps import candidates
+    from sweeps import spec as specs
+
+    folder = study_dir(study, root)
+    spec, runs = candidates.read(folder)
+    wide = candidates.widen(spec, runs, families)
+    possible, rows, known = candidates.costs(wide, folder.resolve().parent)
+    if not known:
+        raise propose.ProposeError(
+            f"{folder}: no run has a cost in accelerator-days yet; one must be done first"
+        )
+    asked = proposals.Asked(question, families, metric, x, at, level, budget_days)
+    made = proposals.find(store.load([folder]).runs, rows, asked)
+    text = specs.dump(candidates.only(wide, [possible[row] for row in made.chosen]))
+    if output is not None:
+        write_whole(output, lambda file: file.write(text.encode()))
+    proposals.show_all(made, [rows[row] for row in made.chosen], text, output, json=json)

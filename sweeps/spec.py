@@ -151,6 +151,19 @@ def _check_resources(resources: Resources) -> None:
         raise ConfigError(f"resources.{error}") from error
 
 
+class _Dumper(yaml.SafeDumper):
+    """YAML without aliases, which `load` refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def dump(spec: StudySpec) -> str:
+    """The spec as YAML that `load` reads to the same spec; defaults are left out."""
+    values = spec.model_dump(mode="json", exclude_defaults=True)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
 def bundled() -> list[str]:
     """The names of the specs that come with the package."""
     folder = packaged.files("sweeps.specs")

@@ -1,0 +1,113 @@
+"""Runs that could be added to a study, what they would cost, and the spec that asks for some."""
+
+import itertools
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import models
+from bench.config import Run, read_run
+from sweeps import expand, plan
+from sweeps.spec import SpecError, StudySpec
+
+Row = dict[str, Any]
+
+LARGE_IMAGES = 64  # from here on networks with the large root make sense at any size
+DEFAULT_SEEDS = 3  # of a configuration, besides those that it has
+
+
+def read(study_dir: Path) -> tuple[StudySpec, list[Run]]:
+    """The spec of a study that was submitted, its data by full path, and its runs."""
+    path = study_dir / "study.json"
+    if not path.exists():
+        raise SpecError(f"{study_dir}: no such study, expected a folder with study.json")
+    content = json.loads(path.read_text())
+    spec = StudySpec.model_validate(content["spec"])
+    runs = [read_run(study_dir / row["run_id"]) for row in content["runs"]]
+    return spec, runs
+
+
+def widen(
+    spec: StudySpec, runs: Sequence[Run], families: Sequence[str], seeds: int = DEFAULT_SEEDS
+) -> StudySpec:
+    """The spec with every model of these families that suits its images, and so many new seeds.
+
+    Its other axes, among them the numbers of images, stay; so do excludes and overrides.
+    """
+    sides = {_side(run.image_size) for run in runs}
+    own = {run.config.model for run in runs}
+    suited = [
+        name
+        for name in models.names()
+        if models.config(name).family in families and (name in own or _suits(name, sides))
+    ]
+    used = sorted({run.config.seed for run in runs})
+    new = itertools.islice((n for n in itertools.count() if n not in used), seeds)
+    sources = sorted({run.data.source for run in runs})
+    base = {key: value for key, value in spec.base.items() if key not in ("model", "seed", "data")}
+    grid = dict(spec.grid) | {"model": suited, "seed": [*used, *new]}
+    if len(sources) == 1:
+        base["data"] = sources[0]
+        grid.pop("data", None)
+    resources = spec.resources.model_copy(update={"max_accelerator_days": None})
+    return spec.model_copy(update={"base": base, "grid": grid, "resources": resources})
+
+
+def _suits(name: str, sides: set[int]) -> bool:
+    own = _side(models.config(name).image_size)
+    return any(side == own or min(side, own) >= LARGE_IMAGES for side in sides)
+
+
+def _side(image_size: int | tuple[int, int]) -> int:
+    return image_size if isinstance(image_size, int) else max(image_size)
+
+
+def costs(spec: StudySpec, root: Path) -> tuple[list[Run], list[Row], bool]:
+    """Runs of a spec that were never made, the row of `plan` of each, and whether days are known.
+
+    A model that was never measured is taken to be as fast, in FLOPs a day, as the median of the
+    others; without any, no days are known and they stay null.
+    """
+    runs = expand.expand(spec, Path.cwd())
+    rows = plan.plan(spec, runs, root)
+    kept = [(run, row) for run, row in zip(runs, rows, strict=True) if row["state"] == "missing"]
+    speeds = [
+        row["train_flops"] / row["accelerator_days"] for row in rows if row["accelerator_days"]
+    ]
+    if speeds:
+        typical = statistics.median(speeds)
+        for _, row in kept:
+            row["accelerator_days"] = row["accelerator_days"] or row["train_flops"] / typical
+    return [run for run, _ in kept], [row for _, row in kept], bool(speeds)
+
+
+def only(spec: StudySpec, chosen: Sequence[Run]) -> StudySpec:
+    """The spec that asks for the chosen runs and no others, as a grid with excludes."""
+    points = [_point(run, list(spec.grid)) for run in chosen]
+    axes = {
+        key: [v for v in axis if any(p[key] == v for p in points)]
+        for key, axis in spec.grid.items()
+    }
+    outer = [key for key in axes if key != "seed"]
+    exclude = list(spec.exclude)
+    for values in itertools.product(*(axes[key] for key in outer)):
+        match = dict(zip(outer, values, strict=True))
+        wanted = [p["seed"] for p in points if all(p[key] == match[key] for key in outer)]
+        left = [seed for seed in axes["seed"] if seed not in wanted]
+        if left:
+            exclude.append(match | ({"seed": left} if wanted else {}))
+    return spec.model_copy(update={"grid": axes, "exclude": exclude})
+
+
+def _point(run: Run, keys: Sequence[str]) -> Row:
+    """The values of a run at dotted keys of its config."""
+    config = run.config.model_dump(mode="json")
+    point: Row = {}
+    for key in keys:
+        value: Any = config
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        point[key] = value
+    return point
