@@ -225,14 +225,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:
         from bench.config import BenchError
         from models import ModelsError
-        from results.propose import ProposeError
-        from results.schema import ResultsError
+        from results.schema import NoAnswer, ResultsError
         from sweeps.plan import LimitExceeded
         from sweeps.probe import ProbeFailed
         from sweeps.slurm import SlurmError
         from sweeps.spec import SpecError
 
-        if isinstance(error, LimitExceeded | ProbeFailed | ProposeError | SlurmError):
+        if isinstance(error, LimitExceeded | NoAnswer | ProbeFailed | SlurmError):
             show.note(f"scalebench: {error}")
             sys.exit(1)
         if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):

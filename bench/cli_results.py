@@ -231,6 +231,9 @@ def compare(
     at_cost: Annotated[float | None, typer.Option(help="Values at this cost: 1e21.")] = None,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.9,
     replicas: Annotated[int, typer.Option(min=100, help="Resamples behind an interval.")] = 1000,
+    method: Annotated[
+        str, typer.Option(help="frontier: between the best runs; law: between fitted laws.")
+    ] = "frontier",
     with_published: Published = False,
     published: Annotated[
         str | None, typer.Option(help="The ViT paper's table6 or table5; needs no study.")
@@ -252,6 +255,7 @@ def compare(
         budget=at_cost,
         level=level,
         replicas=replicas,
+        method=method,
     )
     comparisons.answer(runs, question, json=json)
 

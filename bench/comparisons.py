@@ -20,6 +20,7 @@ Row = dict[str, Any]
 
 PAPERS = {"table6": reference.table6, "table5": reference.table5}
 DATA = "train_examples"
+METHODS = ("frontier", "law")
 PUBLISHED = "published "  # before a family of the paper where it stands beside a study's
 
 
@@ -38,6 +39,7 @@ class Question:
     budget: float | None = None
     level: float = resample.LEVEL
     replicas: int = resample.REPLICAS
+    method: str = "frontier"
 
 
 def runs_of(
@@ -73,6 +75,9 @@ def answer(runs: pd.DataFrame, question: Question, *, json: bool) -> None:
         raise ComparisonError(
             f"--at-accuracy: given {question.accuracy:g}, expected a fraction, as 0.85 for 85 %"
         )
+    if question.method not in METHODS:
+        expected = ", ".join(METHODS)
+        raise ComparisonError(f"--method: given {question.method!r}, expected one of {expected}")
     if not 0 < question.level < 1:
         raise ComparisonError(f"--level: given {question.level:g}, expected between 0 and 1")
     cost = question.cost or _usual_cost(runs)
@@ -148,6 +153,7 @@ def _compared(
 ) -> Row:
     """All answers on two groups, and a sentence for each."""
     settings: Row = {"metric": metric, "level": question.level, "replicas": question.replicas}
+    settings["method"] = question.method
     made: Row = {"a": a, "b": b}
     said: list[str] = []
     if cost is not None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from results import curves, resample, units
 from results.curves import Curve, Floats
+from results.lawlines import LawSide
 from results.pairs import Answer, Pair, Side
 
 COST = "train_flops_valid"
@@ -33,6 +34,7 @@ def of(
     metric: str = METRIC,
     cost: str = COST,
     by: str = "family",
+    method: str = "frontier",
     higher_is_better: bool | None = None,
     level: float = resample.LEVEL,
     replicas: int = resample.REPLICAS,
@@ -41,13 +43,20 @@ def of(
     """The groups `a` and `b` of runs, which `curves.of` finds: families, models or single runs.
 
     `metric` may be short for an accuracy ("real"). On `train_examples` a group's line is its best
-    at each size. Raises MissingColumn and UnknownGroup.
+    at each size. With the method "law" it is the law of the error of all its runs, on any axis.
+    Raises MissingColumn, UnknownGroup, and FitError where runs bear no law.
     """
     metric = curves.column(runs, metric)
     higher = units.higher_is_better(metric) if higher_is_better is None else higher_is_better
     table = curves.configurations(runs, metric=metric, x=cost, by=by)
-    kind = "best" if cost in DATA_AXES else "frontier"
-    sides = [Side(name, curves.of(table, name), 1 if higher else -1, kind) for name in (a, b)]
+    sign = 1 if higher else -1
+    sides: list[Side] = []
+    for name in (a, b):
+        points = curves.of(table, name)
+        if method == "law":
+            sides.append(LawSide(name, points, sign, metric=metric, num=replicas, seed=seed))
+        else:
+            sides.append(Side(name, points, sign, "best" if cost in DATA_AXES else "frontier"))
     return Pair(sides[0], sides[1], metric, cost, level, replicas, seed)
 
 
@@ -169,7 +178,7 @@ def probability(pair: Pair, cost: float) -> Answer:
     A tie counts half. It has no interval, and no value where too few runs say something.
     """
     known = gain_at(pair, cost)
-    if known.value is None or known.cautions:
+    if known.value is None or known.low is known.high is None:
         reason = known.reason or "; ".join(caution.text for caution in known.cautions)
         return Answer(None, level=pair.level, method=known.method, reason=reason)
     gains = pair.samples(lambda a, b: pair.a.sign * float(a.at(cost) - b.at(cost)))

@@ -106,6 +106,7 @@ def crossing(pair: Pair) -> Crossing:
         places = ", ".join(f"{change.x:.3g}" for change in found)
         text = f"the lines cross {len(found)} times, at {places}; the last is given"
         cautions = (*cautions, Caution("several_crossings", text))
+    cautions = (*cautions, *pair.cautions)
     answer = Answer(last.x, low, high, pair.level, pair.method, cautions=cautions)
     x, _ = _gaps(a, b)
     return Crossing(answer, _name(pair, last.ahead), None, found, (float(x[0]), float(x[-1])))

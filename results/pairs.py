@@ -16,6 +16,7 @@ MIN_CONFIGURATIONS = 4  # the two parameters of a line, and two more
 METHODS = {
     "frontier": "Pareto frontiers, linear in the metric against log cost",
     "best": "the best run at each size, linear in the metric against log size",
+    "law": "a law of the error of each group, fitted to all of its runs",
 }
 
 Statistic = Callable[[Curve, Curve], float]
@@ -55,10 +56,27 @@ class Side:
         """The line through what the group has reached."""
         return self._curve(self.points["x"].to_numpy(), self.points["y"].to_numpy())
 
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Why not to believe the line itself."""
+        return ()
+
+    def too_few(self) -> Caution | None:
+        """Why the group bears no interval, if it does not."""
+        if len(self.points) >= MIN_CONFIGURATIONS:
+            return None
+        text = f"{self.name} has {len(self.points)} configurations"
+        return Caution("too_few_configurations", f"{text}, an interval needs {MIN_CONFIGURATIONS}")
+
+    def start(self, seed: int) -> int:
+        """Where the resamples of this group begin, whatever it is compared with."""
+        x, y = self.points["x"].tolist(), self.points["y"].tolist()
+        return zlib.crc32(repr((self.name, x, y)).encode()) + seed
+
     def replicas(self, num: int, seed: int) -> list[Curve]:
         """The line in each of `num` resamples, the same for the same configurations."""
         x, y = self.points["x"].to_numpy(), self.points["y"].to_numpy()
-        start = zlib.crc32(repr((self.name, x.tolist(), y.tolist())).encode()) + seed
+        start = self.start(seed)
         drawn = resample.weights(np.arange(len(x)), num, start) > 0
         shifted = y + _seed_noise(self.points["scores"], num, start)
         return [self._curve(x[row], score[row]) for row, score in zip(drawn, shifted, strict=True)]
@@ -110,26 +128,25 @@ class Pair:
         return np.array([statistic(a, b) for a, b in drawn])
 
     def too_few(self) -> tuple[Caution, ...]:
-        """A caution for each side with fewer configurations than an interval needs."""
-        return tuple(
-            Caution(
-                "too_few_configurations",
-                f"{side.name} has {len(side.points)} configurations, an interval needs "
-                f"{MIN_CONFIGURATIONS}",
-            )
-            for side in (self.a, self.b)
-            if len(side.points) < MIN_CONFIGURATIONS
-        )
+        """A caution for each side that bears no interval."""
+        found = (side.too_few() for side in (self.a, self.b))
+        return tuple(caution for caution in found if caution is not None)
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Why not to believe one of the lines."""
+        return (*self.a.cautions, *self.b.cautions)
 
     def answer(self, statistic: Statistic, reason: str) -> Answer:
         """The statistic of the two lines with its interval; `reason` if they have none."""
         value = statistic(self.a.curve, self.b.curve)
         if np.isnan(value):
             return Answer(None, level=self.level, method=self.method, reason=reason)
+        low = high = None
         cautions = self.too_few()
-        if cautions:
-            return Answer(value, level=self.level, method=self.method, cautions=cautions)
-        low, high, cautions = interval(self.samples(statistic), self.level)
+        if not cautions:
+            low, high, cautions = interval(self.samples(statistic), self.level)
+        cautions = (*cautions, *self.cautions)
         return Answer(value, low, high, self.level, self.method, cautions=cautions)
 
     def ranges(self, values: Callable[[Curve], Floats], shown: Callable[[float], str]) -> str:

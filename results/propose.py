@@ -15,7 +15,7 @@ from scipy import stats
 
 from results import curves, resample, units
 from results.curves import Floats
-from results.schema import ResultsError
+from results.schema import NoAnswer, ResultsError
 
 QUESTIONS = ("ratio", "crossing", "law")
 MAX_RUNS = 500
@@ -25,7 +25,7 @@ FARTHEST = 2.0  # a law is asked one octave beyond the largest run, if nothing e
 Key = tuple[str, ...]
 
 
-class ProposeError(ResultsError):
+class ProposeError(NoAnswer):
     """No run can be proposed: too little is known, nothing helps, or nothing is affordable."""
 
 

@@ -27,6 +27,10 @@ class ResultsError(Exception):
     """Base of every error of this package: a table, file or figure is not what was expected."""
 
 
+class NoAnswer(ResultsError):
+    """What was asked is right, but the runs there are do not answer it."""
+
+
 class SchemaError(ResultsError):
     """A table, column or value is not in the schema."""
 
