@@ -67,7 +67,7 @@ def cost(
 def throughput(
     model: Annotated[list[str], typer.Argument(metavar="MODEL…")],
     batch_sizes: Annotated[
-        str, typer.Option(help="Such as 1,8,64; default on a GPU: up to the largest that fits.")
+        str, typer.Option(help="Such as 1,8,64; default: up to the largest that fits.")
     ] = "",
     mode: Annotated[str, typer.Option(help="train or infer.")] = "train",
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",

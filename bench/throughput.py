@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 import torch.nn.functional as F
 
 import models
 import models.cost
+import models.memory
 from bench import devices
 from bench.accelerators import peak_flops
 from bench.config import BenchError
@@ -27,6 +29,7 @@ WARMUP_STEPS = 3
 MIN_STEPS = 5
 MAX_STEPS = 200
 LARGEST_TRIED = 1 << 16
+_STATE_BYTES = 16  # a weight, its gradient and two moments, in fp32
 
 
 class ThroughputError(BenchError):
@@ -71,9 +74,10 @@ def measure(
 ) -> Iterator[Row]:
     """A row of the table `throughput` for each batch size, as it is measured.
 
-    Without `batch_sizes`: powers of two up to the largest batch that fits, and that one (on a
-    CPU: one image, since memory there has no hard end). A batch that does not fit gives a row
-    with `fits` False. `seconds` is the time spent on each, after three steps of warm-up.
+    Without `batch_sizes`: powers of two up to the largest batch that fits, and that one; on a CPU,
+    whose memory has no hard end, up to what `largest_predicted` says, while a step takes at most
+    `seconds`. A batch that does not fit gives a row with `fits` False. `seconds` is the time spent
+    on each, after three steps of warm-up.
     """
     if mode not in MODES:
         raise ThroughputError(f"--mode: given {mode!r}, expected one of {', '.join(MODES)}")
@@ -92,10 +96,31 @@ def measure(
         labels = torch.randint(1000, (batch_size,), device=device)
         return _times(lambda: step(images * 2 - 1, labels), device, seconds)
 
-    sizes = list(batch_sizes) or _sizes_that_fit(attempt, device)
+    sizes = list(batch_sizes)
+    if not sizes and device.type == "cuda":
+        largest = largest_that_fits(lambda size: attempt(size) is not None)
+        sizes = sorted({*_powers_of_two(largest), largest} - {0})
+    elif not sizes:
+        sizes = _powers_of_two(largest_predicted(config, precision))
     for batch_size in sizes:
         times = attempt(batch_size)
         yield _row(config, cost, mode, precision, compiled, device, batch_size, times)
+        is_slow = times is not None and statistics.median(times) > seconds
+        if is_slow and not batch_sizes and device.type == "cpu":
+            return
+
+
+def largest_predicted(config: models.Config, precision: str) -> int:
+    """The largest batch whose training is predicted to fit in this machine's free memory."""
+    free = psutil.virtual_memory().available
+    parts = models.memory.kept(config, precision="bf16" if precision == "bf16" else "fp32")
+    weights = _STATE_BYTES * sum(part.params for part in parts)
+
+    def fits(batch_size: int) -> bool:
+        kept = sum(batch_size * part.per_image + part.constant for part in parts)
+        return weights + kept <= free
+
+    return largest_that_fits(fits)
 
 
 def largest_that_fits(fits: Callable[[int], bool], most: int = LARGEST_TRIED) -> int:
@@ -116,14 +141,8 @@ def largest_that_fits(fits: Callable[[int], bool], most: int = LARGEST_TRIED) ->
     return good
 
 
-def _sizes_that_fit(
-    attempt: Callable[[int], list[float] | None], device: torch.device
-) -> list[int]:
-    if device.type == "cpu":
-        return [1]
-    largest = largest_that_fits(lambda size: attempt(size) is not None)
-    powers = [1 << k for k in range(LARGEST_TRIED.bit_length()) if 1 << k <= largest]
-    return sorted({*powers, largest} - {0})
+def _powers_of_two(most: int) -> list[int]:
+    return [1 << k for k in range(most.bit_length())]
 
 
 def _step(

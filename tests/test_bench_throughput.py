@@ -44,9 +44,18 @@ def test_a_row_holds_together(mode: str, precision: str) -> None:
         assert row["model_flops_utilization"] is None and row["peak_memory_bytes"] is None
 
 
-def test_without_batch_sizes_a_cpu_measures_one_image() -> None:
+def test_without_batch_sizes_a_cpu_goes_on_while_steps_are_short() -> None:
     (row,) = throughput.measure("vit_nano2", [], mode="infer", seconds=0.0)
     assert row["batch_size"] == 1
+    rows = throughput.measure("vit_nano2", [], mode="infer", seconds=0.5)
+    assert [next(rows)["batch_size"] for _ in range(3)] == [1, 2, 4]
+
+
+def test_the_largest_batch_is_predicted_from_free_memory() -> None:
+    small = throughput.largest_predicted(models.config("vit_b16"), "fp32")
+    large = throughput.largest_predicted(models.config("vit_l16"), "fp32")
+    # B/16 keeps about 12 MB a block and image: no machine that runs this test holds 2**16 of them.
+    assert 0 < large < small < throughput.LARGEST_TRIED
 
 
 @pytest.mark.parametrize("text", ["x", "0", "4,-1", "1;2"])
