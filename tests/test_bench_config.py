@@ -20,6 +20,7 @@ from bench.config import (
     known_keys,
     micro_batches,
     read_run,
+    within,
 )
 
 DATA = DataInfo(
@@ -221,3 +222,14 @@ def test_a_broken_config_file_is_refused_in_one_line(
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"expected a run's folder with a config\.json"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(None, 24), (24, 24), (12, 12), (11, 8), (1, 1)])
+def test_a_limit_makes_micro_batches_smaller_and_keeps_the_batch(
+    limit: int | None, expected: int
+) -> None:
+    config = RunConfig(model="vit_nano2", steps=1, batch_size=48)
+    found = within(config, 2, limit)
+    assert micro_batches(found, 2) == (expected, 24 // expected)
+    assert found.engine.eval_batch_size == 256 * expected // 24
+    assert found.batch_size == 48
