@@ -22,7 +22,7 @@ from sweeps.status import counts, read_study, status
 from sweeps.submit import submit
 
 ROOT = Path(__file__).resolve().parent.parent
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 300
 
 
 def spec(**changes: Any) -> StudySpec:
