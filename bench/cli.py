@@ -83,13 +83,15 @@ def submit(
         _ask(f"{len(removed)} queued runs that the spec has no more", yes)
     done = submit.submit(study, runs, root, expand.evaluations(study, folder), removed)
     if json:
-        lists = {"submitted": done.submitted, "skipped": done.skipped, "cancelled": done.cancelled}
+        keys = ("submitted", "skipped", "cancelled", "left")
+        lists = {key: getattr(done, key) for key in keys}
         show.document({"study": study.study, **lists, "evaluations": done.evaluations})
     show.note(
         f"study {study.study}: {len(done.submitted)} runs submitted, "
         f"{len(done.skipped)} left alone (done, running or queued)"
         + f", {done.evaluations} evaluations" * bool(study.evaluations)
         + f", {len(done.cancelled)} cancelled" * bool(removed)
+        + f", {len(done.left)} left for the next submit: the queue is full" * bool(done.left)
     )
     if not wait:
         show.note(f"next: scalebench status {root / study.study} --watch")

@@ -18,6 +18,9 @@ from sweeps.spec import SpecError, StudySpec
 
 Values = dict[str, Any]
 
+# What a key of an override that is no run's config, but a resource, begins with.
+OWN = "resources."
+
 
 def expand(spec: StudySpec, base_folder: Path) -> list[Run]:
     """Every run of the study, in the order of the grid, the last axis fastest.
@@ -59,6 +62,8 @@ def resources(spec: StudySpec, runs: Iterable[Run]) -> dict[str, Resources]:
 
     Runs with the same resources have the same object.
     """
+    if not _has_own_resources(spec):
+        return dict.fromkeys((run.run_id for run in runs), spec.resources)
     placed = _Resources(spec)
     points = zip(runs, _points(spec), strict=True)
     return {run.run_id: placed.of(point.placed) for run, point in points}
@@ -92,9 +97,13 @@ class _Resources:
         return self._made[key]
 
 
+def _has_own_resources(spec: StudySpec) -> bool:
+    return any(key.startswith(OWN) for override in spec.overrides for key in override.set)
+
+
 def _points(spec: StudySpec) -> Iterator[_Point]:
     """The points of the grid, with base and overrides."""
-    keys = list(spec.grid)
+    keys, is_placed = list(spec.grid), _has_own_resources(spec)
     for combination in itertools.product(*spec.grid.values()):
         chosen = dict(zip(keys, combination, strict=True))
         values = spec.base | chosen
@@ -103,13 +112,11 @@ def _points(spec: StudySpec) -> Iterator[_Point]:
         for override in spec.overrides:
             if _matches(values, override.match):
                 values = values | override.set
-        placed = {
-            key.partition(".")[2]: value
-            for key, value in values.items()
-            if key.startswith("resources.")
-        }
-        if placed:
-            values = {k: v for k, v in values.items() if not k.startswith("resources.")}
+        placed = {}
+        if is_placed:
+            own = [key for key in values if key.startswith(OWN)]
+            placed = {key.removeprefix(OWN): values[key] for key in own}
+            values = {key: value for key, value in values.items() if key not in own}
         yield _Point(chosen, values, placed)
 
 

@@ -3,46 +3,102 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.attempt import read_disk
 from bench.protocols import FewShot
 from sweeps import nodes, queue, slurm, snapshot
 from sweeps.held import Held
 from sweeps.job import AnalyseJob, EvaluateJob, TrainJob
-from sweeps.resources import Resources
+from sweeps.resources import Resources, runs_at_a_time
 
 LAST_ACT = "sweeps.requeue"
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a study lacks: runs to train, runs to evaluate by evaluation, whether to analyse."""
+    """What a study lacks: runs to train, runs to evaluate by evaluation, whether to analyse.
 
-    train: list[str]
+    `train` has each run's last attempt until now.
+    """
+
+    train: dict[str, int]
     evaluate: list[tuple[FewShot, list[str]]]
     analyse: bool
 
     def __bool__(self) -> bool:
         return bool(self.train or self.evaluate or self.analyse)
 
+    def within(self, room: int | None) -> "Work":
+        """As much of it as are at most `room` jobs, a run together with its evaluations.
 
-def launch(study_dir: Path, resources: Resources, work: Work, held: Held) -> None:
+        The analysis is left as well where anything is.
+        """
+        evaluations = Counter(run_id for _, run_ids in self.evaluate for run_id in run_ids)
+        jobs = {run_id: evaluations[run_id] + 1 for run_id in self.train}
+        jobs |= {run_id: count for run_id, count in evaluations.items() if run_id not in jobs}
+        if room is None or sum(jobs.values()) + self.analyse <= room:
+            return self
+        taken = set()
+        for run_id, count in jobs.items():
+            if count <= room:
+                taken.add(run_id)
+                room -= count
+        return Work(
+            {run_id: attempt for run_id, attempt in self.train.items() if run_id in taken},
+            [
+                (wanted, chosen)
+                for wanted, run_ids in self.evaluate
+                if (chosen := [run_id for run_id in run_ids if run_id in taken])
+            ],
+            analyse=False,
+        )
+
+
+def launch(
+    study_dir: Path,
+    resources: Resources,
+    placed: Mapping[str, Resources],
+    work: Work,
+    held: Held,
+    max_array_size: int,
+) -> None:
     """Submits the work; what depends on jobs that are `held` already waits for these.
 
+    `placed` are the resources of each run, `resources` those of the study and its evaluations.
     Raises slurm.SlurmError; what has been submitted by then is written down.
     """
     if not work:
         return
     code = snapshot.take(study_dir)
+    groups = _groups(work.train, placed)
     if resources.cluster == "slurm":
-        setup = [*resources.setup, *snapshot.shell_lines(study_dir, code)]
-        changed = resources.model_copy(update={"setup": setup})
-        _launch_on_slurm(study_dir, changed, work, held)
+        lines = snapshot.shell_lines(study_dir, code)
+        lost = nodes.excluded(study_dir)
+        groups = [(_complete(given, lines, lost), run_ids) for given, run_ids in groups]
+        resources = _complete(resources, lines, lost)
+        _launch_on_slurm(study_dir, resources, groups, work, held, max_array_size)
     else:
-        _launch_here(study_dir, resources, work, code)
+        _launch_here(study_dir, resources, groups, work, code)
+
+
+def _groups(
+    run_ids: Iterable[str], placed: Mapping[str, Resources]
+) -> list[tuple[Resources, list[str]]]:
+    """The runs that have the same resources, together."""
+    found: dict[int, tuple[Resources, list[str]]] = {}
+    for run_id in run_ids:
+        found.setdefault(id(placed[run_id]), (placed[run_id], []))[1].append(run_id)
+    return list(found.values())
+
+
+def _complete(resources: Resources, lines: list[str], lost: Iterable[str]) -> Resources:
+    """With what each of the study's batch scripts has: the code's place, nodes to be avoided."""
+    excluded = [*filter(None, [resources.exclude]), *lost]
+    changes = {"setup": [*resources.setup, *lines], "exclude": ",".join(excluded) or None}
+    return resources.model_copy(update=changes)
 
 
 def for_one_device(resources: Resources) -> Resources:
@@ -51,16 +107,21 @@ def for_one_device(resources: Resources) -> Resources:
     return resources.model_copy(update={"nodes": 1, "tasks_per_node": 1, "gpus_per_node": gpus})
 
 
-def _launch_on_slurm(study_dir: Path, resources: Resources, work: Work, held: Held) -> None:
-    lost = [*filter(None, [resources.exclude]), *nodes.excluded(study_dir)]
-    resources = resources.model_copy(update={"exclude": ",".join(lost) or None})
-    before = _attempts(study_dir, work.train)
+def _launch_on_slurm(
+    study_dir: Path,
+    resources: Resources,
+    groups: list[tuple[Resources, list[str]]],
+    work: Work,
+    held: Held,
+    size: int,
+) -> None:
     arrays: list[dict[str, str]] = []
-    train = {run_id: TrainJob(study_dir / run_id) for run_id in work.train}
-    for array in slurm.submit_jobs(study_dir, resources, train, last_act=LAST_ACT):
-        known = {run_id: before[run_id] for run_id in array}
-        queue.write(study_dir, "slurm", known, resources.model_dump(), array)
-        arrays.append(array)
+    for given, run_ids in groups:
+        train = {run_id: TrainJob(study_dir / run_id) for run_id in run_ids}
+        for array in slurm.submit_jobs(study_dir, given, train, size, last_act=LAST_ACT):
+            known = {run_id: work.train[run_id] for run_id in array}
+            queue.write(study_dir, "slurm", known, given.model_dump(), array)
+            arrays.append(array)
 
     single = for_one_device(resources)
     ends = [slurm.array_of(job) for array in arrays for job in array.values()]
@@ -68,7 +129,7 @@ def _launch_on_slurm(study_dir: Path, resources: Resources, work: Work, held: He
     for wanted, run_ids in work.evaluate:
         for part, dependency in _parts(run_ids, arrays, held):
             jobs = {run_id: EvaluateJob(study_dir / run_id, wanted) for run_id in part}
-            for array in slurm.submit_jobs(study_dir, single, jobs, dependency=dependency):
+            for array in slurm.submit_jobs(study_dir, single, jobs, size, dependency=dependency):
                 queue.write(
                     *(study_dir, "slurm", dict.fromkeys(array, 0), single.model_dump(), array),
                     kind="evaluate",
@@ -85,7 +146,7 @@ def _launch_on_slurm(study_dir: Path, resources: Resources, work: Work, held: He
         alone = single.model_copy(update={"gpus_per_node": 0})
         after = f"afterany:{':'.join(sorted(set(ends)))}" if ends else None
         job = {queue.STUDY: AnalyseJob(study_dir)}
-        for array in slurm.submit_jobs(study_dir, alone, job, dependency=after):
+        for array in slurm.submit_jobs(study_dir, alone, job, size, dependency=after):
             known = {queue.STUDY: 0}
             queue.write(study_dir, "slurm", known, alone.model_dump(), array, kind="analyse")
 
@@ -115,11 +176,17 @@ def _parts(
         yield ready, None
 
 
-def _launch_here(study_dir: Path, resources: Resources, work: Work, code: str) -> None:
-    parallel = _parallel(resources)
-    cores = _num_cores()
+def _launch_here(
+    study_dir: Path,
+    resources: Resources,
+    groups: list[tuple[Resources, list[str]]],
+    work: Work,
+    code: str,
+) -> None:
+    cores = len(os.sched_getaffinity(0))
 
     def settings(wanted: Resources) -> dict[str, object]:
+        parallel = runs_at_a_time(wanted) or 1
         return wanted.model_dump() | {
             "devices_per_node": wanted.devices_per_node,
             "parallel": parallel,
@@ -129,9 +196,9 @@ def _launch_here(study_dir: Path, resources: Resources, work: Work, code: str) -
 
     single = settings(for_one_device(resources))
     before = max((s.name for s in queue.read(study_dir)), default="")
-    if work.train:
-        attempts = _attempts(study_dir, work.train)
-        queue.write(study_dir, "local", attempts, settings(resources), {})
+    for given, run_ids in groups:
+        attempts = {run_id: work.train[run_id] for run_id in run_ids}
+        queue.write(study_dir, "local", attempts, settings(given), {})
     for wanted, run_ids in work.evaluate:
         queue.write(
             *(study_dir, "local", dict.fromkeys(run_ids, 0), single, {}),
@@ -141,20 +208,6 @@ def _launch_here(study_dir: Path, resources: Resources, work: Work, code: str) -
     if work.analyse:
         queue.write(study_dir, "local", {queue.STUDY: 0}, single, {}, kind="analyse")
     _start_dispatcher(study_dir, before, snapshot.variables(study_dir, code))
-
-
-def _attempts(study_dir: Path, run_ids: Iterable[str]) -> dict[str, int]:
-    return {run_id: read_disk(study_dir / run_id).attempt for run_id in run_ids}
-
-
-def _parallel(resources: Resources) -> int:
-    """Runs at a time on this machine: as asked, else so many that each process has its cores."""
-    each = resources.devices_per_node * resources.cpus_per_task
-    return resources.parallel or max(1, _num_cores() // each)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def _start_dispatcher(study_dir: Path, after: str, variables: Mapping[str, str]) -> None:

@@ -25,6 +25,9 @@ class Limits:
     room: int | None
 
 
+NONE = Limits(MAX_ARRAY_SIZE, None)
+
+
 def ask(resources: Resources) -> Limits:
     """The limits for these resources, asked with two calls; what the spec says goes before.
 
@@ -32,7 +35,7 @@ def ask(resources: Resources) -> Limits:
     element of an array, those that are there already included.
     """
     if resources.cluster != "slurm":
-        return Limits(MAX_ARRAY_SIZE, None)
+        return NONE
     config = _said(["scontrol", "show", "config"])
     size = resources.max_array_size or _number("MaxArraySize", config) or MAX_ARRAY_SIZE
     if resources.max_jobs is not None:

@@ -1,7 +1,6 @@
 """What is handed to Slurm, and what it is asked: few calls, none for each run."""
 
 import io
-import re
 import shlex
 import subprocess
 import sys
@@ -16,8 +15,6 @@ from sweeps.job import END_TIME
 from sweeps.requeue import STARTED
 from sweeps.resources import Resources
 
-# Slurm's own default, for a site that does not say.
-MAX_ARRAY_SIZE = 1001
 ASK_SECONDS = 30
 JOBS_A_CALL = 500
 # How long before its time limit a job is warned, which Slurm does up to a minute earlier.
@@ -35,21 +32,29 @@ def submit_jobs(
     study_dir: Path,
     resources: Resources,
     jobs: Jobs,
+    max_array_size: int,
     *,
     dependency: str | None = None,
     last_act: str | None = None,
 ) -> Iterator[dict[str, str]]:
-    """As few job arrays as the site's MaxArraySize allows; of each, once submitted, the job ids.
+    """As few job arrays as `max_array_size` allows; of each, once submitted, the job ids.
+
+    Where only so many jobs may run at a time, an array follows the one before it: Slurm knows
+    that limit for each array alone.
 
     They start after `dependency`, and are taken from the queue where that cannot come true any
     more; `last_act` is a module that each batch script runs at its end, with the study's folder.
     Raises SlurmError.
     """
-    limit = max_array_size()
     names = list(jobs)
-    for start in range(0, len(names), limit):
-        part = {name: jobs[name] for name in names[start : start + limit]}
-        yield _submit_array(study_dir, resources, part, dependency, last_act)
+    waits = dependency
+    for start in range(0, len(names), max_array_size):
+        part = {name: jobs[name] for name in names[start : start + max_array_size]}
+        found = _submit_array(study_dir, resources, part, waits, last_act)
+        if resources.parallel:
+            before = f"afterany:{array_of(found[names[start]])}"
+            waits = f"{dependency},{before}" if dependency else before
+        yield found
 
 
 def array_of(job_id: str) -> str:
@@ -65,19 +70,6 @@ def after_each(job_ids: Mapping[str, str]) -> str:
     """The dependency of an array whose every element follows the same element of another one."""
     first = next(iter(job_ids.values()))
     return f"aftercorr:{array_of(first)}" if "_" in first else f"afterok:{first}"
-
-
-def max_array_size() -> int:
-    """The most elements of a job array here, which is one more than the largest index."""
-    command = ["scontrol", "show", "config"]
-    try:
-        shown = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=ASK_SECONDS
-        ).stdout
-    except (subprocess.SubprocessError, OSError):
-        return MAX_ARRAY_SIZE
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", shown, re.MULTILINE)
-    return int(found[1]) if found else MAX_ARRAY_SIZE
 
 
 def cancel(job_ids: list[str]) -> None:
@@ -96,7 +88,11 @@ def parameters(resources: Resources) -> dict[str, Any]:
         "cpus_per_task": resources.cpus_per_task,
         "timeout_min": resources.timeout_min,
         "slurm_signal_delay_s": min(MAX_WARNING_SECONDS, resources.timeout_min * 60 // 4),
-        "slurm_srun_args": ["--kill-on-bad-exit=1"],
+        # Since 22.05 srun does not take the number of cores from sbatch.
+        "slurm_srun_args": [
+            "--kill-on-bad-exit=1",
+            f"--cpus-per-task={resources.cpus_per_task}",
+        ],
     }
     if resources.gpus_per_node:
         found["gpus_per_node"] = resources.gpus_per_node
@@ -124,6 +120,8 @@ def _submit_array(
     last_act: str | None,
 ) -> dict[str, str]:
     found = parameters(resources)
+    # submitit's own default is 256.
+    found.setdefault("slurm_array_parallelism", len(jobs))
     if dependency:
         found["slurm_dependency"] = dependency
         found["slurm_additional_parameters"]["kill-on-invalid-dep"] = "yes"

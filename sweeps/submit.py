@@ -1,6 +1,7 @@
 """Brings a study to its wanted state: what is missing or failed runs, what is done stays."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from bench.config import Run, read_run
 from bench.protocols import FewShot, read_trace
 from bench.provenance import software
 from results.files import write_whole
-from sweeps import cancel, launch, queue
+from sweeps import cancel, launch, limits, queue
+from sweeps.expand import resources
 from sweeps.held import is_pending
 from sweeps.spec import SpecError, StudySpec
 from sweeps.status import RunStatus, StudyStatus, read_study, status, study_status
@@ -24,6 +26,7 @@ class Submitted:
     """Run ids handed to the scheduler, and those left alone: done, running or queued.
 
     `evaluations` counts the evaluations handed over, `cancelled` are runs the spec has no more.
+    `left` are runs that the queue does not take now: the next submit hands them over.
     """
 
     study_dir: Path
@@ -31,6 +34,7 @@ class Submitted:
     skipped: list[str]
     evaluations: int = 0
     cancelled: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def submit(
@@ -47,8 +51,7 @@ def submit(
     exists with another config, before anything is started.
     """
     study_dir = (root / spec.study).resolve()
-    for run in runs:
-        _refuse_other(study_dir, run)
+    unwritten = _unwritten(study_dir, runs)
     study_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
     with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
         if not held:
@@ -56,18 +59,21 @@ def submit(
         taken_back = [run for run in removed(study_dir, runs) if run.run_id in set(cancelling)]
         cancel.take_back(study_dir, taken_back)
         write_study(study_dir, spec, runs, evaluations)
-        for run in runs:
+        for run in unwritten:
             write_config(study_dir, run)
         before = study_status(study_dir)
-        work = _lacking(study_dir, spec, before, evaluations)
-        launch.launch(study_dir, spec.resources, work, before.held)
-    skipped = [run.run_id for run in runs if run.run_id not in set(work.train)]
+        lacking = _lacking(study_dir, spec, before, evaluations)
+        site = limits.ask(spec.resources) if lacking else limits.NONE
+        work = lacking.within(site.room)
+        placed = resources(spec, runs)
+        launch.launch(study_dir, spec.resources, placed, work, before.held, site.max_array_size)
     return Submitted(
         study_dir,
-        work.train,
-        skipped,
+        list(work.train),
+        [run.run_id for run in runs if run.run_id not in lacking.train],
         sum(len(run_ids) for _, run_ids in work.evaluate),
         tuple(run.run_id for run in taken_back),
+        tuple(run_id for run_id in lacking.train if run_id not in work.train),
     )
 
 
@@ -86,7 +92,7 @@ def removed(study_dir: Path, runs: Iterable[Run]) -> list[RunStatus]:
 def _lacking(
     study_dir: Path, spec: StudySpec, before: StudyStatus, evaluations: Sequence[FewShot]
 ) -> launch.Work:
-    train = [run.run_id for run in before.runs if run.state in TO_DO]
+    train = {run.run_id: run.attempts for run in before.runs if run.state in TO_DO}
     evaluate = []
     for wanted in evaluations:
         run_ids = []
@@ -119,16 +125,44 @@ def about(run: Run) -> dict[str, Any]:
     }
 
 
-def _refuse_other(study_dir: Path, run: Run) -> None:
+def _unwritten(study_dir: Path, runs: list[Run]) -> list[Run]:
+    """The runs whose config is not there yet; raises SpecError where an id has another config."""
+    there = set(os.listdir(study_dir)) if study_dir.is_dir() else set()
+    return [run for run in runs if run.run_id not in there or not _is_written(study_dir, run)]
+
+
+def _is_written(study_dir: Path, run: Run) -> bool:
     run_dir = study_dir / run.run_id
-    if not (run_dir / "config.json").exists():
-        return
+    try:
+        text = (run_dir / "config.json").read_text()
+    except FileNotFoundError:
+        return False
+    if text == _config_text(run) or not text:
+        return bool(text)
     there = read_run(run_dir)
     if there.identity != run.identity:
         raise SpecError(
             f"{run_dir} holds another config with the same id: "
             f"there {json.dumps(there.identity)}, here {json.dumps(run.identity)}"
         )
+    return False
+
+
+def write_config(study_dir: Path, run: Run) -> None:
+    """Writes the resolved config of a run into its folder, whole.
+
+    It is not flushed to the disk, which takes 10,000 runs a minute: a power cut may leave an empty
+    file behind, whose run cannot start, and which the next submit writes again.
+    """
+    folder = f"{study_dir}/{run.run_id}"
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 (10,000 of them)
+    with open(f"{folder}/.config.json.tmp", "w") as file:  # noqa: PTH123
+        file.write(_config_text(run))
+    os.replace(f"{folder}/.config.json.tmp", f"{folder}/config.json")  # noqa: PTH105
+
+
+def _config_text(run: Run) -> str:
+    return run.model_dump_json(indent=2)
 
 
 def write_study(
@@ -146,14 +180,6 @@ def write_study(
     _write_json(study_dir / "study.json", content)
 
 
-def write_config(study_dir: Path, run: Run) -> None:
-    """Writes the resolved config of a run into its folder, unless the same is there."""
-    path = study_dir / run.run_id / "config.json"
-    text = run.model_dump_json(indent=2)
-    if not path.exists() or path.read_text() != text:
-        write_whole(path, lambda file: file.write(text.encode()))
-
-
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(content, indent=2).encode()
+    text = json.dumps(content).encode()
     write_whole(path, lambda file: file.write(text))

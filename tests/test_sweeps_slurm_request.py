@@ -1,6 +1,5 @@
 """What Slurm is asked for: parameters, arrays as long as the site takes, nothing for a shell."""
 
-import stat
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def test_parameters_are_one_task_a_device() -> None:
         "cpus_per_task": 1,
         "timeout_min": 1440,
         "mem_gb": 64.0,
-        "slurm_srun_args": ["--kill-on-bad-exit=1"],
+        "slurm_srun_args": ["--kill-on-bad-exit=1", "--cpus-per-task=1"],
         "slurm_array_parallelism": 8,
         "slurm_partition": "gpu",
         "slurm_signal_delay_s": 90,
@@ -56,16 +55,3 @@ def test_control_characters_are_refused(tmp_path: Path, key: str, value: str) ->
     spec.write_text(f"study: s\nbase: {{data: digits, epochs: 1}}\nresources: {{{key}: {value}}}\n")
     with pytest.raises(SpecError, match=f"resources.{key}: given .*, expected printable text"):
         load(str(spec), [])
-
-
-def test_the_site_says_how_long_an_array_may_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A program in scontrol's place, with a line as Slurm 22.05 prints it.
-    scontrol = tmp_path / "scontrol"
-    scontrol.write_text("#!/bin/sh\necho 'MaxArraySize            = 51'\n")
-    scontrol.chmod(scontrol.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert slurm.max_array_size() == 51
-    scontrol.write_text("#!/bin/sh\nexit 1\n")
-    assert slurm.max_array_size() == 1001
