@@ -60,6 +60,9 @@ def submit(
     cluster: Annotated[
         str | None, typer.Option(help="local or slurm; default: what the spec says.")
     ] = None,
+    max_accelerator_days: Annotated[
+        float | None, typer.Option(help="Refuse (exit 1) a study that needs more.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Show progress until the last run has ended.")
     ] = False,
@@ -76,8 +79,9 @@ def submit(
     chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
     study, folder = specs.load(spec, chosen, profile)
     runs = expand.expand(study, folder)
-    if study.resources.max_accelerator_days is not None:
-        plan.check_limit(plan.plan(study, runs, root), study.resources.max_accelerator_days)
+    limit = max_accelerator_days or study.resources.max_accelerator_days
+    if limit is not None:
+        plan.check_limit(plan.plan(study, runs, root), limit)
     removed = [run.run_id for run in submit.removed(root / study.study, runs)]
     if removed:
         _ask(f"{len(removed)} queued runs that the spec has no more", yes)
