@@ -95,8 +95,9 @@ def test_a_killed_study_goes_on_and_has_each_run_once(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     kill_tree(study_dir)
-    time.sleep(0.5)
-    assert "running" not in states(study_dir) and "queued" not in states(study_dir)
+    # What is killed is gone a moment later, on a busy machine.
+    wait_until_over(study_dir)
+    assert set(states(study_dir)) == {"missing"}
 
     again = submit(study, runs, tmp_path)
     assert again.submitted
