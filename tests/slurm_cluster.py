@@ -55,7 +55,6 @@ SchedulerParameters=sched_interval=2,batch_sched_delay=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 GresTypes=gpu
-AccountingStorageTRES=gres/gpu
 JobRequeue=1
 KillWait=30
 MaxArraySize={max_array_size}
@@ -69,6 +68,7 @@ AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd_port}
 AccountingStoragePass={folder}/munge.socket
 JobAcctGatherType=jobacct_gather/none
+AccountingStorageTRES=gres/gpu
 """
 SLURMDBD_CONF = """
 AuthType=auth/munge
