@@ -12,7 +12,7 @@ CELLS = (
     """# From a ledger to answers
 
 Everything the command line answers is a function over data frames. The ledger here is a small
-study of four runs that ships with the tests; the published rows are those of the ViT paper
+study, half finished, that ships with the tests; the published rows are those of the ViT paper
 (arXiv:2010.11929v2). Run it from the root of the repository.""",
     """>>>
 %matplotlib inline

@@ -113,6 +113,7 @@ def test_there_is_no_drawer_for_leftovers() -> None:
         (["models"], {"torch", "pandas", "scipy", "matplotlib"}),
         (["cost", "vit_b16"], {"torch"}),
         (["plan", "demo"], {"torch"}),
+        (["table", "--published", "table2"], {"torch", "matplotlib", "scipy"}),
     ],
 )
 def test_fast_commands_load_no_heavy_library(arguments: list[str], banned: set[str]) -> None:
