@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from results import summary, units
-from results.frontier import settled
 from results.schema import ResultsError, suggestion
 
 Floats = npt.NDArray[np.float64]
@@ -51,6 +50,11 @@ def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:
     return [", ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
 
 
+def _rounded(values: pd.Series) -> Floats:
+    """To 12 digits, so that means which differ by how they were added up are the same number."""
+    return np.array([float(f"{value:.12g}") for value in values], dtype=float)
+
+
 def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family") -> pd.DataFrame:
     """One row per configuration, which is everything but the seed, by rising x.
 
@@ -75,7 +79,7 @@ def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family
     table["group"] = table[by].fillna("").astype(str)
     table["label"] = table[model].astype(str)
     table["name"] = _names(table, model, [name for name in varied if name in table])
-    table["x"], table["y"] = settled(table.pop("x_mean")), settled(table.pop("y_mean"))
+    table["x"], table["y"] = _rounded(table.pop("x_mean")), _rounded(table.pop("y_mean"))
     table["n"] = table["scores"].map(len)
     return table.sort_values(["x", "y", "group", "name"]).reset_index(drop=True)
 
