@@ -22,6 +22,23 @@ app.add_typer(cli_models.app)
 app.add_typer(cli_results.app)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"scalebench {version('scalebench')}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Takes the options that no verb has."""
+
+
 @app.command()
 def plan(
     spec: Spec,
@@ -42,7 +59,8 @@ def plan(
     from sweeps import spec as specs
 
     study, folder = specs.load(spec, settings or (), profile)
-    runs = expand.expand(study, folder)
+    with specs.naming(spec):
+        runs = expand.expand(study, folder)
     rows = plan.plan(study, runs, root, probe)
     show.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
     room = limits.ask(study.resources).room
@@ -78,7 +96,8 @@ def submit(
 
     chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
     study, folder = specs.load(spec, chosen, profile)
-    runs = expand.expand(study, folder)
+    with specs.naming(spec):
+        runs = expand.expand(study, folder)
     limit = max_accelerator_days or study.resources.max_accelerator_days
     if limit is not None:
         plan.check_limit(plan.plan(study, runs, root), limit)

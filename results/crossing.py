@@ -83,7 +83,8 @@ def crossing(pair: Pair) -> Crossing:
 
     Resamples in which the same side is ahead all along count as an earlier crossing, those in
     which it never is as a later one; with more than half of 1 - level of them the interval is
-    open on that side.
+    open on that side. It is widened to hold the crossing itself, which resamples of lines that
+    cross several times may all put elsewhere.
 
     >>> runs = reference.table5()
     >>> pair = compare.of(runs, "ViT-B/16", "ViT-L/16", cost="train_examples")
@@ -102,6 +103,8 @@ def crossing(pair: Pair) -> Crossing:
         low, high, cautions = interval(
             pair.samples(lambda one, other: _place(one, other, last.ahead)), pair.level
         )
+        low = None if low is None else min(low, last.x)
+        high = None if high is None else max(high, last.x)
     if len(found) > 1:
         places = ", ".join(f"{change.x:.3g}" for change in found)
         text = f"the lines cross {len(found)} times, at {places}; the last is given"

@@ -3,7 +3,8 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import resources as packaged
 from pathlib import Path
 from typing import Any, Literal
@@ -168,6 +169,15 @@ def bundled() -> list[str]:
     """The names of the specs that come with the package."""
     folder = packaged.files("sweeps.specs")
     return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+@contextmanager
+def naming(spec: str) -> Iterator[None]:
+    """Names the spec in what is said to be wrong with it inside."""
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{spec}: {error}") from error
 
 
 def _bundled_folder() -> Path:

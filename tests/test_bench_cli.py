@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,11 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         assert verb in out
 
 
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--version")
+    assert (code, out) == (0, f"scalebench {version('scalebench')}\n")
+
+
 def test_doctor_finds_what_a_study_needs(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "doctor", "--json")
     checks = {check["name"]: check for check in json.loads(out)}
@@ -119,7 +125,7 @@ def test_bad_specs_are_refused_before_anything_starts(
     (tmp_path / "spec.yaml").write_text(SPEC + lines + "\n")
     root = tmp_path / "runs"
     message = refused(capsys, verb, str(tmp_path / "spec.yaml"), "--root", str(root))
-    assert expected in message
+    assert expected in message and str(tmp_path / "spec.yaml") in message
     assert not root.exists()
 
 

@@ -119,6 +119,16 @@ def test_several_crossings_are_counted():
     assert "several_crossings" in {caution.code for caution in answer.at.cautions}
 
 
+def test_the_interval_holds_a_crossing_that_resamples_put_elsewhere():
+    # Noise as large as the gap: the lines of most resamples cross last at another place.
+    for seed in range(6):
+        runs = study(np.random.default_rng(seed), noise=0.2)
+        answer = crossing.crossing(compare.of(runs, "a", "b", cost="train_flops", replicas=50)).at
+        if answer.value is not None:
+            assert answer.low is None or answer.low <= answer.value
+            assert answer.high is None or answer.value <= answer.high
+
+
 def test_the_examples_are_so():
     names = {"reference": reference, "compare": compare}
     assert doctest.testmod(crossing, extraglobs=names).failed == 0
