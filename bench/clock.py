@@ -81,3 +81,7 @@ class Deadline:
     def is_warned(self) -> bool:
         """Whether a warning that comes now is of the time limit."""
         return self._ends_at - time.monotonic() < WARNING_SECONDS
+
+    def is_over(self) -> bool:
+        """Whether the scheduler now ends the job for its time limit."""
+        return time.monotonic() >= self._ends_at

@@ -20,23 +20,30 @@ ASKING = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 class Stopped(BenchError):
     """A signal has ended the attempt; the run goes on from the step that was saved."""
 
-    def __init__(self, signum: int, step: int, *, near_end: bool = False) -> None:
-        """`near_end`: the job's time limit is near, which is then what the scheduler warns of."""
+    def __init__(
+        self, signum: int, step: int, *, near_end: bool = False, is_over: bool = False
+    ) -> None:
+        """`near_end`: the job's time limit is near, which is then what the scheduler warns of.
+
+        `is_over`: it has passed, which is then what SIGTERM is for.
+        """
         name = "time limit" if signum == TIME_IS_UP else signal.Signals(signum).name
         super().__init__(f"{name}: saved at step {step}")
         self.signum, self._near_end = signum, near_end
+        self._is_ended = is_over and signum == signal.SIGTERM
 
     @property
     def comes_back(self) -> bool:
         """Whether whoever asked wants the run to go on."""
-        return self.signum in (signal.SIGUSR2, TIME_IS_UP)
+        return self._is_ended or self.signum in (signal.SIGUSR2, TIME_IS_UP)
 
     @property
     def ended(self) -> str:
         """How the attempt ended, in the ledger's words."""
         if not self.comes_back:
             return "killed"
-        return "timeout" if self._near_end or self.signum == TIME_IS_UP else "preempted"
+        is_timeout = self._near_end or self._is_ended or self.signum == TIME_IS_UP
+        return "timeout" if is_timeout else "preempted"
 
 
 class Signals:

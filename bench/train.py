@@ -103,7 +103,8 @@ def _train(
                     checkpoints.save(step)
                     watchdog.progress()
             if signum:
-                raise Stopped(signum, step, near_end=deadline.is_warned())
+                near_end, is_over = deadline.is_warned(), deadline.is_over()
+                raise Stopped(signum, step, near_end=near_end, is_over=is_over)
 
         vote.close()
         clock.switch("eval")

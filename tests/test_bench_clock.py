@@ -82,7 +82,9 @@ def test_a_job_is_left_before_its_end(name: str, monkeypatch: pytest.MonkeyPatch
     assert not deadline.is_near(save_seconds=0.0)
     assert not deadline.is_near(save_seconds=29.0)  # 10 + 3 × 29 = 97
     assert deadline.is_near(save_seconds=31.0)  # 10 + 3 × 31 = 103
-    assert deadline.is_warned()
+    assert deadline.is_warned() and not deadline.is_over()
+    monkeypatch.setenv(name, str(time.time() - 1))
+    assert Deadline().is_over()
     monkeypatch.setenv(name, str(time.time() + 1000))
     assert not Deadline().is_warned()
 

@@ -202,3 +202,8 @@ def test_a_run_leaves_before_its_time_limit_and_goes_on(
     train(run_dir)
     same_run(run_dir, done)
     assert [row["ended"] for row in read_all(run_dir / "attempts")] == ["timeout"] * 2 + ["done"]
+
+
+def test_the_end_of_a_job_that_was_not_warned_in_time_is_its_time_limit() -> None:
+    assert Stopped(signal.SIGTERM, 7, near_end=True, is_over=True).ended == "timeout"
+    assert Stopped(signal.SIGINT, 7, near_end=True, is_over=True).ended == "killed"
