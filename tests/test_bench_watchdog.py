@@ -141,7 +141,7 @@ def test_whatever_happens_to_one_of_four_all_leave(tmp_path: Path, start_python:
         beat = act("SIGSTOP", rank, send(signal.SIGSTOP), HANG_SECONDS + 20, "hang")
         assert beat["reason"].endswith(f"no sign of life from process {rank}")
         for other in set(range(NUM_RANKS)) - {rank}:
-            assert "train_step" in stack_path(run_dir, ranks.number, other).read_text()
+            assert "bench/train.py" in stack_path(run_dir, ranks.number, other).read_text()
         assert not stack_path(run_dir, ranks.number, rank).exists()
     beat = act("SIGKILL", 1, send(signal.SIGKILL), 20, "lost")
     assert beat["reason"].startswith("process 1 of the attempt")
