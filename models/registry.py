@@ -5,6 +5,7 @@ Nothing here needs torch, so a login host can list, plan and count without it.
 
 import difflib
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 from models.configs import BiTConfig, Config, ConfigError, HybridConfig, UnknownModel, ViTConfig
@@ -185,16 +186,23 @@ def config(name: str, **overrides: Any) -> Config:
     """
     if name not in REGISTRY:
         raise UnknownModel(f"unknown model {name!r}: {_expected(name, names())}")
+    chosen = {key: tuple(v) if isinstance(v, list) else v for key, v in overrides.items()}
+    try:
+        return _override(name, tuple(chosen.items()))
+    except TypeError:  # a value that cannot be hashed
+        expected = "expected numbers, words or lists of them"
+        raise ConfigError(f"model {name}: given {overrides!r}, {expected}") from None
+
+
+@lru_cache(maxsize=4096)
+def _override(name: str, overrides: tuple[tuple[str, Any], ...]) -> Config:
+    """The config, made once: a study asks for the same ones thousands of times."""
     known = REGISTRY[name]
-    if not overrides:
-        return known
     allowed = [field.name for field in fields(known) if field.name not in IDENTITY]
-    for key, value in overrides.items():
+    for key, _ in overrides:
         if key not in allowed:
             raise ConfigError(f"model {name}: unknown field {key!r}: {_expected(key, allowed)}")
-        if isinstance(value, list):
-            overrides = {**overrides, key: tuple(value)}
-    return replace(known, **overrides)
+    return replace(known, **dict(overrides))
 
 
 def _expected(given: str, choices: list[str]) -> str:

@@ -91,3 +91,9 @@ def test_importing_the_package_and_counting_do_not_import_torch() -> None:
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [[1]]])
+def test_a_value_of_no_fields_kind_is_refused(value: object) -> None:
+    with pytest.raises(models.ConfigError, match="expected numbers, words or lists of them"):
+        models.config("vit_b16", depth=value)
