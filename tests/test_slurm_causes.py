@@ -50,7 +50,7 @@ overrides:
   - match: {seed: 0}
     set: {model: r11_vit_nano4, image_size: 32, batch_size: 2048, steps: 2}
 """
-TIGHT = 'timeout_min: 30, setup: ["ulimit -v 5200000"]'
+TIGHT = 'timeout_min: 30, setup: ["ulimit -v 4200000"]'
 # 80 seconds at 20 ms a step: more than two attempts have before Slurm's warning, which comes 15 to
 # 45 seconds after a job's start.
 LIMITED_STEPS = 4_000
@@ -173,8 +173,11 @@ def test_one_out_of_memory_goes_on_with_half_of_its_micro_batch(studies: Studies
     attempts = store.load(studies.root / "tight").attempts.sort_values("attempt")
     print(attempts[["attempt", "ended", "micro_batch_size", "reason"]].to_string(index=False))
     *before, last = attempts["ended"].tolist()
-    assert before and set(before) == {"out_of_memory"} and last == "done"
-    assert attempts["micro_batch_size"].tolist() == [2048 >> i for i in range(len(attempts))]
+    # So near the limit the C library may end a process without a word; then it is tried once more.
+    assert before[0] == "out_of_memory" and set(before) <= {"out_of_memory", "lost"}
+    sizes = attempts["micro_batch_size"].tolist()
+    halvings = [ended == "out_of_memory" for ended in before]
+    assert sizes == [2048 >> sum(halvings[:i]) for i in range(len(sizes))] and last == "done"
     assert store.load(studies.root / "tight").runs["batch_size"].tolist() == [2048]
 
 
