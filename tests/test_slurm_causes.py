@@ -54,6 +54,8 @@ TIGHT = 'timeout_min: 30, setup: ["ulimit -v 4200000"]'
 # 80 seconds at 20 ms a step: more than two attempts have before Slurm's warning, which comes 15 to
 # 45 seconds after a job's start.
 LIMITED_STEPS = 4_000
+# Half a minute: long enough for a test to interrupt it.
+LONG = 1_500
 DEADLINE_SECONDS = 900
 
 
@@ -105,7 +107,7 @@ def studies(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_a_node_that_dies_costs_nothing_but_time(cluster: Cluster, studies: Studies) -> None:
     for study in ("lost", "whole"):
-        submitted = studies.submit(study, TWO_NODES, steps=200)
+        submitted = studies.submit(study, TWO_NODES, steps=LONG)
         assert submitted.returncode == 0, submitted.stderr
     (run_dir,) = studies.run_dirs("lost")
     wait_until((run_dir / "checkpoint" / "latest.json").exists, DEADLINE_SECONDS, "a checkpoint")
@@ -191,7 +193,7 @@ def test_a_run_at_its_time_limit_goes_on_in_another_job(studies: Studies) -> Non
 
 
 def test_what_is_cancelled_stops_and_goes_on_when_submitted_again(studies: Studies) -> None:
-    assert studies.submit("cancelled", ONE, steps=300, seeds="0, 1").returncode == 0
+    assert studies.submit("cancelled", ONE, steps=LONG, seeds="0, 1").returncode == 0
     for run_dir in studies.run_dirs("cancelled"):
         wait_for_steps(run_dir, 1)
     stopped = scalebench("cancel", str(studies.root / "cancelled"), "--yes")
@@ -201,4 +203,4 @@ def test_what_is_cancelled_stops_and_goes_on_when_submitted_again(studies: Studi
     assert studies.wait("cancelled")["totals"]["done"] == 2
     attempts = store.load(studies.root / "cancelled").attempts
     assert sorted(attempts["ended"]) == ["done", "done", "killed", "killed"]
-    assert (attempts["to_examples"] - attempts["from_examples"]).sum() == 2 * 300 * 32
+    assert (attempts["to_examples"] - attempts["from_examples"]).sum() == 2 * LONG * 32
