@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TESTS_READY := $(VENV)/.ready-tests
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-slurm test-browser lint clean
 .DELETE_ON_ERROR:
@@ -20,16 +22,16 @@ demo: $(READY)
 	  '              $(BIN)/scalebench plot frontier demo --with-published -o runs/demo/with_paper.png' \
 	  '              $(BIN)/scalebench submit demo --set seed=[0,1,2] --wait   # error bars'
 
-test: $(READY) lint
+test: $(TESTS_READY) lint
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not slurm and not browser"
 
-test-slurm: $(READY)
+test-slurm: $(TESTS_READY)
 	$(BIN)/python -m pytest -m slurm
 
-test-browser: $(READY)
+test-browser: $(TESTS_READY)
 	$(BIN)/python -m pytest -m browser
 
-lint: $(READY)
+lint: $(TESTS_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -40,5 +42,10 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(INSTALL) --editable .
+	touch $@
+
+# What only the tests need: the demo does without.
+$(TESTS_READY): $(READY)
+	$(INSTALL) --editable '.[test]'
 	touch $@

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench import show
-from bench.config import BenchError
+from bench.errors import BenchError
 from results import printed, reference, scores, store, summary
 from results import table as tables
 from results.files import write_whole

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 import safetensors.torch
 
 from bench import shards
-from bench.config import BenchError, EngineConfig
+from bench.config import EngineConfig
 from bench.engine import Engine, World
+from bench.errors import BenchError
 from results.files import write_whole
 
 POINTER, STATE = "latest.json", "state.json"

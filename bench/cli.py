@@ -2,15 +2,38 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from bench import cli_models, cli_results, show
 from bench.options import RUNS, Json, Profile, Root, Settings, Spec, Study, study_dir
 
+# The verbs in the order of a study.
+SECTIONS = {
+    "Models and cost": ("models", "cost", "throughput", "convert"),
+    "Studies": ("plan", "submit", "status", "cancel", "train", "evaluate", "compact", "trace"),
+    "Answers": ("table", "plot", "fit", "compare", "next", "report"),
+    "This machine": ("doctor",),
+}
+
+
+class Sections(TyperGroup):
+    """Help with the verbs in sections, each with its whole first line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                helps = [(self.commands[name].help or "").split("\n\n")[0] for name in names]
+                formatter.write_dl(list(zip(names, helps, strict=True)))
+
+
 app = typer.Typer(
     name="scalebench",
+    cls=Sections,
+    # Plain help, for importing rich's costs more than all the rest of it.
+    rich_markup_mode=None,
     help="Scaling studies of image classifiers (ViT, hybrid, BiT-ResNet): what they cost, what "
     "they reach, in one ledger.\n\nStart with: scalebench submit demo --wait, then scalebench "
     "table demo.",
@@ -223,7 +246,7 @@ def train(
 
 def _ask(what: str, yes: bool) -> None:
     """Goes on if the user agrees that something is cancelled; without a terminal none can."""
-    from bench.config import ConfigError
+    from bench.errors import ConfigError
 
     if yes:
         return
@@ -248,7 +271,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # Usage errors say more in format_message, which the public base class lacks.
         _refuse(getattr(error, "format_message", error.__str__)())
     except Exception as error:
-        from bench.config import BenchError
+        from bench.errors import BenchError
         from models import ModelsError
         from results.schema import NoAnswer, ResultsError
         from sweeps.plan import LimitExceeded

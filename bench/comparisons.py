@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench import show
-from bench.config import BenchError
+from bench.errors import BenchError
 from results import compare, curves, frontier, reference, resample, sentences, store, summary, units
 from results.crossing import crossing
 from results.pairs import Pair

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import models
+from bench.errors import ConfigError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
@@ -21,14 +22,6 @@ NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 # json.dumps makes an encoder at each call that sorts: a fifth of the time of making an id.
 _SORTED = json.JSONEncoder(sort_keys=True)
-
-
-class BenchError(Exception):
-    """What a user gave to a run is wrong; the message is one line."""
-
-
-class ConfigError(BenchError):
-    """A value of a config is missing, unknown or out of range."""
 
 
 class Frozen(BaseModel):

@@ -5,8 +5,8 @@ from typing import Any
 
 import models
 import models.cost
-from bench.config import ConfigError
-from bench.ledger import train_flops
+from bench.errors import ConfigError
+from models.cost import train_flops
 
 Row = dict[str, Any]
 

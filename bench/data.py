@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.config import BenchError, DataInfo
+from bench.config import DataInfo
+from bench.errors import BenchError
 from bench.subsets import held_out
 from results import parquet
 from results.schema import ResultsError

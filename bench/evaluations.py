@@ -12,8 +12,9 @@ import torch
 
 import models
 from bench import data, fewshot
-from bench.config import BenchError, Run, read_run
+from bench.config import Run, read_run
 from bench.data import Images
+from bench.errors import BenchError
 from bench.protocols import FewShot, traced
 from bench.transforms import evaluation_batch, normalize
 from results import parquet

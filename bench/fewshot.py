@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from bench import seeds
-from bench.config import BenchError
+from bench.errors import BenchError
 from bench.protocols import SEEDS, SHOTS
 
 _BIAS = 100.0

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench import show
-from bench.config import BenchError
+from bench.errors import BenchError
 from results import constants, isoflop, reference, scales, store, units
 from results import fit as fits
 from results.joint import fit_joint

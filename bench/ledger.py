@@ -18,13 +18,12 @@ from bench.attempt import (
     write_beat,
 )
 from bench.config import Run
+from models.cost import train_flops
 from results import parquet
 
 Row = dict[str, Any]
 
 SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
-FLOPS_PER_MAC = 2
-TRAIN_PER_FORWARD = 3
 SECONDS_PER_DAY = 86_400
 STATES = {"done": "done", "failed": "failed", "cancelled": "cancelled", None: "running"}
 NOT_IN_TABLE = ("host", "pid", "pid_started", "step", "num_steps", "loss", "images_per_second")
@@ -38,15 +37,6 @@ class Evaluation:
     loss: float
     top1_accuracy: float
     top5_accuracy: float | None
-
-
-def train_flops(macs_per_image: int, examples_seen: int) -> float:
-    """Model FLOPs of training: 3 × forward, 2 a multiply-add; recomputation is not counted.
-
-    >>> train_flops(17_563_828_224, 1)  # ViT-B/16 at 224 px, one image
-    105382969344.0
-    """
-    return float(TRAIN_PER_FORWARD * FLOPS_PER_MAC * macs_per_image * examples_seen)
 
 
 def write_attempt(run_dir: Path, run: Run, number: int, beat: Row) -> None:

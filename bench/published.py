@@ -5,8 +5,9 @@ from typing import Any
 import models
 import models.cost
 from bench.accelerators import peak_flops
-from bench.config import BenchError
-from bench.ledger import SECONDS_PER_DAY, train_flops
+from bench.errors import BenchError
+from bench.ledger import SECONDS_PER_DAY
+from models.cost import train_flops
 from results import reference
 
 Row = dict[str, Any]

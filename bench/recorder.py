@@ -115,7 +115,7 @@ class Recorder(Silence):
                 "attempt": self.attempt.number,
                 "step": step,
                 "examples_seen": seen,
-                "train_flops": ledger.train_flops(self.cost.forward_macs, seen),
+                "train_flops": models.cost.train_flops(self.cost.forward_macs, seen),
                 "train_seconds": (self._before["train_seconds"] or 0.0) + seconds,
                 "loss": loss,
                 "lr": lr,

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.config import BenchError
+from bench.errors import BenchError
 
 WEIGHT = "weight"
 # What torch's AdamW and SGD keep beside a weight.

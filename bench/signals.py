@@ -10,7 +10,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from bench.config import BenchError
+from bench.errors import BenchError
 
 # Said like a signal by a process whose clock has come near the job's end; any signal is louder.
 TIME_IS_UP = int(signal.SIGHUP)

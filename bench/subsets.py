@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import seeds
-from bench.config import ConfigError, DataInfo
+from bench.config import DataInfo
+from bench.errors import ConfigError
 from results.files import write_whole
 
 Indices = npt.NDArray[np.int64]

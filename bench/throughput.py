@@ -16,9 +16,9 @@ import models.cost
 import models.memory
 from bench import devices
 from bench.accelerators import peak_flops
-from bench.config import BenchError
-from bench.ledger import train_flops
+from bench.errors import BenchError
 from bench.provenance import software
+from models.cost import train_flops
 from results import parquet
 
 Row = dict[str, Any]

@@ -13,9 +13,10 @@ from bench import checkpoint, devices, flops, schedule, seeds, subsets
 from bench.attempt import AlreadyRunning, read_disk
 from bench.batches import EvaluationBatches, TrainingBatches, stream
 from bench.clock import Clock, Deadline
-from bench.config import BenchError, Run, micro_batches, read_run, within
+from bench.config import Run, micro_batches, read_run, within
 from bench.data import Images, load
 from bench.engine import Engine, World, join_world, leave_world
+from bench.errors import BenchError
 from bench.evaluate import evaluate
 from bench.ledger import Evaluation
 from bench.recorder import Recorder, Silence

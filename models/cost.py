@@ -10,6 +10,9 @@ from functools import lru_cache
 
 from models.configs import BiTConfig, Config, Grid, HybridConfig, ResNetFields, ViTConfig
 
+FLOPS_PER_MAC = 2
+TRAIN_PER_FORWARD = 3
+
 
 @dataclass(frozen=True)
 class Part:
@@ -208,3 +211,12 @@ def count(
     else:
         parts = _transformer(config, 3, num_classes)
     return Cost(config.name, **_sums(parts), parts=tuple(parts))
+
+
+def train_flops(macs_per_image: int, examples_seen: int) -> float:
+    """Model FLOPs of training: 3 × forward, 2 a multiply-add; recomputation is not counted.
+
+    >>> train_flops(17_563_828_224, 1)  # ViT-B/16 at 224 px, one image
+    105382969344.0
+    """
+    return float(TRAIN_PER_FORWARD * FLOPS_PER_MAC * macs_per_image * examples_seen)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from results import parquet
 from results import parts as files
+from results.files import remove_abandoned
 from results.parts import COMPACT, INDEX_KEY, MOVED, Identity, Part, Whole
 from results.schema import STUDY_TABLES, ResultsError
 from results.store import check_study
@@ -78,7 +79,7 @@ def _compact_table(study: Path, table: str) -> Compacted:
     """Merges one table of a study into one file, and removes what it replaces."""
     whole = files.read_table(study, table)
     merged = whole.parts
-    removed = 0
+    removed = remove_abandoned(study / COMPACT / table)
     if not whole.is_merged and len(whole.parts) > len(whole.newer):
         merged = _write(study, table, whole)
         for other in whole.merged if merged else ():

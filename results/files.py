@@ -1,6 +1,7 @@
 """Files that appear whole: written beside, flushed to the disk, renamed. Standard library only."""
 
 import os
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -47,3 +48,12 @@ def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
 def is_temporary(name: str) -> bool:
     """Whether a reader must pass over this file: hidden, or still being written."""
     return name.startswith(".") or name.endswith(".tmp")
+
+
+def remove_abandoned(folder: Path, seconds: float = 3600.0) -> int:
+    """Removes what killed writers left half written, untouched for so long; how many files went."""
+    before = time.time() - seconds
+    found = [path for path in folder.glob(".*.tmp") if path.stat().st_mtime < before]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)

@@ -1,5 +1,6 @@
 """Studies from disk as pandas tables, however far they have come."""
 
+import glob
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -86,17 +87,31 @@ def check_study(path: Path) -> Path:
     if not path.is_dir():
         what = "which is a file" if path.exists() else "which does not exist"
         raise NotAStudy(f"given {path}, {what}; {expected}")
-    if (path / "study.json").is_file() or any(path.glob("*/config.json")):
-        return path
-    if any(path.glob("*/run.parquet")):
+    if _is_study(path):
         return path
     inside = sorted(found.parent.name for found in path.glob("*/study.json"))
     hint = f" (there are studies in it: {', '.join(inside)})" if inside else ""
     raise NotAStudy(f"given {path}, which has neither study.json nor runs; {expected}{hint}")
 
 
+def _is_study(folder: Path) -> bool:
+    has_spec = (folder / "study.json").is_file()
+    return has_spec or any(any(folder.glob(f"*/{name}")) for name in ("config.json", "run.parquet"))
+
+
+def _matching(path: Path | str) -> list[Path]:
+    """The studies that a pattern as `runs/vit-*` stands for; any other path itself."""
+    if not glob.has_magic(str(path)) or Path(path).exists():
+        return [Path(path)]
+    found = sorted(Path(one) for one in glob.glob(str(path)))  # noqa: PTH207 (absolute as well)
+    studies = [one for one in found if one.is_dir() and _is_study(one)]
+    if not studies:
+        raise NotAStudy(f"given {path}, which no study matches; expected runs/<study>")
+    return studies
+
+
 def load(paths: Path | str | Iterable[Path | str]) -> Study:
-    """The study in one folder, or several studies taken together.
+    """The study in one folder, or several studies taken together, as `load("runs/vit-*")`.
 
     >>> load("runs/digits").runs.groupby("label").top1_accuracy.mean()  # doctest: +SKIP
 
@@ -104,6 +119,7 @@ def load(paths: Path | str | Iterable[Path | str]) -> Study:
     are all right. Raises NotAStudy.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
+    given = [one for path in given for one in _matching(path)]
     if not given:
         raise NotAStudy("given no path; expected the folder of a study, as runs/<study>")
     unique = {path.resolve(): path for path in map(Path, given)}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bench.config import ConfigError
+from bench.errors import ConfigError
 from sweeps import queue, slurm
 from sweeps.held import held
 from sweeps.status import RunStatus, status

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,8 @@ def widen(
 ) -> StudySpec:
     """The spec with every model of these families that suits its images, and so many new seeds.
 
-    Its other axes, among them the numbers of images, stay; so do excludes and overrides.
+    Where it varies the number of images, there are numbers between its own, and twice the largest
+    if the data have as many. Its other axes stay; so do excludes and overrides.
     """
     sides = {_side(run.image_size) for run in runs}
     own = {run.config.model for run in runs}
@@ -48,11 +50,22 @@ def widen(
     sources = sorted({run.data.source for run in runs})
     base = {key: value for key, value in spec.base.items() if key not in ("model", "seed", "data")}
     grid = dict(spec.grid) | {"model": suited, "seed": [*used, *new]}
+    if "train_examples" in grid:
+        grid["train_examples"] = [*grid["train_examples"], *_more_sizes(runs)]
     if len(sources) == 1:
         base["data"] = sources[0]
         grid.pop("data", None)
     resources = spec.resources.model_copy(update={"max_accelerator_days": None})
     return spec.model_copy(update={"base": base, "grid": grid, "resources": resources})
+
+
+def _more_sizes(runs: Sequence[Run]) -> list[int]:
+    """Numbers of training images halfway, in logarithms, between those of the runs, and one octave
+    beyond the largest."""
+    sizes = sorted({run.train_examples for run in runs})
+    between = {round(math.sqrt(low * high)) for low, high in itertools.pairwise(sizes)}
+    beyond = {2 * sizes[-1]} if 2 * sizes[-1] <= min(run.data.num_train for run in runs) else set()
+    return sorted((between | beyond) - set(sizes))
 
 
 def _suits(name: str, sides: set[int]) -> bool:

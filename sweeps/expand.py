@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 import models
 from bench import data
-from bench.config import BenchError, ConfigError, Run, RunConfig, explain, micro_batches
+from bench.config import Run, RunConfig, explain, micro_batches
+from bench.errors import BenchError, ConfigError
 from bench.protocols import FewShot
 from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec

@@ -12,8 +12,9 @@ import models.cost
 from bench.accelerators import GB, find
 from bench.attempt import read_disk
 from bench.config import Run
-from bench.ledger import SECONDS_PER_DAY, train_flops
+from bench.ledger import SECONDS_PER_DAY
 from bench.memory import training_memory
+from models.cost import train_flops
 from sweeps import expand, predict, probe
 from sweeps.predict import Kind, Speed
 from sweeps.resources import Resources, runs_at_a_time

@@ -13,7 +13,6 @@ import yaml
 from pydantic import Field, ValidationError
 
 from bench.config import (
-    ConfigError,
     Frozen,
     NonNegativeInt,
     PositiveInt,
@@ -22,6 +21,7 @@ from bench.config import (
     explain,
     known_keys,
 )
+from bench.errors import ConfigError
 from bench.protocols import SEEDS, SHOTS
 from sweeps import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench import protocols
 from bench.attempt import Disk, State, read_disk
-from bench.config import ConfigError
+from bench.errors import ConfigError
 from sweeps import analysis, queue
 from sweeps.held import Held, accounted, held, is_pending
 

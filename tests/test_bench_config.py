@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from bench.config import (
-    ConfigError,
     DataInfo,
     EngineConfig,
     Recipe,
@@ -22,6 +21,7 @@ from bench.config import (
     read_run,
     within,
 )
+from bench.errors import ConfigError
 
 DATA = DataInfo(
     name="cats",

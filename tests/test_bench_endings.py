@@ -7,8 +7,8 @@ import torch
 import torch.distributed as dist
 
 from bench import endings
-from bench.config import ConfigError
 from bench.endings import Ending
+from bench.errors import ConfigError
 
 GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:544] Connection closed by peer"
 

@@ -4,7 +4,8 @@ import pytest
 
 import models
 import models.cost
-from bench.config import ConfigError, EngineConfig, Recipe, RunConfig
+from bench.config import EngineConfig, Recipe, RunConfig
+from bench.errors import ConfigError
 from bench.memory import training_memory
 from models.memory import kept
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bench import subsets
-from bench.config import ConfigError, DataInfo
+from bench.config import DataInfo
+from bench.errors import ConfigError
 
 DATA = DataInfo(
     name="cats",

@@ -17,6 +17,7 @@ FROM_BENCH = {
     "bench.attempt",
     "bench.config",
     "bench.data",
+    "bench.errors",
     "bench.ledger",
     "bench.memory",
     "bench.protocols",
@@ -110,7 +111,7 @@ def test_there_is_no_drawer_for_leftovers() -> None:
     ("arguments", "banned"),
     [
         (["--help"], {"torch", "pandas", "scipy", "matplotlib", "pyarrow", "pydantic_settings"}),
-        (["models"], {"torch", "pandas", "scipy", "matplotlib"}),
+        (["models"], {"torch", "pandas", "scipy", "matplotlib", "numpy", "pyarrow"}),
         (["cost", "vit_b16"], {"torch"}),
         (["plan", "demo"], {"torch"}),
         (["table", "--published", "table2"], {"torch", "matplotlib", "scipy"}),

@@ -45,6 +45,11 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pas
     left = set(os.listdir(path.parent)) - {"file"}
     assert len(left) == 1
     assert all(files.is_temporary(name) for name in left)
+    assert files.remove_abandoned(path.parent) == 0  # its writer may still be at it
+    (half,) = (path.parent / name for name in left)
+    os.utime(half, (0, 0))
+    assert files.remove_abandoned(path.parent) == 1
+    assert os.listdir(path.parent) == ["file"]
 
 
 @pytest.mark.parametrize("name", [".a", "a.tmp", ".run.parquet.0f.tmp"])

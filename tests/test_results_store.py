@@ -75,6 +75,15 @@ def test_several_studies_are_taken_together_and_each_once(study):
     assert sorted(zip(runs.study, runs.run_id, strict=True)) == [("digits", "a"), ("more", "a")]
 
 
+def test_a_pattern_stands_for_the_studies_that_match_it(study):
+    parquet.write(study.parent / "more" / "a" / "run.parquet", "runs", [run_row("a", study="more")])
+    (study.parent / "throughput").mkdir()
+    runs = store.load(f"{study.parent}/*").runs
+    assert sorted(runs.study) == ["digits", "more"]
+    with pytest.raises(store.NotAStudy, match="which no study matches"):
+        store.load(f"{study.parent}/none-*")
+
+
 def test_temporary_and_foreign_names_are_passed_over(study):
     (study / "a" / "curve" / ".1-2.parquet.0f.tmp").write_bytes(b"PAR1 half of it")
     (study / "a" / "curve" / "1-3.parquet.tmp").write_bytes(b"PAR1 half of it")

@@ -44,13 +44,14 @@ BROKEN = (
     'timeout_min: 30, max_retries: 1, setup: ["[ $SLURM_ARRAY_TASK_ID != 1 ] || '
     'export DS_ACCELERATOR=nonsense"]'
 )
-# The process takes 2.5 GB of address space; 2048 images of this network at once some 3 GB more.
+# The process takes 10.8 GB of address space with 4096 images of this network at once, 6.5 GB with
+# 2048.
 WIDE = """
 overrides:
   - match: {seed: 0}
-    set: {model: r11_vit_nano4, image_size: 32, batch_size: 2048, steps: 2}
+    set: {model: r11_vit_nano4, image_size: 32, batch_size: 4096, steps: 2}
 """
-TIGHT = 'timeout_min: 30, setup: ["ulimit -v 4200000"]'
+TIGHT = 'timeout_min: 30, setup: ["ulimit -v 8600000"]'
 # 40 seconds at 20 ms a step, more than two attempts have beside the other studies: Slurm's warning
 # comes 15 to 45 seconds after a job's start.
 LIMITED_STEPS = 2_000
@@ -174,13 +175,9 @@ def test_one_out_of_memory_goes_on_with_half_of_its_micro_batch(studies: Studies
     assert studies.wait("tight")["totals"]["done"] == 1
     attempts = store.load(studies.root / "tight").attempts.sort_values("attempt")
     print(attempts[["attempt", "ended", "micro_batch_size", "reason"]].to_string(index=False))
-    *before, last = attempts["ended"].tolist()
-    # So near the limit the C library may end a process without a word; then it is tried once more.
-    assert before[0] == "out_of_memory" and set(before) <= {"out_of_memory", "lost"}
-    sizes = attempts["micro_batch_size"].tolist()
-    halvings = [ended == "out_of_memory" for ended in before]
-    assert sizes == [2048 >> sum(halvings[:i]) for i in range(len(sizes))] and last == "done"
-    assert store.load(studies.root / "tight").runs["batch_size"].tolist() == [2048]
+    assert attempts["ended"].tolist() == ["out_of_memory", "done"]
+    assert attempts["micro_batch_size"].tolist() == [4096, 2048]
+    assert store.load(studies.root / "tight").runs["batch_size"].tolist() == [4096]
 
 
 def test_a_run_at_its_time_limit_goes_on_in_another_job(studies: Studies) -> None:

@@ -51,11 +51,24 @@ def test_candidates_are_new_seeds_of_every_model_that_suits(study: Path) -> None
     wide = candidates.widen(spec, runs, ["vit", "bit"], seeds=2)
     assert wide.grid["model"] == ["vit_nano2", "vit_micro2", "bit_nano", "bit_micro"]
     assert wide.grid["seed"] == [0, 1, 2]
+    # Between 100, 400 and all 1,442 images there are sqrt(100 x 400) and sqrt(400 x 1442).
+    assert wide.grid["train_examples"] == [100, 400, None, 200, 759]
     assert models.config("r8_vit_nano2").family not in ("vit", "bit")
     possible, rows, known = candidates.costs(wide, study.parent)
     assert known
-    assert len(possible) == 4 * 3 * 2  # without those that are there
+    assert len(possible) == 4 * 5 * 3 - 12  # without those that are there
     assert all(row["accelerator_days"] > 0 for row in rows)
+
+
+def test_an_octave_more_images_is_proposed_where_the_data_have_them(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SPEC.replace("[100, 400, null]", "[100, 400]"))
+    spec, folder = specs.load(str(tmp_path / "small.yaml"))
+    wide = candidates.widen(spec, expand.expand(spec, folder), ["vit"])
+    assert wide.grid["train_examples"] == [100, 400, 200, 800]
+    fixed = SPEC.replace("  train_examples: [100, 400, null]\n", "")
+    (tmp_path / "fixed.yaml").write_text(fixed)
+    spec, folder = specs.load(str(tmp_path / "fixed.yaml"))
+    assert "train_examples" not in candidates.widen(spec, expand.expand(spec, folder), ["vit"]).grid
 
 
 def test_the_spec_holds_exactly_the_chosen_runs(study: Path, tmp_path: Path) -> None:
