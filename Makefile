@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TESTS_READY := $(VENV)/.ready-tests
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slurm test-browser lint clean
+.PHONY: demo test test-failures test-slurm test-browser lint clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -23,7 +23,10 @@ demo: $(READY)
 	  '              $(BIN)/scalebench submit demo --set seed=[0,1,2] --wait   # error bars'
 
 test: $(TESTS_READY) lint
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not slurm and not browser"
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not failures and not slurm and not browser"
+
+test-failures: $(TESTS_READY)
+	$(BIN)/python -m pytest -n 2 -m failures
 
 test-slurm: $(TESTS_READY)
 	$(BIN)/python -m pytest -m slurm

@@ -240,6 +240,7 @@ assert status == 0, status
 """
 
 
+@pytest.mark.failures
 def test_a_save_killed_at_any_moment_leaves_a_usable_checkpoint(
     world: World, tmp_path: Path, start_python: Start
 ) -> None:

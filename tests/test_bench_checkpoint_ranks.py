@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import pytest
 from conftest import Start
 from safetensors.torch import load_file
 
@@ -107,6 +108,7 @@ def step_of(run_dir: Path, text: str) -> int:
     return state["step"]
 
 
+@pytest.mark.failures
 def test_a_rank_killed_at_any_moment_of_a_save_leaves_the_newest_whole_checkpoint(
     tmp_path: Path, start_python: Start
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from conftest import Start
 from test_bench_signals import alive
 from test_bench_train import BATCH_SIZE, read_all, write_run
@@ -101,6 +102,7 @@ class Ranks:
         return [int(word) for word in line.split()]
 
 
+@pytest.mark.failures
 def test_whatever_happens_to_one_of_four_all_leave(tmp_path: Path, start_python: Start) -> None:
     engine = {"num_workers": 1, "log_steps": 5, "hang_seconds": HANG_SECONDS}
     engine |= {"heartbeat_seconds": 0.01}

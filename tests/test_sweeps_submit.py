@@ -84,6 +84,7 @@ def test_a_study_is_run_once_and_again_only_what_is_missing(tmp_path: Path) -> N
     assert read_study(more.study_dir)["spec"]["grid"]["seed"] == [0, 1, 2]
 
 
+@pytest.mark.failures
 def test_a_killed_study_goes_on_and_has_each_run_once(tmp_path: Path) -> None:
     base = {"data": "digits", "image_size": 8, "steps": 150, "batch_size": 64}
     base |= {"engine": {"checkpoint_seconds": 0.2, "log_steps": 5}}
@@ -111,6 +112,7 @@ def test_a_killed_study_goes_on_and_has_each_run_once(tmp_path: Path) -> None:
     assert len(resumed) >= 1, "no attempt went on from a checkpoint"
 
 
+@pytest.mark.failures
 def test_a_run_that_fails_is_shown_with_its_reason_and_tried_again(tmp_path: Path) -> None:
     base = {"data": "digits", "image_size": 8, "steps": 40, "batch_size": 8}
     base |= {"recipe": {"lr": 1e30, "clip_norm": None}}
@@ -171,6 +173,7 @@ def test_submissions_are_read_oldest_first_and_after_a_name(tmp_path: Path) -> N
     assert queue.read(tmp_path, after=written[0].name) == written[1:]
 
 
+@pytest.mark.failures
 def test_a_run_that_is_warned_is_started_again(tmp_path: Path) -> None:
     base = {"data": "digits", "image_size": 8, "steps": 200, "batch_size": 64}
     base |= {"engine": {"heartbeat_seconds": 0.01}}
