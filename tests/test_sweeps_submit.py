@@ -141,6 +141,7 @@ def test_never_more_runs_at_a_time_than_asked(tmp_path: Path) -> None:
     assert states(study_dir) == ["done", "done"]
 
 
+@pytest.mark.failures
 def test_two_submits_at_the_same_moment_submit_each_run_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "submit", "demo", "--json", "--root", str(tmp_path)]
     command += ["--set", "model=vit_nano2", "--set", "train_examples=[50, 60]", "--set", "steps=2"]
