@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,8 +53,10 @@ def is_temporary(name: str) -> bool:
 
 def remove_abandoned(folder: Path, seconds: float = 3600.0) -> int:
     """Removes what killed writers left half written, untouched for so long; how many files went."""
-    before = time.time() - seconds
-    found = [path for path in folder.glob(".*.tmp") if path.stat().st_mtime < before]
-    for path in found:
-        path.unlink(missing_ok=True)
-    return len(found)
+    before, removed = time.time() - seconds, 0
+    for path in folder.glob(".*.tmp"):
+        with suppress(FileNotFoundError):  # its writer has just put it in its place
+            if path.stat().st_mtime < before:
+                path.unlink()
+                removed += 1
+    return removed
