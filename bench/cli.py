@@ -1,5 +1,6 @@
 """The command line: each verb imports what it calls, inside, so that starting up costs little."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,6 +17,18 @@ SECTIONS = {
     "Studies": ("plan", "submit", "status", "cancel", "train", "evaluate", "compact", "trace"),
     "Answers": ("table", "plot", "fit", "compare", "next", "report"),
     "This machine": ("doctor",),
+}
+
+# A path that the user could have given better; other errors of the disk are failures.
+BAD_PATH = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
 }
 
 
@@ -273,17 +286,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:
         from bench.errors import BenchError
         from models import ModelsError
+        from results.compact import NotWritten
         from results.schema import NoAnswer, ResultsError
         from sweeps.plan import LimitExceeded
         from sweeps.probe import ProbeFailed
         from sweeps.slurm import SlurmError
         from sweeps.spec import SpecError
 
-        if isinstance(error, LimitExceeded | NoAnswer | ProbeFailed | SlurmError):
+        if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SlurmError):
             show.note(f"scalebench: {error}")
             sys.exit(1)
         if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):
             _refuse(str(error))
+        if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
+            show.note(f"scalebench: {error.filename or 'output'}: {error.strerror}")
+            sys.exit(2 if error.errno in BAD_PATH else 1)
         raise
     sys.exit(code or 0)
 

@@ -29,7 +29,7 @@ def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
 
     A reader sees the old file or the new one, never a part: the bytes go to a hidden `.tmp` file
     in the same folder, which is made if need be. When this returns, a power cut cannot undo it.
-    Errors leave `path` as it was and no temporary file.
+    Errors leave `path` as it was and no temporary file; an OSError of the disk names `path`.
     """
     path = Path(path)
     _make_folder(path.parent)
@@ -40,6 +40,10 @@ def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         beside.replace(path)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
     _flush_folder(path.parent)

@@ -165,6 +165,15 @@ def test_wrong_arguments_are_one_line_and_exit_2(
     assert expected in refused(capsys, *arguments)
 
 
+def test_a_place_where_nothing_can_be_written_is_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    output = str(tmp_path / "file" / "table6.svg")
+    message = refused(capsys, "plot", "frontier", "--published", "table6", "-o", output)
+    assert str(tmp_path / "file") in message
+
+
 def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:
     from sweeps import submit as submission
     from sweeps.expand import expand

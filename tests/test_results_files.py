@@ -1,5 +1,6 @@
 """A file is the old one or the new one, whatever happens to its writer."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -50,6 +51,17 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pas
     os.utime(half, (0, 0))
     assert files.remove_abandoned(path.parent) == 1
     assert os.listdir(path.parent) == ["file"]
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_to_appear(path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_whole(path, lambda stream: stream.write(b"new"))
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
 
 
 @pytest.mark.parametrize("name", [".a", "a.tmp", ".run.parquet.0f.tmp"])
