@@ -16,27 +16,6 @@ Where = Annotated[
 
 
 @app.command()
-def compact(study: Studies, root: Root = RUNS, json: Json = False) -> None:
-    """Merge the many small files of studies into few, also while their runs are at work."""
-    from bench import records
-
-    records.compact([study_dir(name, root) for name in study], json=json)
-
-
-@app.command()
-def trace(
-    study: Study,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
-    root: Root = RUNS,
-    json: Json = False,
-) -> None:
-    """Show where a run's rows are from: code, environment, hosts, seeds, images, attempts."""
-    from bench import records
-
-    records.trace(study_dir(study, root), run, json=json)
-
-
-@app.command()
 def table(
     study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
     format: Annotated[
