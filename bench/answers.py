@@ -73,9 +73,9 @@ def table(
         made = printed.table(published)
     if format == "json":
         rows = made.frame.astype(object).where(made.frame.notna(), None)
-        show.document(rows.to_dict(orient="records"))
-        return
-    text = RENDERERS[format](made)
+        text = show.document_text(rows.to_dict(orient="records"))
+    else:
+        text = RENDERERS[format](made)
     if output is None:
         sys.stdout.write(text)
     else:

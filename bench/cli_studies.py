@@ -34,12 +34,13 @@ def plan(
     study, folder = specs.load(spec, settings or (), profile)
     with specs.naming(spec):
         runs = expand.expand(study, folder)
+        expand.evaluations(study, folder)
     rows = plan.plan(study, runs, root, probe)
     show.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
     room = limits.ask(study.resources).room
-    for line in plan.warnings(rows, expand.resources(study, runs), room):
+    for line in expand.idle(study) + plan.warnings(rows, expand.resources(study, runs), room):
         show.note(f"warning: {line}")
-    limit = max_accelerator_days or study.resources.max_accelerator_days
+    limit = plan.limit(study.resources, max_accelerator_days)
     plan.check_limit(rows, limit)
 
 
@@ -71,7 +72,7 @@ def submit(
     study, folder = specs.load(spec, chosen, profile)
     with specs.naming(spec):
         runs = expand.expand(study, folder)
-    limit = max_accelerator_days or study.resources.max_accelerator_days
+    limit = plan.limit(study.resources, max_accelerator_days)
     if limit is not None:
         plan.check_limit(plan.plan(study, runs, root), limit)
     removed = [run.run_id for run in submit.removed(root / study.study, runs)]
@@ -161,8 +162,8 @@ def evaluate(
     evaluations.check_protocol(protocol)
     wanted = protocols.FewShot(
         data=None if source is None else data.describe(source),
-        shots=fewshot.parse_numbers(shots, "--shots"),
-        seeds=fewshot.parse_numbers(seeds, "--seeds"),
+        shots=fewshot.parse_numbers(shots, "--shots", 1),
+        seeds=fewshot.parse_numbers(seeds, "--seeds", 0),
     )
     folder = study_dir(study, root)
     done = [run for run in status.status(folder) if run.state == "done"]

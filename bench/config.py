@@ -15,8 +15,9 @@ from bench.errors import ConfigError
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
-PositiveInt = Annotated[int, Field(gt=0)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+MAX_INT = 2**63 - 1  # what a column of the ledger holds
+PositiveInt = Annotated[int, Field(gt=0, le=MAX_INT)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_INT)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -33,8 +34,9 @@ class Frozen(BaseModel):
 class Recipe(Frozen):
     """How the weights move: the paper's section 4.1 and appendix B.1 by default.
 
-    `weight_decay` is decoupled and multiplied by the learning rate (AdamW's convention); only
-    kernels are decayed. `end_lr` 1e-5 for linear decay is the published code's, cosine ends at 0.
+    `weight_decay` is decoupled and multiplied by the learning rate (AdamW's convention), with SGD
+    added to the gradient (torch's); only kernels are decayed. `end_lr` 1e-5 for linear decay is
+    the published code's, cosine ends at 0.
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -106,10 +108,10 @@ class RunConfig(Frozen):
     """
 
     model: str
-    data: str = "digits"
+    data: Annotated[str, Field(min_length=1)] = "digits"
     image_size: PositiveInt | None = None
     train_examples: PositiveInt | None = None
-    epochs: PositiveFloat | None = None
+    epochs: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
     steps: PositiveInt | None = None
     examples: PositiveInt | None = None
     batch_size: PositiveInt = 64
@@ -129,6 +131,18 @@ class RunConfig(Frozen):
                 "expected exactly one of epochs, steps, examples"
             )
         return self
+
+    @property
+    def recipe_label(self) -> str:
+        """The ledger's `recipe`: that of the weights, augmentation and the model's options.
+
+        >>> RunConfig(model="vit_s16", steps=1, augment="flip").recipe_label
+        'adam lr=0.001 wd=0.1 warmup=0 linear clip=1 fp32 augment=flip'
+        """
+        parts = [self.recipe.label]
+        if self.augment != "none":
+            parts.append(f"augment={self.augment}")
+        return " ".join(parts + [f"{k}={v}" for k, v in sorted(self.model_options.items())])
 
 
 class DataInfo(Frozen):

@@ -25,7 +25,8 @@ Split = Literal["train", "eval"]
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PIXELS = 50_000_000
-EVAL_NAMES = ("validation", "valid", "val", "test")
+TRAIN_NAMES = ("train", "training")
+EVAL_NAMES = ("validation", "valid", "val", "test", "testing")
 EXPECTED = "'digits', a Parquet file or folder (image, label), or a folder of images by class"
 HOLD_OUT_EVERY = 10
 DIGITS_HOLD_OUT_EVERY = 5
@@ -165,9 +166,9 @@ def _describe_folder(path: Path) -> DataInfo:
     splits = _folder_splits(path)
     classes = _class_folders(splits["train"])
     for split, root in splits.items():
-        counts[split] = np.array(_list_folder(root, classes)[1])
-        sizes = np.bincount(counts[split], minlength=len(classes)).tolist()
-        parts += [f"{split}/{name}:{size}" for name, size in zip(classes, sizes, strict=True)]
+        files, labels = _list_folder(root, classes)
+        counts[split] = np.array(labels)
+        parts += [f"{split}/{f.relative_to(root)}:{f.stat().st_size}" for f in files]
     return _info(path, path.name, "folder", counts, len(classes), parts)
 
 
@@ -227,8 +228,9 @@ def _read_parquet(files: list[Path], num_classes: int) -> Images:
     import datasets
 
     datasets.disable_progress_bars()
-    table = datasets.load_dataset("parquet", data_files=[str(f) for f in files], split="train")
-    table = table.select_columns(["image", "label"])
+    names = [str(file) for file in files]
+    columns = ["image", "label"]
+    table = datasets.load_dataset("parquet", data_files=names, split="train", columns=columns)
     table = table.cast_column("image", datasets.Image(decode=False))
     labels = np.asarray(table.with_format("numpy")["label"][:], dtype=np.int64)
     where = str(files[0]) + (f" to {files[-1].name}" if len(files) > 1 else "")
@@ -236,7 +238,7 @@ def _read_parquet(files: list[Path], num_classes: int) -> Images:
 
     def read(at: Sequence[int]) -> list[Image]:
         rows = zip(at, table[list(at)]["image"], strict=True)
-        return [decode(row["bytes"], f"row {i} of {where}") for i, row in rows]
+        return [decode((row or {}).get("bytes"), f"row {i} of {where}") for i, row in rows]
 
     return Images(labels, read)
 
@@ -244,10 +246,11 @@ def _read_parquet(files: list[Path], num_classes: int) -> Images:
 def _folder_splits(path: Path) -> dict[str, Path]:
     """The folder of each split; a folder without train/ is itself the training set."""
     folders = {entry.name.lower(): entry for entry in sorted(path.iterdir()) if entry.is_dir()}
-    if "train" not in folders:
+    train = next((folders[name] for name in TRAIN_NAMES if name in folders), None)
+    if train is None:
         return {"train": path}
     evaluation = next((folders[name] for name in EVAL_NAMES if name in folders), None)
-    return {"train": folders["train"]} | ({"eval": evaluation} if evaluation else {})
+    return {"train": train} | ({"eval": evaluation} if evaluation else {})
 
 
 def _class_folders(root: Path) -> list[str]:
@@ -263,7 +266,8 @@ def _list_folder(root: Path, classes: list[str]) -> tuple[list[Path], list[int]]
     for name in _class_folders(root):
         if name not in places:
             raise DataError(f"data: {root} has the class {name!r}, which the training set lacks")
-        inside = sorted(f for f in (root / name).rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+        found = (file for file in (root / name).rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+        inside = sorted(f for f in found if f.is_file() and not f.name.startswith("."))
         files += inside
         labels += [places[name]] * len(inside)
     if not files:
@@ -284,10 +288,12 @@ def _check_labels(labels: npt.NDArray[np.int64], num_classes: int, where: str) -
         raise DataError(f"data: {where} has label {wrong}, expected 0 to {num_classes - 1}")
 
 
-def decode(content: bytes, where: str) -> Image:
+def decode(content: bytes | None, where: str) -> Image:
     """The RGB pixels (H, W, 3) of a JPEG, PNG or WebP; raises DataError naming `where`."""
     import PIL.Image
 
+    if content is None:
+        raise DataError(f"data: {where} has no image, expected the bytes of one")
     try:
         with PIL.Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:

@@ -297,7 +297,7 @@ class Engine:
 
 
 def make_optimizer(model: torch.nn.Module, config: RunConfig) -> torch.optim.Optimizer:
-    """Adam with decoupled decay, or SGD; only kernels (two and more axes, named `weight`) decay."""
+    """Adam with decoupled decay, or SGD with torch's; only kernels (axes ≥ 2, `weight`) decay."""
     recipe = config.recipe
     kernels: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []

@@ -70,12 +70,14 @@ def choose(
     return np.concatenate(chosen)
 
 
-def parse_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Whole numbers from "1,5,10"; raises FewShotError, which names the option."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise FewShotError(f"{option}: given {text!r}, expected numbers such as 1,5,10") from None
+def parse_numbers(text: str, option: str, least: int) -> tuple[int, ...]:
+    """Whole numbers from `least` on, from "1,5,10"; raises FewShotError, which names the option."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
+        raise FewShotError(
+            f"{option}: given {text!r}, expected whole numbers from {least} on, such as 1,5,10"
+        )
+    return tuple(int(part) for part in parts)
 
 
 def accuracies(

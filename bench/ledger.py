@@ -155,7 +155,7 @@ def run_row(
         "steps": None if seen is None else seen // run.config.batch_size,
         "batch_size": run.config.batch_size,
         "seed": run.config.seed,
-        "recipe": run.config.recipe.label,
+        "recipe": run.config.recipe_label,
         "forward_macs_per_image": forward_macs,
         "forward_macs_valid_per_image": forward_macs_valid,
         "train_flops": _flops(forward_macs, seen),

@@ -10,7 +10,7 @@ def lr(step: int, num_steps: int, recipe: Recipe) -> float:
 
     Linear warm-up multiplies the decayed value, and progress counts after the warm-up, as in the
     published code (google-research/vision_transformer, `vit_jax/utils.py`). Linear decay ends at
-    1e-5 unless `end_lr` says otherwise, cosine at 0.
+    1e-5 (or where it began, if that is less) unless `end_lr` says otherwise, cosine at 0.
 
     >>> [round(lr(s, 10, Recipe(lr=1.0, warmup_steps=2, decay="cosine")), 3) for s in (0, 1, 6)]
     [0.5, 1.0, 0.5]
@@ -18,7 +18,7 @@ def lr(step: int, num_steps: int, recipe: Recipe) -> float:
     warmup = min(recipe.warmup_steps, num_steps)
     progress = min(max((step - warmup) / max(1, num_steps - warmup), 0.0), 1.0)
     if recipe.decay == "linear":
-        end = 1e-5 if recipe.end_lr is None else recipe.end_lr
+        end = min(1e-5, recipe.lr) if recipe.end_lr is None else recipe.end_lr
         value = end + (recipe.lr - end) * (1 - progress)
     elif recipe.decay == "cosine":
         end = 0.0 if recipe.end_lr is None else recipe.end_lr

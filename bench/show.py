@@ -125,6 +125,10 @@ PLAN: list[Column] = [
     ("state", "state", _text),
     ("model", "model", _text),
     ("train_examples", "images", lambda value: f"{value:,}"),
+    ("dataset", "data", _text),
+    ("image_size", "px", _text),
+    ("batch_size", "batch", _text),
+    ("recipe", "recipe", _text),
     ("seed", "seed", _text),
     ("steps", "steps", lambda value: f"{value:,}"),
     ("params", "params", count),
@@ -153,6 +157,8 @@ STATUS: list[Column] = [
     ("nodes", "nodes", _text),
     ("reason", "reason", _text),
 ]
+# Of a plan shown where they differ between its runs.
+IF_VARIED = ("dataset", "image_size", "batch_size", "recipe")
 MAX_ROWS = 100
 INTEREST = ("failed", "running", "missing", "queued", "cancelled", "done")
 STATE_STYLES = {
@@ -167,12 +173,15 @@ STATE_STYLES = {
 
 def document(content: Any) -> None:
     """One JSON document on standard output, a row a line."""
+    sys.stdout.write(document_text(content))
+
+
+def document_text(content: Any) -> str:
+    """The same as text."""
     if isinstance(content, Mapping):
         parts = [f"  {_encode(str(key))}: {_lines(value)}" for key, value in content.items()]
-        text = "{\n" + ",\n".join(parts) + "\n}" if parts else "{}"
-    else:
-        text = _lines(content)
-    sys.stdout.write(text + "\n")
+        return "{\n" + ",\n".join(parts) + "\n}\n" if parts else "{}\n"
+    return _lines(content) + "\n"
 
 
 def _lines(value: Any) -> str:
@@ -199,7 +208,8 @@ def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None
     if json:
         document({"study": study, "totals": totals, "runs": content})
         return
-    _print(make_table(content[:MAX_ROWS], PLAN))
+    same = {key for key in IF_VARIED if len({row[key] for row in content}) < 2}
+    _print(make_table(content[:MAX_ROWS], [column for column in PLAN if column[0] not in same]))
     _say_more(content)
     days = totals["accelerator_days_to_do"]
     said = "not known before a run was measured" if days is None else f"{days:.3g}"

@@ -178,7 +178,7 @@ def names() -> list[str]:
     return list(REGISTRY)
 
 
-def config(name: str, **overrides: Any) -> Config:
+def config(name: str, /, **overrides: Any) -> Config:
     """The registered config, or a copy of it with other values in the given fields.
 
     `config("vit_b16", image_size=384).grid.rows` is 24. Raises UnknownModel, or ConfigError for

@@ -52,6 +52,10 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
     if "evaluation" in columns:
         covered += [name for name in long.EVALUATION if name in table]
     varied = summary.varying(table, list(dict.fromkeys(covered)), summary.CONFIGURATION)
+    # Scores on different data do not compare, so this is said even if each model saw one only.
+    shown = [name for name in ("dataset", "train_examples") if name in table]
+    apart = [n for n in shown if table[n].nunique(dropna=False) > 1 and n not in varied]
+    varied = (*apart, *varied)
     rows = [name for name in (*family, model, *varied) if name not in (*columns, "params")]
     return Layout(tuple(rows), columns, _known(table, COSTS[:2] if columns else COSTS))
 

@@ -96,7 +96,7 @@ RUNS = (
     Column("steps", "int", "steps", "updates of the weights"),
     Column("batch_size", "int", "images", "images per update, over all devices"),
     Column("seed", "int", "", "the run's seed"),
-    Column("recipe", "text", "", "optimiser and schedule in one line"),
+    Column("recipe", "text", "", "optimiser, schedule, augmentation, options of the model"),
     Column("forward_macs_per_image", "int", MACS, "convolutions and matrix products, all taps"),
     Column("forward_macs_valid_per_image", "int", MACS, "the same without taps on zero padding"),
     Column("train_flops", "float", "FLOPs", "6 x forward_macs_per_image x examples_seen"),

@@ -105,14 +105,19 @@ def _has_own_resources(spec: StudySpec) -> bool:
 def _points(spec: StudySpec) -> Iterator[_Point]:
     """The points of the grid, with base and overrides."""
     keys, is_placed = list(spec.grid), _has_own_resources(spec)
+    excluded = [_flat(match) for match in spec.exclude]
+    overrides = [(_flat(override.match), override.set) for override in spec.overrides]
+    base = DEFAULTS | _flat(spec.base)
     for combination in itertools.product(*spec.grid.values()):
         chosen = dict(zip(keys, combination, strict=True))
-        values = spec.base | chosen
-        if any(_matches(values, match) for match in spec.exclude):
+        flat = base | _flat(chosen)
+        if any(_matches(flat, match) for match in excluded):
             continue
-        for override in spec.overrides:
-            if _matches(values, override.match):
-                values = values | override.set
+        values = spec.base | chosen
+        for match, changes in overrides:
+            if _matches(flat, match):
+                values = values | changes
+                flat = flat | _flat(changes)
         placed = {}
         if is_placed:
             own = [key for key in values if key.startswith(OWN)]
@@ -121,8 +126,42 @@ def _points(spec: StudySpec) -> Iterator[_Point]:
         yield _Point(chosen, values, placed)
 
 
+def idle(spec: StudySpec) -> list[str]:
+    """The excludes and the overrides that meet no run, in words: mostly a slip in a value."""
+    base = DEFAULTS | _flat(spec.base)
+    waiting = {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
+    waiting |= {f"overrides.{i}.match": one.match for i, one in enumerate(spec.overrides)}
+    found = []
+    for place, match in waiting.items():
+        flat = _flat(match)
+        # Each axis on its own: cheap, and enough to tell a value that is nowhere.
+        axes = {key: [_flat({key: value}) for value in axis] for key, axis in spec.grid.items()}
+        for key, wanted in flat.items():
+            values = [part[key] for axis in axes.values() for part in axis if key in part]
+            values = values or [base.get(key)]
+            values += [_flat(one.set)[key] for one in spec.overrides if key in _flat(one.set)]
+            if not any(_matches({key: value}, {key: wanted}) for value in values):
+                found.append(f"{place}: no run has {key}={wanted}")
+    return found
+
+
+def _flat(values: Values, before: str = "") -> Values:
+    """Inner keys as dotted ones: {"recipe": {"lr": 1}} becomes {"recipe.lr": 1}."""
+    found: Values = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            found |= _flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found
+
+
+# What a run has of which a spec says nothing.
+DEFAULTS = _flat(RunConfig.model_construct().model_dump())
+
+
 def _matches(values: Values, match: Values) -> bool:
-    """Whether all of `match` holds; a list there means any of its values."""
+    """Whether all of `match` holds; a list there means any of its values. Both with dotted keys."""
     return all(
         values.get(key) in wanted if isinstance(wanted, list) else values.get(key) == wanted
         for key, wanted in match.items()
@@ -175,6 +214,8 @@ def _nest(values: Values) -> Values:
         here = nested
         for part in path:
             here = here.setdefault(part, {})
+            if not isinstance(here, dict):
+                raise SpecError(f"{part}: given {here!r}, expected keys and values, for {key}")
         if isinstance(value, dict) and isinstance(here.get(last), dict):
             here[last] = here[last] | value
         else:

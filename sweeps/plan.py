@@ -93,6 +93,15 @@ def totals(rows: list[Row], resources: Resources | None = None) -> Row:
     return found
 
 
+def limit(resources: Resources, asked: float | None) -> float | None:
+    """The most accelerator-days that may be spent: what is asked for, else what the spec says."""
+    if asked is None:
+        return resources.max_accelerator_days
+    if not asked >= 0:
+        raise SpecError(f"--max-accelerator-days: given {asked:g}, expected a number from 0 on")
+    return asked
+
+
 def check_limit(rows: list[Row], limit: float | None) -> None:
     """Raises LimitExceeded where what is to be done costs more accelerator-days than `limit`.
 

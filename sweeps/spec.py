@@ -28,6 +28,8 @@ from sweeps.resources import STUDY_WIDE, Resources, check
 
 MAX_SPEC_BYTES = 1_000_000
 DURATIONS = ("epochs", "steps", "examples")
+# Of a date that does not exist PyYAML says ValueError, of a thousand brackets RecursionError.
+NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 Values = dict[str, Any]
 
@@ -210,6 +212,8 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | bool | None):
+                raise SpecError(f"line {key_node.start_mark.line + 1}: given {key}, expected a key")
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise SpecError(f"line {line}: {key} is given twice, expected once")
@@ -232,7 +236,7 @@ def _parse(path: Path) -> Values:
         values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}:" if mark else ""
         raise SpecError(f"{path}:{where} {getattr(error, 'problem', error)}") from error
@@ -247,7 +251,7 @@ def _apply(values: Values, setting: str) -> None:
         raise SpecError(f"--set {setting}: expected key=value")
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.YAMLError as error:
+    except NOT_YAML as error:
         raise SpecError(f"--set {setting}: {text!r} is no YAML value") from error
     head, _, rest = key.partition(".")
     if key == "study":
@@ -257,6 +261,10 @@ def _apply(values: Values, setting: str) -> None:
     elif head in ("base", "grid", "resources") and rest:
         _section(values, head)[rest] = value
     elif head in RunConfig.model_fields:
+        if key == "data":
+            value = (
+                [_from_here(one) for one in value] if isinstance(value, list) else _from_here(value)
+            )
         for replaced in DURATIONS if key in DURATIONS else (key,):
             _forget(values, replaced)
         _section(values, "grid" if isinstance(value, list) else "base")[key] = value
@@ -265,6 +273,14 @@ def _apply(values: Values, setting: str) -> None:
             ["study", "base.KEY", "grid.KEY", "resources.KEY", *RunConfig.model_fields]
         )
         raise SpecError(f"--set {setting}: unknown key {key!r} (expected one of {choices})")
+
+
+def _from_here(data: object) -> object:
+    """A relative path of data given on the command line starts where the user is, not the spec."""
+    if not isinstance(data, str) or data in ("", "digits"):
+        return data
+    path = Path(data).expanduser()
+    return str(path.resolve()) if path.exists() else data
 
 
 def _forget(values: Values, key: str) -> None:

@@ -59,9 +59,12 @@ def submit(
         taken_back = [run for run in removed(study_dir, runs) if run.run_id in set(cancelling)]
         cancel.take_back(study_dir, taken_back)
         write_study(study_dir, spec, runs, evaluations)
-        for run in unwritten:
-            write_config(study_dir, run)
         before = study_status(study_dir)
+        # What has been trained keeps the config that it was trained with.
+        kept = {run.run_id for run in before.runs if run.state in ("running", "done")}
+        for run in unwritten:
+            if run.run_id not in kept:
+                write_config(study_dir, run)
         lacking = _lacking(study_dir, spec, before, evaluations)
         site = limits.ask(spec.resources) if lacking else limits.NONE
         work = lacking.within(site.room)
@@ -121,7 +124,7 @@ def about(run: Run) -> dict[str, Any]:
         "steps": run.num_steps,
         "batch_size": run.config.batch_size,
         "seed": run.config.seed,
-        "recipe": run.config.recipe.label,
+        "recipe": run.config.recipe_label,
     }
 
 
