@@ -110,6 +110,10 @@ SPEC = "study: bad\nbase: {model: vit_nano2, data: digits, steps: 2}\n"
         ("grid: {batch_size: [many]}", "batch_size: given 'many', expected a valid integer"),
         ("grid: {seed: []}", "grid.seed: given an empty list, expected at least one value"),
         ("grid: {data: [nowhere/at/all]}", "data: nowhere/at/all does not exist"),
+        ("grid: {seed: [99999999999999999999]}", "seed: given 99999999999999999999"),
+        ("grid: {epochs: [1e300]}", "epochs: given"),
+        ("grid: {model_options: [{name: x}]}", "unknown field 'name'"),
+        ("grid: {data: ['']}", "data: given ''"),
         ("resources: {tasks_per_node: 3}", "batch_size: given 64, expected a multiple of 3"),
     ],
 )

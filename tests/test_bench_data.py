@@ -283,3 +283,42 @@ def test_everything_else_is_refused_by_name(content: bytes) -> None:
 def test_an_image_too_large_to_hold_is_refused() -> None:
     with pytest.raises(DataError, match=r"has 8000 × 8000 pixels, expected at most 50,000,000"):
         data.decode(png(8000, 8000, chunk(b"IDAT", zlib.compress(bytes(100)))), "here")
+
+
+def test_folders_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    first = write_folder(tmp_path / "a", {"cat": 20, "dog": 20})
+    assert data.describe(str(first)) == data.describe(str(first))
+    copy = shutil.copytree(first, tmp_path / "copy" / "a")
+    assert data.describe(str(copy)).fingerprint == data.describe(str(first)).fingerprint
+    (first / "cat" / "0.png").rename(first / "cat" / "other.png")
+    renamed = shutil.copytree(first, tmp_path / "renamed")
+    assert data.describe(str(renamed)).fingerprint != data.describe(str(copy)).fingerprint
+    (copy / "cat" / "0.png").write_bytes(encode(0, "JPEG"))
+    again = shutil.copytree(copy, tmp_path / "again")
+    assert data.describe(str(again)).fingerprint != data.describe(str(first)).fingerprint
+
+
+def test_training_and_testing_are_splits_and_hidden_files_are_no_images(tmp_path: Path) -> None:
+    write_folder(tmp_path / "training", {"cat": 3, "dog": 4})
+    write_folder(tmp_path / "testing", {"cat": 1, "dog": 1})
+    (tmp_path / "training" / "cat" / "._0.png").write_bytes(b"of a file manager")
+    (tmp_path / "training" / "cat" / "folder.png").mkdir()
+    info = data.describe(str(tmp_path))
+    assert (info.num_train, info.num_eval, info.num_classes) == (7, 2, 2)
+
+
+def test_shards_may_have_further_columns(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train-0.parquet", [0, 1] * 10)
+    path = write_parquet(tmp_path / "train-1.parquet", [0, 1] * 10)
+    pq.write_table(pq.read_table(path).append_column("id", pa.array(range(20))), path)
+    images = data.load(data.describe(str(tmp_path)), "train")
+    assert len(images.labels) == 36
+
+
+def test_a_row_without_an_image_is_named(tmp_path: Path) -> None:
+    content: list[Any] = [{"bytes": encode(i), "path": None} for i in range(40)]
+    content[1] = None
+    path = write_parquet(tmp_path / "train.parquet", [0, 1] * 20, images=content)
+    images = data.load(data.describe(str(path)), "train")
+    with pytest.raises(DataError, match=r"row 1 of .*train\.parquet has no image"):
+        images.read(range(len(images.labels)))

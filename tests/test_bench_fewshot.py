@@ -88,3 +88,10 @@ def test_shots_are_nested_balanced_and_differ_by_seed() -> None:
     assert set(five) != set(fewshot.choose(labels, 5, 1, 4))
     with pytest.raises(FewShotError, match="class 0 has 30 training images, expected at least 31"):
         fewshot.choose(labels, 31, 0, 4)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1,,5", "five", "1.5"])
+def test_numbers_of_shots_are_whole_and_positive(text: str) -> None:
+    assert fewshot.parse_numbers("1, 5,10", "--shots", 1) == (1, 5, 10)
+    with pytest.raises(fewshot.FewShotError, match=r"--shots: given .* whole numbers from 1 on"):
+        fewshot.parse_numbers(text, "--shots", 1)

@@ -52,3 +52,8 @@ def test_a_warm_up_longer_than_the_run_takes_all_of_it() -> None:
 
 def test_steps_beyond_the_end_keep_the_last_value() -> None:
     assert lr(20, 10, Recipe(lr=1.0)) == lr(10, 10, Recipe(lr=1.0))
+
+
+def test_linear_decay_never_rises() -> None:
+    recipe = Recipe(lr=1e-6)
+    assert lr(0, 10, recipe) >= lr(9, 10, recipe) > 0

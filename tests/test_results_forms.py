@@ -66,3 +66,8 @@ def test_the_cost_shown_is_the_one_that_is_known_for_most():
 def test_an_unknown_form_comes_with_the_choices():
     with pytest.raises(forms.UnknownForm, match="did you mean table2"):
         forms.of_paper("table22", make_table())
+
+
+def test_what_the_models_were_trained_on_is_said_though_each_saw_one_data_set():
+    table = make_table(train_examples=100, dataset=["digits", "digits", "cifar", "cifar"])
+    assert forms.usual(table, ()).rows == ("family", "label", "dataset")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.expand import expand, resources
+from sweeps.expand import expand, idle, resources
 from sweeps.spec import SpecError, StudySpec
 
 
@@ -132,3 +132,33 @@ def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) ->
     override["set"] = {"resources.nodes": "many"}
     with pytest.raises(SpecError, match=r"run seed=1: resources.nodes: given 'many'"):
         expand(StudySpec.model_validate(values), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"recipe": {"lr": 0.1}},  # an inner key
+        {"recipe.lr": 0.1},
+        {"seed": 0, "recipe.lr": [0.1]},  # seed has its default
+        {"model_options.dropout": 0.5, "recipe.lr": 0.1},
+    ],
+)
+def test_excludes_match_what_a_run_has_however_it_is_written(match: dict[str, Any]) -> None:
+    base = {"data": "digits", "steps": 10, "model": "vit_nano2", "model_options": {"dropout": 0.5}}
+    study = spec(base=base, grid={"recipe.lr": [0.1, 0.2]}, exclude=[match])
+    assert [run.config.recipe.lr for run in expand(study, Path())] == [0.2]
+    assert idle(study) == []
+
+
+def test_a_match_that_meets_no_run_is_said() -> None:
+    override = {"match": {"train_examples": 300}, "set": {"seed": 1}}
+    study = spec(exclude=[{"model": "vit_nano22"}, {"seed": 1}], overrides=[override])
+    assert idle(study) == [
+        "exclude.0: no run has model=vit_nano22",
+        "overrides.0.match: no run has train_examples=300",
+    ]
+
+
+def test_an_inner_key_under_a_value_that_has_none_is_refused() -> None:
+    study = spec(base={"data": "digits", "steps": 10, "recipe": 5, "recipe.lr": 0.1})
+    assert "recipe: given 5, expected keys and values, for recipe.lr" in refusal(study)

@@ -77,6 +77,10 @@ def test_days_follow_from_a_measured_speed(tmp_path: Path) -> None:
     with pytest.raises(plan.LimitExceeded, match="accelerator-days, the limit is"):
         plan.check_limit(planned, 1.9 * days)
     plan.check_limit(planned, 2.1 * days)
+    with pytest.raises(plan.LimitExceeded):
+        plan.check_limit(planned, plan.limit(Resources(max_accelerator_days=9.0), 0.0))
+    with pytest.raises(SpecError, match="given nan, expected a number from 0 on"):
+        plan.limit(Resources(), float("nan"))
 
 
 def test_days_follow_from_a_stated_utilization(tmp_path: Path) -> None:

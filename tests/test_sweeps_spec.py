@@ -143,3 +143,31 @@ def test_devices_are_tasks_or_gpus() -> None:
     assert specs.Resources(nodes=2, gpus_per_node=4).num_devices == 8
     assert specs.Resources(nodes=2, tasks_per_node=3).num_devices == 6
     assert specs.Resources().num_devices == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "? [a]\n: 1\n",
+        "study: small\nbase: {steps: 2024-99-99}\n",
+        "study: small\nbase: " + "[" * 3000,
+    ],
+)
+def test_what_yaml_trips_over_is_one_line(tmp_path: Path, text: str) -> None:
+    assert "spec.yaml" in refusal(tmp_path, text)
+
+
+def test_a_date_that_does_not_exist_is_no_value(tmp_path: Path) -> None:
+    assert "is no YAML value" in refusal(tmp_path, SPEC, "steps=2024-99-99")
+
+
+def test_data_on_the_command_line_start_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    (here / "photos").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert load(tmp_path, SPEC, "data=photos").base["data"] == str(here / "photos")
+    assert load(tmp_path, SPEC, "data=digits").base["data"] == "digits"
+    assert load(tmp_path, SPEC, "data=[digits, photos]").grid["data"][1] == str(here / "photos")
+    assert load(tmp_path, SPEC, "data=beside").base["data"] == "beside"  # the spec, perhaps

@@ -83,6 +83,12 @@ def test_a_study_is_run_once_and_again_only_what_is_missing(tmp_path: Path) -> N
     assert study_read.runs["attempts"].tolist() == [1, 1, 1]
     assert read_study(more.study_dir)["spec"]["grid"]["seed"] == [0, 1, 2]
 
+    # What has been trained keeps the config that it was trained with.
+    configs = {path: path.read_text() for path in more.study_dir.glob("*/config.json")}
+    other = wider.model_copy(update={"base": wider.base | {"engine.zero_stage": 2}})
+    assert submit(other, runs_of(other), tmp_path).submitted == []
+    assert configs == {path: path.read_text() for path in configs}
+
 
 @pytest.mark.failures
 def test_a_killed_study_goes_on_and_has_each_run_once(tmp_path: Path) -> None:
