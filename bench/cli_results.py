@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bench.options import RUNS, Json, Published, Root, Studies, Study, study_dir
+from bench.options import RUNS, Json, Published, Root, Studies, Study, positive, study_dir
 
 app = typer.Typer()
 Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")]
@@ -139,7 +139,9 @@ def fit(
         str, typer.Option(help="auto, power, shifted, saturating or double_saturating.")
     ] = "auto",
     by: Annotated[list[str] | None, typer.Option(help="Columns of a group: family.")] = None,
-    at: Annotated[list[float] | None, typer.Option(help="Predict the error at this x.")] = None,
+    at: Annotated[
+        list[float] | None, typer.Option(callback=positive, help="Predict the error at this x.")
+    ] = None,
     points: Annotated[str, typer.Option(help="all, or frontier: what nothing beats.")] = "all",
     isoflop: Annotated[
         bool, typer.Option("--isoflop", help="The best size at each budget, x being the budget.")
@@ -207,7 +209,9 @@ def compare(
     at_accuracy: Annotated[
         float | None, typer.Option(help="Costs at this value of the metric: 0.85.")
     ] = None,
-    at_cost: Annotated[float | None, typer.Option(help="Values at this cost: 1e21.")] = None,
+    at_cost: Annotated[
+        float | None, typer.Option(callback=positive, help="Values at this cost: 1e21.")
+    ] = None,
     level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.9,
     replicas: Annotated[int, typer.Option(min=100, help="Resamples behind an interval.")] = 1000,
     method: Annotated[
@@ -242,7 +246,9 @@ def compare(
 @app.command(name="next")
 def propose(
     study: Study,
-    budget_days: Annotated[float, typer.Option(help="What may be spent, in accelerator-days.")],
+    budget_days: Annotated[
+        float, typer.Option(callback=positive, help="What may be spent, in accelerator-days.")
+    ],
     question: Annotated[
         str, typer.Option(help="What to narrow: ratio, crossing or law.")
     ] = "ratio",
@@ -255,7 +261,8 @@ def propose(
         str, typer.Option(help="The axis: train_flops or train_examples.")
     ] = "train_flops",
     at: Annotated[
-        float | None, typer.Option(help="The error of a ratio, or the x of a law.")
+        float | None,
+        typer.Option(callback=positive, help="The error of a ratio, or the x of a law."),
     ] = None,
     level: Annotated[float, typer.Option(help="Of the interval.")] = 0.9,
     output: Annotated[Path | None, typer.Option("-o", help="A .yaml file for the spec.")] = None,

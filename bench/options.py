@@ -1,7 +1,8 @@
 """What several verbs of the command line take."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,6 +34,14 @@ Published = Annotated[
     bool, typer.Option("--with-published", help="Lay the ViT paper's figures beside them.")
 ]
 RUNS = Path("runs")
+
+
+def positive(given: Any) -> Any:
+    """What was given, if all of it is finite and above 0; raises BadParameter."""
+    for value in given if isinstance(given, list) else [given]:
+        if value is not None and not 0 < value < math.inf:
+            raise typer.BadParameter(f"given {value:g}, expected a finite number above 0")
+    return given
 
 
 def study_dir(study: str, root: Path) -> Path:

@@ -124,11 +124,12 @@ def _none(pair: Pair) -> Crossing:
     x, gap = _gaps(pair.a.curve, pair.b.curve)
     spans = pair.ranges(lambda curve: curve.x, lambda value: f"{value:.4g}")
     ahead, shared = None, None
-    if len(x) < 2:
+    if not len(x):
         reason = f"not comparable, the ranges do not overlap: {spans}"
     else:
         shared = float(x[0]), float(x[-1])
         where = f"in the whole range that they share, {x[0]:.4g} to {x[-1]:.4g}"
+        where = where if len(x) > 1 else f"at the one place that they share, {x[0]:.4g}"
         ahead = _name(pair, "a" if gap[gap != 0][0] > 0 else "b") if gap.any() else None
         reason = f"both are equal {where}" if ahead is None else f"{ahead} is ahead {where}"
     at = Answer(None, level=pair.level, method=pair.method, reason=reason)

@@ -156,7 +156,7 @@ class Pair:
             ends = values(side.curve)
             span = f"{shown(min(ends))} to {shown(max(ends))}" if len(ends) else "nothing"
             spans.append(f"{side.name} spans {span}")
-        return "; ".join(spans)
+        return ("on the frontiers " if self.a.kind == "frontier" else "") + "; ".join(spans)
 
 
 def interval(

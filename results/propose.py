@@ -20,6 +20,8 @@ from results.schema import NoAnswer, ResultsError
 QUESTIONS = ("ratio", "crossing", "law")
 MAX_RUNS = 500
 UNKNOWN_SEEDS = 0.5  # share of seeds in the scatter about a law where none was repeated: a guess
+MAX_LOG = math.log(1e300)  # of what a number holds
+FAR = 10.0  # times the range of the runs: a crossing beyond is no question for a few more runs
 FARTHEST = 2.0  # a law is asked one octave beyond the largest run, if nothing else is said
 
 Key = tuple[str, ...]
@@ -110,6 +112,8 @@ class Target:
     def estimate(self, design: Design, noise: Noise, level: float) -> Estimate:
         """The number itself with its interval."""
         ends = [self.value + sign * self.width(design, noise, level) for sign in (0, -1, 1)]
+        if max(map(abs, ends)) > MAX_LOG:
+            raise ProposeError(f"{self.name}: may be anywhere: the slopes can hardly be told apart")
         return Estimate(self.name, *(math.exp(end) for end in ends))
 
 
@@ -166,6 +170,12 @@ def _targets(
         if math.isclose(slope_a, slope_b):
             raise ProposeError(f"{a} and {b} run in parallel: they do not cross")
         log_x = (alpha_a - alpha_b) / (slope_b - slope_a)
+        ends = [float(end) for end in np.log(table["x"]).agg(["min", "max"])]
+        if not ends[0] - math.log(FAR) <= log_x <= ends[1] + math.log(FAR):
+            raise ProposeError(
+                f"{a} and {b} do not cross near the runs, which span {math.exp(ends[0]):.4g} to "
+                f"{math.exp(ends[1]):.4g}; their lines would at 10^{log_x / math.log(10):.3g}"
+            )
         slope = np.array([1.0, log_x]) / (slope_b - slope_a)
         return [Target(f"where {a} and {b} cross", log_x, {a: slope, b: -slope})]
     if slope_a >= 0 or slope_b >= 0:
@@ -287,6 +297,8 @@ def propose(
     """
     if question not in QUESTIONS:
         raise QuestionError(f"question: given {question!r}, expected {', '.join(QUESTIONS)}")
+    if question == "ratio" and at is not None and units.is_fraction(metric) and at >= 1:
+        raise QuestionError(f"at: given {at:g}, expected an error as a fraction, as 0.1 for 10 %")
     if question != "law" and len(families) != 2:
         raise QuestionError(f"families: given {len(families)}, expected two to compare")
     table = _errors(_keyed(curves.configurations(runs, metric=metric, x=x), runs), metric)

@@ -74,7 +74,9 @@ def to_latex(made: Grid) -> str:
     """A `tabular` of the booktabs package, the best in bold, the footnote under it."""
 
     def escape(cell: str) -> str:
-        return "".join(LATEX.get(letter, letter) for letter in " ".join(cell.split()))
+        text = "".join(LATEX.get(letter, letter) for letter in " ".join(cell.split()))
+        # After the end of a line LaTeX would take them for an option of it.
+        return "{}" + text if text.startswith(("[", "*")) else text
 
     header, *rows = _map_cells(made, escape, r"\textbf{{{}}}")
     align = "".join("r" if is_number else "l" for is_number in made.is_number)

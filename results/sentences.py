@@ -100,10 +100,8 @@ def crossing(pair: Pair, found: Crossing) -> str:
             return _refused(pair, found.at)
         behind = pair.b.name if found.ahead == pair.a.name else pair.a.name
         low, high = (amount(pair.x, end) for end in found.shared)
-        return (
-            f"{group(found.ahead)} is ahead of {group(behind)} wherever both have runs, "
-            f"from {low} to {high}"
-        )
+        where = f"from {low} to {high}" if low != high else f"at {low}"
+        return f"{group(found.ahead)} is ahead of {group(behind)} wherever both have runs, {where}"
     behind = pair.b.name if found.overtaking == pair.a.name else pair.a.name
     where = amount(pair.x, found.at.value)
     ends = [None if end is None else amount(pair.x, end) for end in (found.at.low, found.at.high)]

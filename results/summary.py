@@ -85,12 +85,14 @@ def over_seeds(
     """One row per `by`: means of `costs`, and `{metric}_mean`, `{metric}_std`, `{metric}_n`.
 
     `_n` counts the finished runs with a score, `_std` is the sample standard deviation (ddof 1),
-    NaN for one run. What a run that did not finish had cost or scored does not count. With
-    another `aggregate` (median, min, max) its column is named after it. Raises MissingColumn.
+    NaN for one run. What a run that did not finish had cost or scored does not count, nor what is
+    not finite. With another `aggregate` (median, min, max) its column is named after it. Raises
+    MissingColumn.
     """
     check_columns(runs, [*by, metric, *costs])
     runs = runs.reset_index(drop=True)
     values = runs[[*costs, metric]].astype(float)
+    values = values.where(np.isfinite(values))
     if "state" in runs:
         measured = [name for name in values if name not in KNOWN_BEFOREHAND]
         values.loc[runs["state"].notna() & (runs["state"] != "done"), measured] = np.nan

@@ -212,8 +212,10 @@ def comparison(
         layout = replace(layout, rows=_names(rows) or layout.rows, columns=beside or layout.columns)
     if costs is not None:
         layout = replace(layout, costs=tuple(costs))
-    elif rows is not None and summary.model_column(table) not in (*layout.rows, *layout.columns):
-        layout = replace(layout, costs=())  # of several models together they mean little
+    elif rows is not None:
+        along = layout.columns if layout.costs_at == "below" else layout.rows
+        if summary.model_column(table) not in along:
+            layout = replace(layout, costs=())  # of several models together they mean little
     return _grid(table, layout, metrics, aggregate)
 
 

@@ -72,3 +72,19 @@ def test_what_is_wrong_is_one_line(capsys, arguments, said):
     assert (code, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "x", "--at", "nan"],
+        ["fit", "x", "--at", "1e9", "--at", "-5"],
+        ["compare", "x", "--at-cost", "0"],
+        ["next", "x", "--budget-days", "inf"],
+    ],
+)
+def test_places_that_are_no_positive_numbers_are_refused(capsys, arguments):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "expected a finite number above 0" in capsys.readouterr().err

@@ -9,13 +9,15 @@ import pytest
 from results import propose
 
 
-def runs(seeds=2, noise=0.03, sizes=5):
+def runs(seeds=2, noise=0.03, sizes=5, steeper=0.0):
+    """Of bit, which needs twice the compute, the exponent may be higher: they cross at 4e12."""
     generator = np.random.default_rng(0)
     rows = []
     for family, factor in (("vit", 1.0), ("bit", 2.0)):
         for place, flops in enumerate(np.geomspace(1e12, 1e14, sizes)):
             for seed in range(seeds):
                 error = 0.5 * (flops / factor / 1e12) ** -0.25
+                error *= (flops / 1e12) ** (-steeper * (family == "bit"))
                 error *= math.exp(noise * generator.normal())
                 rows.append((family, f"{family}{place}", 100, seed, flops, 1 - error))
     names = ["family", "label", "train_examples", "seed", "train_flops", "top1_accuracy"]
@@ -35,8 +37,9 @@ def candidates(**columns):
 
 
 def asked(budget, question="ratio", **options):
+    table = runs(steeper=0.125 * (question == "crossing"))
     return propose.propose(
-        runs(), candidates(), budget=budget, families=("vit", "bit"), question=question, **options
+        table, candidates(), budget=budget, families=("vit", "bit"), question=question, **options
     )
 
 
@@ -113,3 +116,19 @@ def test_an_unknown_question_is_refused():
         asked(9, "best")
     with pytest.raises(propose.QuestionError, match="expected two"):
         propose.propose(runs(), candidates(), budget=9, families=("vit",))
+
+
+def test_lines_that_cross_nowhere_near_the_runs_are_no_question():
+    with pytest.raises(propose.ProposeError, match="vit and bit do not cross near the runs"):
+        propose.propose(
+            runs(steeper=0.01),
+            candidates(),
+            budget=9,
+            families=("vit", "bit"),
+            question="crossing",
+        )
+
+
+def test_an_error_above_one_is_no_error():
+    with pytest.raises(propose.QuestionError, match="given 85, expected an error as a fraction"):
+        asked(9, at=85.0)

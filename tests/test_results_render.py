@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from results import render
+from results import render, table
 
 FRAME = pd.DataFrame({"label": ["A", "B"], "flops": [5.1e10, None], "top1": [0.5, 0.25]})
 
@@ -97,3 +97,9 @@ def test_text_is_aligned_and_holds_no_control_characters():
     lines = text.splitlines()
     assert lines[1] == lines[3]
     assert len(lines[0]) == len(lines[1]) == len(lines[2]) == len(lines[4])
+
+
+@pytest.mark.parametrize("name", ["[a]", "*b*"])
+def test_latex_takes_no_name_for_an_option_of_a_line(name):
+    made = table.comparison(pd.DataFrame({"label": [name], "top1_accuracy": [0.5]}))
+    assert f"\n{{}}{name} & " in render.to_latex(made)

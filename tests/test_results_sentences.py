@@ -32,7 +32,7 @@ def test_what_is_not_comparable_is_said_with_both_ranges():
     said = sentences.ratio_at(one, compare.ratio_at(one, 0.9), 0.9)
     assert said == (
         "ViT and ResNet: not comparable at 90.00 %: "
-        "vit spans 80.73 % to 88.08 %; bit spans 77.54 % to 87.22 %"
+        "on the frontiers vit spans 80.73 % to 88.08 %; bit spans 77.54 % to 87.22 %"
     )
 
 

@@ -1,6 +1,7 @@
 """Comparison tables: means over seeds as people and as programs read them."""
 
 import doctest
+import math
 import statistics
 
 import pandas as pd
@@ -269,3 +270,25 @@ def test_what_does_not_exist_comes_with_the_choices(given):
 
 def test_the_example_holds():
     assert doctest.testmod(table).failed == 0
+
+
+def test_what_is_not_finite_is_missing():
+    runs = pd.DataFrame(
+        {"label": ["A", "A", "B"], "loss": [1.0, math.inf, math.nan], "seed": [0, 1, 0]}
+    )
+    frame = table.comparison(runs, metric="loss").frame
+    assert frame["loss_n"].tolist() == [1, 0]
+    assert frame["loss_mean"].iloc[0] == 1.0
+
+
+def test_no_row_over_several_models_has_a_cost():
+    runs = pd.DataFrame(
+        {
+            "label": ["A", "B"] * 2,
+            "params": [1, 3] * 2,
+            "train_examples": [10, 10, 20, 20],
+            "top1_accuracy": 0.5,
+        }
+    )
+    assert "params" not in table.comparison(runs, rows="train_examples", columns="label").frame
+    assert "params" in table.comparison(runs, rows="label", columns="train_examples").frame
