@@ -220,7 +220,7 @@ def _print(document: Row) -> None:
     columns: list[show.Column] = [
         ("name", "run", str),
         ("family", "family", sentences.group),
-        ("cost", units.name(cost) if cost else "", lambda x: sentences.amount(cost, x)),
+        ("cost", units.name(cost) if cost else "", lambda x: units.amount(cost, x)),
         ("value", units.name(metric), lambda y: compare.shown(metric, y)),
         ("n", "n", str),
         ("frontier", "on the frontier of", str),
@@ -253,7 +253,7 @@ def _membership(row: Row) -> str:
 
 def _costs(document: Row, found: Row) -> str:
     value = compare.shown(document["metric"], found["value"])
-    return f"{value} at {sentences.amount(document['cost'], found['cost'])}"
+    return f"{value} at {units.amount(document['cost'], found['cost'])}"
 
 
 def _answers(made: Row) -> list[Row]:

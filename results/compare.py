@@ -74,7 +74,7 @@ def ratio_at(pair: Pair, accuracy: float) -> Answer:
     >>> round(ratio_at(pair, 0.85).value, 2)
     1.89
     >>> ratio_at(pair, 0.88).reason.partition(";")[0]
-    'not comparable at 88.00 %: on the frontiers vit spans 80.73 % to 88.08 %'
+    'not comparable at 88.00 %: on the frontiers ViT spans 80.73 % to 88.08 %'
     """
 
     def ratio(a: Curve, b: Curve) -> float:
@@ -170,8 +170,8 @@ def gain_at(pair: Pair, cost: float) -> Answer:
     def gain(a: Curve, b: Curve) -> float:
         return pair.a.sign * float(a.at(cost) - b.at(cost))
 
-    spans = pair.ranges(lambda curve: curve.x, lambda value: f"{value:.4g}")
-    return pair.answer(gain, f"not comparable at {cost:.4g}: {spans}")
+    spans = pair.ranges(lambda curve: curve.x, partial(units.amount, pair.x))
+    return pair.answer(gain, f"not comparable at {units.amount(pair.x, cost)}: {spans}")
 
 
 def probability(pair: Pair, cost: float) -> Answer:

@@ -2,13 +2,15 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from results import units
 from results.cautions import Caution
 from results.curves import Curve
 from results.frontier import settled
-from results.pairs import Answer, Pair, interval
+from results.pairs import Answer, Pair, group, interval
 
 
 @dataclass(frozen=True)
@@ -122,15 +124,16 @@ def _name(pair: Pair, side: str) -> str:
 def _none(pair: Pair) -> Crossing:
     """No crossing, and why."""
     x, gap = _gaps(pair.a.curve, pair.b.curve)
-    spans = pair.ranges(lambda curve: curve.x, lambda value: f"{value:.4g}")
+    spans = pair.ranges(lambda curve: curve.x, partial(units.amount, pair.x))
     ahead, shared = None, None
     if not len(x):
         reason = f"not comparable, the ranges do not overlap: {spans}"
     else:
         shared = float(x[0]), float(x[-1])
-        where = f"in the whole range that they share, {x[0]:.4g} to {x[-1]:.4g}"
-        where = where if len(x) > 1 else f"at the one place that they share, {x[0]:.4g}"
+        ends = [units.amount(pair.x, end) for end in shared]
+        where = f"in the whole range that they share, {ends[0]} to {ends[1]}"
+        where = where if len(x) > 1 else f"at the one place that they share, {ends[0]}"
         ahead = _name(pair, "a" if gap[gap != 0][0] > 0 else "b") if gap.any() else None
-        reason = f"both are equal {where}" if ahead is None else f"{ahead} is ahead {where}"
+        reason = f"{group(ahead)} is ahead {where}" if ahead else f"both are equal {where}"
     at = Answer(None, level=pair.level, method=pair.method, reason=reason)
     return Crossing(at, None, ahead, (), shared)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from results import curves, resample
+from results import curves, resample, summary
 from results.cautions import Caution
 from results.curves import Curve, Floats
 
@@ -20,6 +20,11 @@ METHODS = {
 }
 
 Statistic = Callable[[Curve, Curve], float]
+
+
+def group(name: str) -> str:
+    """A group as people call it: the family's name, or what it was asked by."""
+    return summary.FAMILIES.get(name, name)
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ class Pair:
         for side in (self.a, self.b):
             ends = values(side.curve)
             span = f"{shown(min(ends))} to {shown(max(ends))}" if len(ends) else "nothing"
-            spans.append(f"{side.name} spans {span}")
+            spans.append(f"{group(side.name)} spans {span}")
         return ("on the frontiers " if self.a.kind == "frontier" else "") + "; ".join(spans)
 
 

@@ -119,7 +119,8 @@ def _text(value: Any) -> str:
 def _counted(runs: pd.DataFrame, title: str, by: Sequence[str]) -> Facts:
     """How many runs there are of each combination of `by`, the most frequent first."""
     names = [name for name in by if name in runs]
-    counted = runs.groupby(names, dropna=False, sort=False).size().sort_values(ascending=False)
+    sizes = runs.groupby(names, dropna=False).size()
+    counted = sizes.sort_values(ascending=False, kind="stable")
     rows = [
         [*map(_text, key if isinstance(key, tuple) else (key,)), f"{n:,}"]
         for key, n in counted.items()

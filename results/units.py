@@ -109,6 +109,19 @@ def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
     return words, [number(value / scale) for value in numbers]
 
 
+def amount(column: str, value: float) -> str:
+    """A cost with its unit.
+
+    >>> amount("train_flops_valid", 1.567e21), amount("train_examples", 4e7)
+    ('1,567 exaFLOPs', '40M images')
+    """
+    if column == "train_examples":
+        return f"{short_count(value)} images"
+    header, (text,) = scaled(column, [value])
+    words = header.removeprefix("train ").removesuffix(", valid")
+    return f"{text} {words}"
+
+
 def score(mean: float, std: float, metric: str) -> str:
     """A mean with its spread, accuracies in per cent; nothing for unknown.
 

@@ -91,8 +91,14 @@ PENDING = ("queued", "running")
 
 def read_study(study_dir: Path) -> dict[str, Any]:
     """The content of `study.json`; raises StudyError where there is none."""
+    path = study_dir / "study.json"
     try:
-        return json.loads((study_dir / "study.json").read_text())
+        study = json.loads(path.read_text())
+        if isinstance(study, dict) and isinstance(study.get("runs"), list):
+            return study
+        raise StudyError(f"{path}: no list of runs in it, expected what submit writes")
+    except ValueError as error:
+        raise StudyError(f"{path}: no JSON, expected what submit writes") from error
     except FileNotFoundError:
         raise StudyError(
             f"{study_dir}: no such study, expected a folder with a study.json "

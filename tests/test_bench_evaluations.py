@@ -97,7 +97,7 @@ def test_too_many_shots_and_missing_weights_are_said(study: Path) -> None:
     ("arguments", "expected"),
     [
         (["--protocol", "zeroshot"], "--protocol: given 'zeroshot', expected one of fewshot"),
-        (["--protocol", "fewshot", "--shots", "x"], "--shots: given 'x', expected numbers"),
+        (["--protocol", "fewshot", "--shots", "x"], "--shots: given 'x', expected whole numbers"),
         (["--protocol", "fewshot", "--data", "nowhere"], "nowhere does not exist"),
     ],
 )

@@ -24,7 +24,7 @@ def test_a_ratio_is_said_with_its_interval():
 
 def test_a_ratio_below_one_is_more_and_its_interval_turns():
     said = sentences.mean_ratio(pair(), Answer(0.5, low=0.25, high=0.8))
-    assert "ViT needs 2 × [1.2, 4] more training compute than ResNet" in said
+    assert "ViT needs 2.0 × [1.2, 4.0] more training compute than ResNet" in said
 
 
 def test_what_is_not_comparable_is_said_with_both_ranges():
@@ -32,7 +32,7 @@ def test_what_is_not_comparable_is_said_with_both_ranges():
     said = sentences.ratio_at(one, compare.ratio_at(one, 0.9), 0.9)
     assert said == (
         "ViT and ResNet: not comparable at 90.00 %: "
-        "on the frontiers vit spans 80.73 % to 88.08 %; bit spans 77.54 % to 87.22 %"
+        "on the frontiers ViT spans 80.73 % to 88.08 %; ResNet spans 77.54 % to 87.22 %"
     )
 
 
@@ -62,6 +62,8 @@ def test_a_crossing_in_data_and_who_is_ahead_without_one():
     )
 
 
-@pytest.mark.parametrize(("low", "high", "text"), [(None, 2.0, "[–, 2]"), (1.0, None, "[1, –]")])
+@pytest.mark.parametrize(
+    ("low", "high", "text"), [(None, 2.0, "[–, 2.0]"), (1.0, None, "[1.0, –]")]
+)
 def test_an_open_end_is_a_dash(low, high, text):
     assert text in sentences.mean_ratio(pair(), Answer(1.5, low=low, high=high))

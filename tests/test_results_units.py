@@ -9,7 +9,7 @@ from results import units
 
 
 def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(units) == (0, 4)
+    assert doctest.testmod(units) == (0, 5)
 
 
 @pytest.mark.parametrize(

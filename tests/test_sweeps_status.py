@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from sweeps import queue
-from sweeps.status import RunStatus, StudyError, counts, eta_seconds, status
+from sweeps.status import RunStatus, StudyError, counts, eta_seconds, read_study, status
 
 
 def write_study(folder: Path, *run_ids: str) -> None:
@@ -77,3 +77,10 @@ def test_the_time_left_follows_from_the_speed_of_this_attempt() -> None:
     }
     assert eta_seconds(RunStatus("r", "running", 1, {}, beat)) == pytest.approx(8.0)
     assert eta_seconds(RunStatus("r", "running", 1, {}, {"step": None})) is None
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", ""])
+def test_a_study_whose_record_is_damaged_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(StudyError, match=r"study\.json: no .*, expected what submit writes"):
+        read_study(tmp_path)
