@@ -233,3 +233,13 @@ def test_a_limit_makes_micro_batches_smaller_and_keeps_the_batch(
     assert micro_batches(found, 2) == (expected, 24 // expected)
     assert found.engine.eval_batch_size == 256 * expected // 24
     assert found.batch_size == 48
+
+
+def test_the_ledgers_recipe_tells_augmentation_and_options_apart() -> None:
+    plain = {"model": "vit_nano2", "steps": 1}
+    label = RunConfig.model_validate(plain).recipe_label
+    assert label == Recipe().label
+    other = plain | {"augment": "flip", "model_options": {"pool": "gap", "dropout": 0.1}}
+    assert (
+        RunConfig.model_validate(other).recipe_label == f"{label} augment=flip dropout=0.1 pool=gap"
+    )
