@@ -70,13 +70,15 @@ def is_alive(beat: dict[str, Any], path: Path) -> bool:
     """Whether the process behind a heartbeat still runs.
 
     On this host its process is looked up; elsewhere a heartbeat younger than two minutes counts,
-    unless this very job holds it: a requeued job is its own successor.
+    or than three of its intervals, unless this very job holds it: a requeued job is its own
+    successor.
     """
     if beat["host"] == socket.gethostname():
         return is_process(beat["pid"], beat["pid_started"])
     if beat["job_id"] is not None and beat["job_id"] == job_id():
         return False
-    return time.time() - path.stat().st_mtime < SILENT_SECONDS
+    silent = max(SILENT_SECONDS, 3 * beat.get("interval", 0.0))
+    return time.time() - path.stat().st_mtime < silent
 
 
 def is_process(pid: int, started: float) -> bool:
@@ -135,7 +137,7 @@ class Attempt:
 
     def beat(self, interval: float, **progress: Any) -> None:
         """Writes the heartbeat with `progress`, at most every `interval` seconds."""
-        self._content |= progress
+        self._content |= progress | ({"interval": interval} if interval else {})
         now = time.monotonic()
         if now - self._beaten >= interval:
             self._beaten = now

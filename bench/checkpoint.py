@@ -8,6 +8,7 @@ moves the project's own pointer. Any number of processes can go on from it (`ben
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -28,6 +29,8 @@ POINTER, STATE = "latest.json", "state.json"
 SPARE_BYTES = 1_000_000
 
 T = TypeVar("T")
+
+log = logging.getLogger("scalebench")
 
 
 class CheckpointError(BenchError):
@@ -114,15 +117,36 @@ def save(root: Path, engine: Engine, world: World, step: int, name: str, *, keep
 def resume(run_dir: Path, engine: Engine, world: World) -> int:
     """The step to go on from: 0 without a checkpoint, else the newest one's, which is loaded.
 
-    Raises CheckpointError where the pointer names a folder that is not whole.
+    That is the pointer's; where it is not whole, or is gone, the newest other one that is. Raises
+    CheckpointError, which names all that are not whole, where none is.
     """
     root = run_dir / "checkpoint"
-    pointer = world.share(_read_pointer(root) if world.is_main else None)
-    if pointer is None:
-        return 0
-    folder = root / pointer["name"]
-    _together(world, lambda: _check(folder / STATE, {"sha256": pointer["sha256"]}))
-    state = json.loads((folder / STATE).read_text())
+    wanted = world.share(_candidates(root) if world.is_main else None)
+    complaints = []
+    for folder, sha256 in wanted:
+        try:
+            return _load(folder, sha256, engine, world)
+        except CheckpointError as error:
+            complaints.append(str(error))
+            log.warning("%s: not whole: %s", folder, error)
+    if complaints:
+        raise CheckpointError("; ".join(complaints))
+    return 0
+
+
+def _candidates(root: Path) -> list[tuple[Path, str | None]]:
+    """Folders to go on from, the best first, with the SHA-256 of its state where that is known."""
+    pointer = _read_pointer(root)
+    named = [(root / pointer["name"], pointer["sha256"])] if pointer else []
+    others = [path for kind in ("step", "milestone") for path in root.glob(f"{kind}-*")]
+    others = [path for path in others if not pointer or path.name != pointer["name"]]
+    newest_first = sorted(others, key=lambda path: path.name.partition("-")[2], reverse=True)
+    return [*named, *((path, None) for path in newest_first)]
+
+
+def _load(folder: Path, sha256: str | None, engine: Engine, world: World) -> int:
+    """The step of a checkpoint, which all processes check and load; raises CheckpointError."""
+    (state, *_) = _together(world, lambda: _read_state(folder / STATE, sha256))
     files = list(state["files"].items())
 
     def check() -> None:
@@ -136,16 +160,29 @@ def resume(run_dir: Path, engine: Engine, world: World) -> int:
     return state["step"]
 
 
+def check_room(run_dir: Path, num_params: int) -> None:
+    """Raises CheckpointError where two checkpoints of fp32 weights and moments have no room."""
+    needed, free = 2 * 3 * 4 * num_params, shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise CheckpointError(
+            f"{run_dir}: two checkpoints need {needed} bytes, {free} are free on its disk"
+        )
+
+
 def write_weights(run_dir: Path, engine: Engine, world: World, metadata: dict[str, str]) -> None:
-    """The trained network as `checkpoint/weights.safetensors`; only milestones stay beside it."""
+    """The trained network as `checkpoint/weights.safetensors`."""
     weights = engine.weights()
     if not world.is_main:
         return
     root = run_dir / "checkpoint"
     content = safetensors.torch.save(weights, metadata=metadata)
     write_whole(root / "weights.safetensors", lambda file: file.write(content))
+
+
+def remove(run_dir: Path) -> None:
+    """Removes what a finished run needs no more: all checkpoints but milestones and weights."""
+    root = run_dir / "checkpoint"
     (root / POINTER).unlink(missing_ok=True)
-    _remove_leftovers(root)
     _remove_old(root, None, 0)
 
 
@@ -181,6 +218,15 @@ def _check_size(path: Path, num_bytes: int) -> None:
 def _check(path: Path, about: dict[str, Any]) -> None:
     if not path.exists() or _digest(path) != about["sha256"]:
         raise CheckpointError(f"{path}: expected a file with SHA-256 {about['sha256']}")
+
+
+def _read_state(path: Path, sha256: str | None) -> dict[str, Any]:
+    if sha256 is not None:
+        _check(path, {"sha256": sha256})
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise CheckpointError(f"{path}: expected the state of a checkpoint") from error
 
 
 def _digest(path: Path) -> str:

@@ -137,7 +137,7 @@ def cancel(
     found = cancel.cancellable(folder, run or ())
     if found:
         _ask(f"{len(found)} runs", yes)
-    ids = cancel.cancel(folder, [one.run_id for one in found]) if found else []
+    ids = cancel.cancel(folder, run or ())
     if json:
         show.document({"study": folder.name, "cancelled": ids})
     show.note(f"study {folder.name}: {len(ids)} runs cancelled")

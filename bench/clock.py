@@ -71,6 +71,10 @@ class Deadline:
         self._ends_at = time.monotonic() + left
         self._looked_at = time.monotonic()
 
+    def begin_step(self) -> None:
+        """From now on the first step is timed: getting ready for it tells nothing of the next."""
+        self._looked_at = time.monotonic()
+
     def is_near(self, save_seconds: float) -> bool:
         """Whether it is time to save and leave, if a save takes so long; ask once a step."""
         now = time.monotonic()

@@ -45,6 +45,9 @@ def ridge_accuracy(
             f"given features {x.shape} with {len(labels)} labels to train on and {test.shape} "
             f"with {len(expected)} to test on, expected (N, D) with N and (M, D) with M"
         )
+    # What never varies has no weight; rounding would give it one that 1 / 1e-5 makes large.
+    varies = np.ptp(x, axis=0) > 0
+    x, test = x[:, varies], test[:, varies]
     mean, std = x.mean(0), x.std(0) + _STD_EPS
     x, test = _with_bias((x - mean) / std), _with_bias((test - mean) / std)
     targets = np.where(labels[:, None] == np.arange(num_classes), 1.0, -1.0)  # (N, num_classes)
@@ -109,6 +112,8 @@ def _matrix(features: npt.ArrayLike) -> npt.NDArray[np.float64]:
     found = np.asarray(features, dtype=np.float64)
     if found.ndim != 2 or not len(found):
         raise FewShotError(f"given features of shape {found.shape}, expected (N, D) with N > 0")
+    if not np.isfinite(found).all():
+        raise FewShotError("given features that are not finite, expected numbers")
     return found
 
 

@@ -26,7 +26,16 @@ Row = dict[str, Any]
 SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
 SECONDS_PER_DAY = 86_400
 STATES = {"done": "done", "failed": "failed", "cancelled": "cancelled", None: "running"}
-NOT_IN_TABLE = ("host", "pid", "pid_started", "step", "num_steps", "loss", "images_per_second")
+NOT_IN_TABLE = (
+    "host",
+    "pid",
+    "pid_started",
+    "step",
+    "num_steps",
+    "loss",
+    "images_per_second",
+    "interval",
+)
 
 
 @dataclass(frozen=True)

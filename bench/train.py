@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 import models
+import models.cost
 from bench import checkpoint, devices, flops, schedule, seeds, subsets
 from bench.attempt import AlreadyRunning, read_disk
 from bench.batches import EvaluationBatches, TrainingBatches, stream
@@ -74,10 +75,12 @@ def _train(
         images = load(run.data, "train")
         batches = _training_batches(run_dir, run, world, images, recorder)
         engine = Engine(_build(run), config, world)
+        checkpoint.check_room(run_dir, _num_params(run))
         step = checkpoint.resume(run_dir, engine, world)
         recorder.start_steps(step)
 
         clock.switch("train")
+        deadline.begin_step()
         checkpoints = checkpoint.Checkpoints(run_dir, config.engine, engine, world, step)
         for pixels, labels in stream(
             batches, range(step, run.num_steps), config.engine.num_workers
@@ -114,6 +117,8 @@ def _train(
         checkpoint.write_weights(run_dir, engine, world, _describe_model(run))
         engine.close()
         recorder.finish(step, evaluation, _count_macs(run) if world.is_main else 0)
+        if world.is_main:
+            checkpoint.remove(run_dir)
         watchdog.let_go()
         world.barrier()
     except Stopped as stopped:
@@ -221,6 +226,13 @@ def _count_macs(run: Run) -> int:
         **run.config.model_options,
     )
     return counted.forward_macs
+
+
+def _num_params(run: Run) -> int:
+    model = models.config(run.config.model, **run.config.model_options)
+    return models.cost.count(
+        model, image_size=run.image_size, num_classes=run.data.num_classes
+    ).params
 
 
 def _describe_model(run: Run) -> dict[str, str]:

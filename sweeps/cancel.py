@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.errors import ConfigError
 from sweeps import queue, slurm
 from sweeps.held import held
-from sweeps.status import RunStatus, status
+from sweeps.status import PENDING, RunStatus, status, study_status
 
 
 class CancelError(ConfigError):
@@ -18,7 +18,7 @@ class CancelError(ConfigError):
 
 
 def cancellable(study_dir: Path, run_ids: Sequence[str] = ()) -> list[RunStatus]:
-    """The runs that are queued or running: of those named, or of the whole study.
+    """The runs that are queued or running, or their evaluations: of those named, or of all.
 
     Raises CancelError for a name that the study does not have.
     """
@@ -26,28 +26,32 @@ def cancellable(study_dir: Path, run_ids: Sequence[str] = ()) -> list[RunStatus]
     unknown = sorted(set(run_ids) - {run.run_id for run in runs})
     if unknown:
         raise CancelError(f"{study_dir}: no run {', '.join(unknown)}; status lists them")
-    open_runs = [run for run in runs if run.state in ("queued", "running")]
+    open_runs = [r for r in runs if r.state in ("queued", "running") or r.evaluations.pending]
     return [run for run in open_runs if not run_ids or run.run_id in run_ids]
 
 
 def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
     """Cancels the queued and running ones of the runs named, or of all; the ids of these.
 
-    They stay cancelled until they are submitted again. A running one saves and leaves.
+    With all of them goes the analysis. They stay cancelled until they are submitted again. A
+    running one saves and leaves.
     """
     with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as locked:
         if not locked:
             raise CancelError(f"{study_dir}: a submit has been at work here for a minute")
         runs = cancellable(study_dir, run_ids)
-        take_back(study_dir, runs)
+        analysis = None if run_ids else study_status(study_dir).analysis
+        is_waiting = analysis is not None and analysis["state"] in PENDING
+        take_back(study_dir, runs, analysis=is_waiting)
     return [run.run_id for run in runs]
 
 
-def take_back(study_dir: Path, runs: Sequence[RunStatus]) -> None:
-    """Cancels these runs, and their evaluations, for one who holds the study's lock."""
-    if not runs:
-        return
+def take_back(study_dir: Path, runs: Sequence[RunStatus], *, analysis: bool = False) -> None:
+    """Cancels these runs with their evaluations, for one who holds the study's lock."""
     attempts = {run.run_id: run.attempts for run in runs}
+    attempts |= {queue.STUDY: 0} if analysis else {}
+    if not attempts:
+        return
     queue.write(study_dir, queue.CANCELLED, attempts, {}, {})
     slurm.cancel(
         [job for (run_id, _), job in held(study_dir).job_ids.items() if run_id in attempts]

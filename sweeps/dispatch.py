@@ -21,6 +21,7 @@ from bench.protocols import from_json
 from sweeps import queue, snapshot
 from sweeps.job import END_TIME, AnalyseJob, EvaluateJob, TrainJob, start_logging
 from sweeps.requeue import settle
+from sweeps.resources import local_gpus
 
 POLL_SECONDS = 0.2
 
@@ -71,6 +72,7 @@ class _Dispatcher:
         self._cancelled: set[str] = set()
         # How often a run's job ended without an attempt, since the last attempt.
         self._silent: dict[str, int] = {}
+        self._gpus = local_gpus()
 
     def work(self) -> None:
         """Returns when nothing is waiting or running."""
@@ -169,6 +171,8 @@ class _Dispatcher:
     def _submit(self, task: _Task, submission: queue.Submission, slot: int) -> _Started:
         resources = submission.resources
         gpus = resources["gpus_per_node"]
+        numbers = range(slot * gpus, (slot + 1) * gpus)
+        is_known = numbers.stop <= len(self._gpus)
         os.environ["OMP_NUM_THREADS"] = str(resources["threads"])
         os.environ.update(snapshot.variables(self._study_dir, resources["code"]))
         os.environ[END_TIME] = str(time.time() + 60 * resources["timeout_min"])
@@ -178,7 +182,7 @@ class _Dispatcher:
             tasks_per_node=resources["devices_per_node"],
             gpus_per_node=gpus,
             timeout_min=resources["timeout_min"],
-            visible_gpus=list(range(slot * gpus, (slot + 1) * gpus)),
+            visible_gpus=[self._gpus[at] if is_known else at for at in numbers],
         )
         job = executor.submit(self._callable(task, submission))
         log.info("%s %s: job %s in slot %d", task.kind, task.run_id, job.job_id, slot)

@@ -95,6 +95,8 @@ def is_pending(trace: Mapping[str, Any], submitted_at: str | None) -> bool:
 def _take_back(found: Held, cancelled: queue.Submission) -> None:
     for run_id, attempt in cancelled.attempts.items():
         found.runs[run_id] = HeldRun(queue.CANCELLED, attempt)
+    if queue.STUDY in cancelled.attempts:
+        found.analysis = None
     for key in [key for key in found.evaluations if key[0] in cancelled.attempts]:
         del found.evaluations[key]
 

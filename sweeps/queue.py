@@ -20,6 +20,7 @@ SUBMIT_LOCK = ".submit.lock"
 DISPATCHER_LOCK = ".dispatcher.lock"
 # The cluster of a submission that takes its runs back.
 CANCELLED = "cancelled"
+LOOKS = 5
 # In place of a run, where the whole study is meant.
 STUDY = ""
 
@@ -106,8 +107,10 @@ def take_dispatch(study_dir: Path) -> int | None:
     The lock belongs to the handle, so it passes on to a child that inherits it.
     """
     handle = os.open(study_dir / DISPATCHER_LOCK, os.O_RDWR | os.O_CREAT, 0o640)
-    if _try_lock(handle):
-        return handle
+    for _ in range(LOOKS):
+        if _try_lock(handle):
+            return handle
+        time.sleep(0.02)  # who only looks holds it for a moment
     os.close(handle)
     return None
 
@@ -116,14 +119,14 @@ def is_dispatched(study_dir: Path) -> bool:
     """Whether a local dispatcher is at work on the study."""
     try:
         with (study_dir / DISPATCHER_LOCK).open("r") as file:
-            return not _try_lock(file.fileno())
+            return not _try_lock(file.fileno(), fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
 
 
-def _try_lock(handle: int) -> bool:
+def _try_lock(handle: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

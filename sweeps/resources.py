@@ -83,7 +83,8 @@ class Resources(Frozen):
     """Where and how widely runs are executed; none of it changes a result or an id.
 
     `parallel` is how many runs go at a time (0: as many as the machine or the queue takes).
-    `setup` are shell lines that a job runs first, `sbatch` further options of sbatch by name.
+    `setup` are shell lines that a job runs first, `sbatch` further options of sbatch by name, true
+    for one without a value.
     A job at its time limit is started again at most `max_timeouts` times, one that was lost,
     killed or hung at most `max_retries` times from the same checkpoint.
     A device is a GPU, or a process where `gpus_per_node` is 0. `accelerator` and `utilization`
@@ -107,7 +108,7 @@ class Resources(Frozen):
     constraint: str | None = None
     exclude: str | None = None
     setup: list[str] = Field(default_factory=list)
-    sbatch: dict[str, str | int] = Field(default_factory=dict)
+    sbatch: dict[str, str | int | Literal[True]] = Field(default_factory=dict)
     max_timeouts: NonNegativeInt = 20
     max_retries: NonNegativeInt = 2
     accelerator: str | None = None
@@ -129,11 +130,29 @@ class Resources(Frozen):
 
 
 def runs_at_a_time(resources: Resources) -> int | None:
-    """As asked; else any number on Slurm, here so many that each process has its cores."""
-    if resources.parallel or resources.cluster == "slurm":
+    """As asked; else any number on Slurm, here so many that each process has its cores and GPU."""
+    if resources.cluster == "slurm":
         return resources.parallel or None
     each = resources.devices_per_node * resources.cpus_per_task
-    return max(1, len(os.sched_getaffinity(0)) // each)
+    most = resources.parallel or len(os.sched_getaffinity(0)) // each
+    if resources.gpus_per_node and (gpus := local_gpus()):
+        most = min(most, len(gpus) // resources.gpus_per_node)
+    return max(1, most)
+
+
+def local_gpus() -> list[int]:
+    """The numbers of the GPUs here that may be used; [] where they are not known."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        names = [name.strip() for name in given.split(",")]
+        return [int(name) for name in names] if all(map(str.isdigit, names)) else []
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return list(range(pynvml.nvmlDeviceGetCount()))
+    except pynvml.NVMLError:
+        return []
 
 
 def check(resources: Resources) -> None:

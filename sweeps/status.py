@@ -160,6 +160,9 @@ def _state(disk: Disk, holds: Held, run_id: str) -> tuple[State, str | None]:
             return "cancelled", None
     elif run and run.will_start(disk):
         job = holds.jobs.get(run.job_id or "")
+        is_begun = bool(disk.beat) and disk.beat["ended"] is None
+        if job and job.state == "RUNNING" and is_begun and disk.beat["job_id"] == run.job_id:
+            return "running", "no heartbeat for a while"
         waits = job.reason if job and job.state == "PENDING" else "starting" if job else None
         return "queued", waits
     if disk.state == "failed":

@@ -51,6 +51,9 @@ def submit(
     exists with another config, before anything is started.
     """
     study_dir = (root / spec.study).resolve()
+    if not str(study_dir).isprintable():
+        # It would reach the header of a batch script, where the next line runs as shell.
+        raise SpecError(f"--root: given {str(study_dir)!r}, expected printable text")
     unwritten = _unwritten(study_dir, runs)
     study_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
     with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:

@@ -102,6 +102,7 @@ def test_the_newest_are_kept_and_milestones_for_ever(world: World, tmp_path: Pat
     assert names(tmp_path) == kept | {"step-00000004", "step-00000008", "latest.json"}
     assert checkpoint.resume(tmp_path, build(world), world) == 8
     checkpoint.write_weights(tmp_path, engine, world, {})
+    checkpoint.remove(tmp_path)
     assert names(tmp_path) == kept | {"weights.safetensors"}
 
 
@@ -185,11 +186,45 @@ def test_a_checkpoint_that_is_not_whole_is_refused(world: World, tmp_path: Path)
         checkpoint.resume(tmp_path, build(world), world)
 
 
+def test_an_older_one_is_taken_where_the_newest_is_not_whole(world: World, tmp_path: Path) -> None:
+    for step in (2, 4, 6):
+        save(tmp_path, fill(build(world), float(step)), world, step, keep=3)
+    root, fresh = tmp_path / "checkpoint", build(world)
+    os.truncate(root / "step-00000006" / "shard-00000.safetensors", 0)
+    assert checkpoint.resume(tmp_path, fresh, world) == 4
+    assert values(fresh) == {4.0}
+    (root / "step-00000004" / "state.json").write_text("")
+    assert checkpoint.resume(tmp_path, fresh, world) == 2
+    assert values(fresh) == {2.0}
+    shutil.rmtree(root / "step-00000002")
+    with pytest.raises(CheckpointError, match=r"step-00000006.*step-00000004"):
+        checkpoint.resume(tmp_path, fresh, world)
+
+
+def test_without_its_pointer_the_newest_is_taken(world: World, tmp_path: Path) -> None:
+    save(tmp_path, fill(build(world), 3.0), world, 3)
+    (tmp_path / "checkpoint" / "latest.json").unlink()
+    fresh = build(world)
+    assert checkpoint.resume(tmp_path, fresh, world) == 3
+    assert values(fresh) == {3.0}
+
+
+def test_two_checkpoints_must_have_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=239))
+    checkpoint.check_room(tmp_path, 9)  # weight and two moments of four bytes, twice: 216
+    with pytest.raises(CheckpointError, match="need 240 bytes, 239 are free"):
+        checkpoint.check_room(tmp_path, 10)
+
+
 def test_the_final_weights_replace_the_checkpoints(world: World, tmp_path: Path) -> None:
     engine = fill(build(world), 9.0)
     save(tmp_path, engine, world, 9)
     (tmp_path / "checkpoint" / ".step-00000008.tmp").mkdir()
     checkpoint.write_weights(tmp_path, engine, world, {"model": "linear"})
+    assert names(tmp_path) >= {"weights.safetensors", "step-00000009", "latest.json"}
+    assert checkpoint.resume(tmp_path, build(world), world) == 9  # until the run is in the ledger
+    checkpoint.remove(tmp_path)
     assert names(tmp_path) == {"weights.safetensors"}
     path = tmp_path / "checkpoint" / "weights.safetensors"
     weights = load_file(path)

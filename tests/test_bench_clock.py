@@ -89,6 +89,14 @@ def test_a_job_is_left_before_its_end(name: str, monkeypatch: pytest.MonkeyPatch
     assert not Deadline().is_warned()
 
 
+def test_getting_ready_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCALEBENCH_END_TIME", str(time.time() + 12))
+    deadline = Deadline()
+    time.sleep(1.0)  # 10 + 3 × 1 > 11 that are left
+    deadline.begin_step()
+    assert not deadline.is_near(save_seconds=0.0)
+
+
 def test_without_a_time_limit_there_is_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     monkeypatch.delenv("SCALEBENCH_END_TIME", raising=False)

@@ -95,3 +95,24 @@ def test_numbers_of_shots_are_whole_and_positive(text: str) -> None:
     assert fewshot.parse_numbers("1, 5,10", "--shots", 1) == (1, 5, 10)
     with pytest.raises(fewshot.FewShotError, match=r"--shots: given .* whole numbers from 1 on"):
         fewshot.parse_numbers(text, "--shots", 1)
+
+
+@pytest.mark.parametrize("num_train", [170, 17])
+def test_a_dimension_that_never_varied_in_training_has_no_weight(num_train: int) -> None:
+    """Standardised it is 0 for all of training, so that the exact solution gives it none."""
+    generator = np.random.default_rng(0)
+    centers = 3 * generator.normal(size=(17, 64))
+    labels = np.arange(170) % 17
+    features = centers[labels] + generator.normal(size=(170, 64))
+    features[:, :4] = 0.7
+    test = features.copy()
+    test[:, :4] = generator.normal(size=(170, 4))
+    given = (features[:num_train], labels[:num_train])
+    found = ridge_accuracy(*given, test, labels, num_classes=17)
+    without = (given[0][:, 4:], given[1], test[:, 4:], labels)
+    assert found == ridge_accuracy(*without, num_classes=17) > 0.9
+
+
+def test_features_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(FewShotError, match="not finite"):
+        ridge_accuracy([[np.nan]], [0], [[1.0]], [0], num_classes=1)

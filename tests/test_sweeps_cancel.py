@@ -9,6 +9,7 @@ from test_sweeps_submit import DEADLINE_SECONDS, runs_of, spec, states, wait_for
 from bench.attempt import read_disk
 from results import store
 from sweeps.cancel import CancelError, cancel
+from sweeps.status import study_status
 from sweeps.submit import submit
 
 LONG = {"data": "digits", "image_size": 8, "steps": 100, "batch_size": 64}
@@ -55,3 +56,16 @@ def test_one_queued_run_is_taken_back(tmp_path: Path) -> None:
     assert not (study_dir / last / "attempts").exists()
     with pytest.raises(CancelError, match="no run nothing"):
         cancel(study_dir, ["nothing"])
+
+
+@pytest.mark.failures
+def test_what_waits_for_the_runs_is_cancelled_with_them(tmp_path: Path) -> None:
+    study = spec(
+        base=LONG, grid={"model": ["vit_nano2"]}, analysis={"frontier.png": "plot frontier"}
+    )
+    study_dir = submit(study, runs_of(study), tmp_path).study_dir
+    cancel(study_dir)
+    wait_until_over(study_dir)
+    found = study_status(study_dir)
+    assert found.is_over and found.analysis is not None
+    assert found.analysis["state"] == "missing"

@@ -1,5 +1,6 @@
 """Bringing a study to its wanted state with the local scheduler: real jobs, tiny runs."""
 
+import fcntl
 import json
 import os
 import signal
@@ -197,3 +198,21 @@ def test_a_run_that_is_warned_is_started_again(tmp_path: Path) -> None:
     assert attempts["ended"].tolist() == ["preempted", "done"]
     first, second = attempts["from_examples"].tolist()
     assert first == 0 and second == attempts["to_examples"].tolist()[0] > 0
+
+
+def test_a_folder_whose_name_would_run_in_a_shell_is_refused(tmp_path: Path) -> None:
+    study = spec()
+    with pytest.raises(SpecError, match="expected printable text"):
+        submit(study, runs_of(study), tmp_path / "a\ntouch b")
+    assert not list(tmp_path.iterdir())
+
+
+def test_looking_for_the_dispatcher_keeps_none_from_its_place(tmp_path: Path) -> None:
+    first = queue.take_dispatch(tmp_path)
+    assert first is not None and queue.take_dispatch(tmp_path) is None
+    assert queue.is_dispatched(tmp_path)
+    os.close(first)
+    assert not queue.is_dispatched(tmp_path)
+    with (tmp_path / queue.DISPATCHER_LOCK).open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not queue.is_dispatched(tmp_path)  # nor does one who looks take another for it
