@@ -41,6 +41,7 @@ class TrainJob:
         # In place of submitit's handlers, which ignore SIGTERM and requeue without a save.
         with Signals():
             export_ranks()
+            record_collectives(self.run_dir / "log")
             if os.environ["RANK"] == "0" and nodes.on_slurm():
                 nodes.note_losses(self.run_dir)
                 if nodes.leave_lemons(self.run_dir.parent):
@@ -118,6 +119,16 @@ def export_ranks() -> None:
         os.environ["MASTER_ADDR"] = LOCALHOST
     else:
         os.environ["MASTER_ADDR"] = _address(environment.master_addr)
+
+
+def record_collectives(folder: Path) -> None:
+    """Has NCCL's watchdog write what every GPU was waiting for, should a collective time out.
+
+    These are PyTorch's flight recorder's variables; whoever has set one keeps it.
+    """
+    os.environ.setdefault("TORCH_NCCL_TRACE_BUFFER_SIZE", "2000")
+    os.environ.setdefault("TORCH_NCCL_DUMP_ON_TIMEOUT", "1")
+    os.environ.setdefault("TORCH_NCCL_DEBUG_INFO_TEMP_FILE", str(folder / "collectives-"))
 
 
 def master_port(job_id: str, restarts: str | None) -> int:

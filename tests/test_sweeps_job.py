@@ -1,6 +1,11 @@
 """What all processes of a job agree on."""
 
-from sweeps.job import PORTS, master_port
+import os
+from pathlib import Path
+
+import pytest
+
+from sweeps.job import PORTS, master_port, record_collectives
 
 
 def test_a_job_has_another_port_when_it_is_started_again() -> None:
@@ -10,3 +15,13 @@ def test_a_job_has_another_port_when_it_is_started_again() -> None:
     # Of ports that Linux does not give to connections: 32768 and up.
     assert max(PORTS) < 32_768
     assert len({master_port(str(job), None) for job in range(1000)}) > 950
+
+
+def test_what_a_user_sets_of_nccl_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TRACE_BUFFER_SIZE", "DUMP_ON_TIMEOUT", "DEBUG_INFO_TEMP_FILE"):
+        monkeypatch.setenv(f"TORCH_NCCL_{name}", "")
+        monkeypatch.delenv(f"TORCH_NCCL_{name}")
+    monkeypatch.setenv("TORCH_NCCL_TRACE_BUFFER_SIZE", "9")
+    record_collectives(Path("log"))
+    assert os.environ["TORCH_NCCL_TRACE_BUFFER_SIZE"] == "9"
+    assert os.environ["TORCH_NCCL_DEBUG_INFO_TEMP_FILE"] == "log/collectives-"
