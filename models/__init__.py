@@ -82,10 +82,10 @@ def load_checkpoint(
 
     Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
     `.safetensors`, or a `.safetensors` of ours. With another `image_size` (one number, or height
-    and width) the position embedding is resized like the original; with another `num_classes`
-    the whole head is dropped for one of zeros. Every array is used exactly once; what is missing,
-    unexpected or of another shape is a CheckpointError, as is a file that is damaged or of
-    another kind.
+    and width) the position embedding is resized like the original; a timm file whose grid is no
+    square needs the image size that it was trained at. With another `num_classes` the whole head
+    is dropped for one of zeros. Every array is used exactly once; what is missing, unexpected or
+    of another shape is a CheckpointError, as is a file that is damaged or of another kind.
     """
     from models.convert import load_checkpoint
 

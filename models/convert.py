@@ -20,7 +20,7 @@ import models
 from models.bit import BiT
 from models.configs import CheckpointError, Config, ModelsError, ViTConfig
 from models.files import Arrays, open_arrays
-from models.infer import Inferred, describe, described, infer
+from models.infer import ImageSize, Inferred, describe, described, infer
 from models.layouts import PUBLISHED_BIT, PUBLISHED_VIT, Layout, Rule, rules
 from models.vit import ViT
 
@@ -110,10 +110,10 @@ def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
         raise CheckpointError("; ".join(filter(None, problems)))
 
 
-def _read(arrays: Arrays) -> tuple[Inferred, dict[str, Tensor]]:
+def _read(arrays: Arrays, image_size: ImageSize) -> tuple[Inferred, dict[str, Tensor]]:
     """The network of a file and the values of its parameters, by our names."""
     has_words = {"model", "config"} & arrays.metadata.keys()
-    inferred = described(arrays.metadata) if has_words else infer(arrays.shapes)
+    inferred = described(arrays.metadata) if has_words else infer(arrays.shapes, image_size)
     parameters = _meta_state(inferred.config, inferred.num_classes or 1)
     found = _rules(inferred, parameters)
     expected = {
@@ -139,14 +139,14 @@ def _replace_head(state: dict[str, Tensor], config: Config, num_classes: int) ->
 def load_checkpoint(
     path: str | Path,
     *,
-    image_size: int | tuple[int, int] | None = None,
+    image_size: ImageSize = None,
     num_classes: int | None = None,
 ) -> nn.Module:
     """The network that a file holds, in float32; see `models.load_checkpoint`."""
     path = Path(path)
     try:
         with open_arrays(path) as arrays:
-            inferred, state = _read(arrays)
+            inferred, state = _read(arrays, image_size)
         config = inferred.config
         if image_size is not None:
             config = replace(config, image_size=image_size)
@@ -200,6 +200,9 @@ def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.
         if field.name in UNSAID and value != field.default:
             implied = f"an .npz implies {field.name} = {field.default!r}"
             raise CheckpointError(f"model {config.name}: {implied}, not {value!r}")
+    if isinstance(config, ViTConfig) and config.grid.rows != config.grid.columns:
+        implied = "an .npz implies a square image"
+        raise CheckpointError(f"model {config.name}: {implied}, not {config.image_size}")
     if layout is None:
         layout = PUBLISHED_BIT if isinstance(network, BiT) else PUBLISHED_VIT
     state = network.state_dict()

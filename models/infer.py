@@ -1,7 +1,6 @@
 """Which network a published file holds, from the names and shapes of its arrays alone."""
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -18,22 +17,17 @@ from models.configs import (
     resnet_downsampling,
 )
 from models.layouts import NUMBERED_BY_TYPE, NUMBERED_THROUGH, Layout
+from models.positions import find_positions
 from models.registry import IDENTITY, REGISTRY, SIZES, config
 
 Shapes = Mapping[str, tuple[int, ...]]
+ImageSize = int | tuple[int, int] | None
 
 FAMILIES: dict[str, type[Config]] = {
     "vit": ViTConfig,
     "hybrid": HybridConfig,
     "bit": BiTConfig,
 }
-# Where the position embedding was kept, from the oldest files to the newest (big_vision).
-POSITION_KEYS = (
-    "Transformer/posembed_input/pos_embedding",
-    "Transformer/pos_embedding",
-    "pos_embedding",
-    "pos_embed",
-)
 # What makes two networks the same one; the other fields are choices within it.
 STRUCTURE = (
     "patch_size",
@@ -52,6 +46,36 @@ TIMM_BIT = {"weight_eps": 1e-8}
 
 
 @dataclass(frozen=True)
+class _BiTNames:
+    """Patterns: the root's kernel, norms as wide as the root, the head, numbers of a unit."""
+
+    root: str
+    norms: str
+    head: str
+    unit: str
+
+
+_TENSORFLOW_NAMES = _BiTNames(
+    "resnet/root_block/standardized_conv2d/kernel",
+    r"resnet/block1/unit\d+/[bc]/group_norm/(gamma|beta)",
+    "resnet/head/conv2d/(kernel|bias)",
+    r"resnet/block(\d+)/unit(\d+)/",
+)
+_FLAX_NAMES = _BiTNames(
+    "root_block/conv_root/kernel",
+    r"block1/unit\d+/gn[23]/(scale|bias)",
+    "head/(kernel|bias)",
+    r"block(\d+)/unit(\d+)/",
+)
+_TIMM_NAMES = _BiTNames(
+    r"stem\.conv\.weight",
+    r"stages\.0\.blocks\.\d+\.norm[23]\.(weight|bias)",
+    r"head\.fc\.(weight|bias)",
+    r"stages\.(\d+)\.blocks\.(\d+)\.",
+)
+
+
+@dataclass(frozen=True)
 class Inferred:
     """A network and how its file names it; `num_classes` is None where the file has no head."""
 
@@ -60,16 +84,17 @@ class Inferred:
     layout: Layout
 
 
-def _size(shapes: Shapes, pattern: str, axis: int) -> int:
-    """What most arrays of this name have along this axis, so that one odd one is found out."""
+def _size(shapes: Shapes, pattern: str, axis: int, missing: int = 1) -> int:
+    """What most arrays of this name have along this axis, so that one odd one is found out.
+
+    `missing` stands in where there is none: whoever compares the names then says which are missing.
+    """
     sizes = Counter(
         shape[axis]
         for key, shape in shapes.items()
         if re.fullmatch(pattern, key) and -len(shape) <= axis < len(shape)
     )
-    if not sizes:
-        raise CheckpointError(f"cannot tell the network without an array like {pattern}")
-    return sizes.most_common(1)[0][0]
+    return sizes.most_common(1)[0][0] if sizes else missing
 
 
 def _has(shapes: Shapes, pattern: str) -> bool:
@@ -101,70 +126,64 @@ def _resnet(root_width: int, kernel_size: int, stages: tuple[int, ...]) -> dict[
     }
 
 
-def _positions(length: int, has_token: bool) -> tuple[int, bool, bool]:
-    """Side of the grid, whether there is a class token, whether it has a position."""
-    side = math.isqrt(length - 1)
-    if side > 0 and side**2 == length - 1:
-        return side, True, True
-    side = math.isqrt(length)
-    if side**2 == length:
-        return side, has_token, False
-    raise CheckpointError(f"a position embedding of {length} places is not a square grid")
+def _make(family: str, values: dict[str, Any]) -> Config:
+    return FAMILIES[family](name=f"{family}_from_file", label="from a file", **values)
 
 
-def _transformer(shapes: Shapes, layout: Layout, token: str) -> tuple[dict[str, Any], int, Layout]:
-    """Pooling, the side of the grid, and the layout with its position embedding."""
-    key = next((key for key in POSITION_KEYS if key in shapes), None)
-    if key is None or len(shapes[key]) != 3:
-        raise CheckpointError("cannot tell the image size without a position embedding")
-    side, has_token, has_position = _positions(shapes[key][1], token in shapes)
-    pooling = {"pooling": "token" if has_token else "gap"}
-    layout = replace(layout, position_key=key, token_has_position=has_position or not has_token)
-    return pooling, side, layout
-
-
-def _make(family: str, values: dict[str, Any], side: int | None) -> Config:
-    """The config, by its registered name where it has one."""
-    if side is not None:
-        cells = (
-            resnet_downsampling(values["root"], len(values["stages"])) if "root" in values else 1
-        )
-        values = {**values, "image_size": side * values["patch_size"] * cells}
-    made = FAMILIES[family](name=f"{family}_from_file", label="from a file", **values)
+def _known(made: Config) -> Config:
+    """The config by its registered name, where it has one."""
     for known in REGISTRY.values():
         same = (getattr(known, key, None) == getattr(made, key, None) for key in STRUCTURE)
-        if known.family == family and all(same):
+        if known.family == made.family and all(same):
             return replace(made, **{key: getattr(known, key) for key in IDENTITY})
     return made
+
+
+def _with_positions(
+    family: str, values: dict[str, Any], shapes: Shapes, layout: Layout, image_size: ImageSize
+) -> tuple[Config, Layout]:
+    """The config with its pooling and grid, and the layout with its position embedding."""
+    is_timm = layout.naming == "timm"
+    given = None
+    if is_timm and image_size is not None:  # an .npz always holds a square
+        asked = _make(family, {**values, "image_size": image_size})
+        assert isinstance(asked, ViTConfig)
+        given = asked.grid
+    found = find_positions(shapes, is_timm=is_timm, given=given)
+    is_hybrid = family == "hybrid"
+    cells = resnet_downsampling(values["root"], len(values["stages"])) if is_hybrid else 1
+    rows, columns = (
+        side * cells * values["patch_size"] for side in (found.grid.rows, found.grid.columns)
+    )
+    values["image_size"] = rows if rows == columns else (rows, columns)
+    values["pooling"] = "token" if found.has_token else "gap"
+    has_position = found.token_has_place or not found.has_token
+    layout = replace(layout, position_key=found.key, token_has_position=has_position)
+    return _known(_make(family, values)), layout
 
 
 def _flax(shapes: Shapes) -> Inferred:
     block = r"Transformer/encoderblock_\d+/"
     through = _has(shapes, f"{block}{NUMBERED_THROUGH[0]}/")
     sublayers = NUMBERED_THROUGH if through else NUMBERED_BY_TYPE
-    values, side, layout = _transformer(shapes, Layout("flax", sublayers), "cls")
-    values |= {
+    norms = r"Transformer/(encoder_norm|encoderblock_\d+/LayerNorm_\d)/(scale|bias)"
+    values = {
         "patch_size": _size(shapes, "embedding/kernel", 0),
-        "width": _size(shapes, "embedding/(kernel|bias)", -1),
+        "width": _size(shapes, f"embedding/(kernel|bias)|{norms}|cls|.*pos_embedding", -1),
         "depth": _num_layers(shapes, r"Transformer/encoderblock_(\d+)/"),
         "mlp_dim": _size(shapes, f"{block}{sublayers[2]}/Dense_0/(kernel|bias)", -1),
         "num_heads": _size(shapes, f"{block}{sublayers[0]}/(query|key|value)/(kernel|bias)", -2),
         "representation_size": _optional_size(shapes, "pre_logits/(kernel|bias)", -1),
     }
     family = "vit"
-    if _has(shapes, "conv_root/|gn_root/"):
+    if _has(shapes, r"conv_root/|gn_root/|block\d+/"):
         family = "hybrid"
-        stages = _stages(shapes, r"block(\d+)/unit(\d+)/")
-        kernel_size = _size(shapes, "conv_root/kernel", 0)
-        values |= _resnet(_size(shapes, "conv_root/kernel", -1), kernel_size, stages)
+        width = _size(shapes, r"conv_root/kernel|(gn_root|block1/unit\d+/gn[12])/(scale|bias)", -1)
+        kernel_size = _size(shapes, "conv_root/kernel", 0, missing=7)
+        values |= _resnet(width, kernel_size, _stages(shapes, r"block(\d+)/unit(\d+)/"))
     num_classes = _optional_size(shapes, "head/(kernel|bias)", -1)
-    return Inferred(_make(family, values, side), num_classes, layout)
-
-
-def _bit(shapes: Shapes, layout: Layout, root: str, head: str, unit: str) -> Inferred:
-    values = _resnet(_size(shapes, root, -1), _size(shapes, root, 0), _stages(shapes, unit))
-    num_classes = _optional_size(shapes, head, -1)
-    return Inferred(_make("bit", values, None), num_classes, layout)
+    made, layout = _with_positions(family, values, shapes, Layout("flax", sublayers), None)
+    return Inferred(made, num_classes, layout)
 
 
 def _timm_heads(width: int, depth: int, mlp_dim: int) -> int:
@@ -179,12 +198,12 @@ def _timm_heads(width: int, depth: int, mlp_dim: int) -> int:
     return width // 64
 
 
-def _timm_vit(shapes: Shapes) -> Inferred:
-    values, side, layout = _transformer(shapes, Layout("timm"), "cls_token")
-    width = _size(shapes, r"patch_embed\.proj\.(weight|bias)", 0)
+def _timm_vit(shapes: Shapes, image_size: ImageSize) -> Inferred:
+    norms = r"(norm|blocks\.\d+\.norm\d)\.(weight|bias)"
+    width = _size(shapes, rf"{norms}|patch_embed\.proj\.bias|cls_token|pos_embed", -1)
     depth = _num_layers(shapes, r"blocks\.(\d+)\.")
     mlp_dim = _size(shapes, r"blocks\.\d+\.mlp\.fc1\.(weight|bias)", 0)
-    values |= {
+    values = {
         "patch_size": _size(shapes, r"patch_embed\.proj\.weight", -1),
         "width": width,
         "depth": depth,
@@ -197,36 +216,42 @@ def _timm_vit(shapes: Shapes) -> Inferred:
     if _has(shapes, backbone):
         family = "hybrid"
         root = rf"{backbone}(stem\.)?conv\.weight"
+        norms = rf"{backbone}((stem\.)?norm|stages\.0\.blocks\.\d+\.norm[12])\.(weight|bias)"
+        root_width = _size(shapes, f"{root}|{norms}", 0)
         stages = _stages(shapes, rf"{backbone}stages\.(\d+)\.blocks\.(\d+)\.")
-        values |= _resnet(_size(shapes, root, 0), _size(shapes, root, -1), stages) | TIMM_HYBRID
+        values |= _resnet(root_width, _size(shapes, root, -1, missing=7), stages) | TIMM_HYBRID
     num_classes = _optional_size(shapes, r"head\.(weight|bias)", 0)
-    return Inferred(_make(family, values, side), num_classes, layout)
+    made, layout = _with_positions(family, values, shapes, Layout("timm"), image_size)
+    return Inferred(made, num_classes, layout)
 
 
-def _timm_bit(shapes: Shapes) -> Inferred:
-    root, stages = r"stem\.conv\.weight", _stages(shapes, r"stages\.(\d+)\.blocks\.(\d+)\.")
-    values = _resnet(_size(shapes, root, 0), _size(shapes, root, -1), stages) | TIMM_BIT
-    num_classes = _optional_size(shapes, r"head\.fc\.(weight|bias)", 0)
-    return Inferred(_make("bit", values, None), num_classes, Layout("timm"))
+def _bit(shapes: Shapes, layout: Layout, names: _BiTNames, axes: tuple[int, int]) -> Inferred:
+    """`axes`: where a kernel has its outputs, and one of its sides."""
+    outputs, side = axes
+    kernel_size = _size(shapes, names.root, side, missing=7)
+    root_width = _size(shapes, f"{names.root}|{names.norms}", outputs)
+    values = _resnet(root_width, kernel_size, _stages(shapes, names.unit))
+    values |= TIMM_BIT if layout.naming == "timm" else {}
+    num_classes = _optional_size(shapes, names.head, outputs)
+    return Inferred(_known(_make("bit", values)), num_classes, layout)
 
 
-def infer(shapes: Shapes) -> Inferred:
-    """Raises CheckpointError where the names are of no known layout."""
-    if _has(shapes, "resnet/root_block/"):
-        kernel = "resnet/root_block/standardized_conv2d/kernel"
-        head, unit = "resnet/head/conv2d/(kernel|bias)", r"resnet/block(\d+)/unit(\d+)/"
-        return _bit(shapes, Layout("tensorflow"), kernel, head, unit)
-    if _has(shapes, "root_block/"):
-        unit = r"block(\d+)/unit(\d+)/"
-        return _bit(
-            shapes, Layout("flax"), "root_block/conv_root/kernel", "head/(kernel|bias)", unit
-        )
+def infer(shapes: Shapes, image_size: ImageSize = None) -> Inferred:
+    """The network of a published file, but for what its names and shapes lack.
+
+    `image_size` is what the user asks for: it tells a grid of timm that is no square from one that
+    is. Raises CheckpointError where the names are of no known layout.
+    """
+    if _has(shapes, "resnet/"):
+        return _bit(shapes, Layout("tensorflow"), _TENSORFLOW_NAMES, (-1, 0))
     if _has(shapes, "Transformer/"):
         return _flax(shapes)
-    if _has(shapes, r"patch_embed\."):
-        return _timm_vit(shapes)
-    if _has(shapes, r"stem\.conv\."):
-        return _timm_bit(shapes)
+    if _has(shapes, r"root_block/|block\d+/unit\d+/"):
+        return _bit(shapes, Layout("flax"), _FLAX_NAMES, (-1, 0))
+    if _has(shapes, r"patch_embed\.|blocks\.\d+\.attn\."):
+        return _timm_vit(shapes, image_size)
+    if _has(shapes, r"stem\.conv\.|stages\.\d+\.blocks\.\d+\.norm3\."):
+        return _bit(shapes, Layout("timm"), _TIMM_NAMES, (0, -1))
     raise CheckpointError(f"{len(shapes)} arrays, but not named like a ViT, hybrid or BiT network")
 
 

@@ -281,7 +281,7 @@ def test_no_array_may_be_missing(index: int, tmp_path: Path) -> None:
     name = sorted(arrays)[index]
     del arrays[name]
     np.savez(tmp_path / "x.npz", **arrays)
-    with pytest.raises(models.CheckpointError, match=r"missing: |cannot tell the"):
+    with pytest.raises(models.CheckpointError, match=f"missing: {name}"):
         models.load_checkpoint(tmp_path / "x.npz")
 
 

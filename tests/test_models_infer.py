@@ -1,7 +1,11 @@
 """Architectures from names and shapes; the files themselves are in test_models_convert."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 import models
 from models.infer import describe, described, infer
@@ -61,3 +65,73 @@ def test_a_description_reads_back_as_the_same_config(name: str) -> None:
     config = models.config(name)
     inferred = described(describe(config, 10))
     assert (inferred.config, inferred.num_classes) == (config, 10)
+
+
+TIMM = Layout("timm", position_key="pos_embed")
+TENSORFLOW_ROOT = "resnet/root_block/standardized_conv2d/kernel"
+SMALL = {
+    "vit": models.config("vit_micro2"),
+    "hybrid": models.config("r26_vit_s32", stages=(1,), depth=1, image_size=32),
+    "bit": models.config("bit_r50x1", stages=(1,)),
+}
+
+
+def _complaint(shapes: dict[str, tuple[int, ...]], path: Path) -> str:
+    """What loading a file of zeros in these shapes says."""
+    arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)  # type: ignore[arg-type]
+    else:
+        save_file(arrays, path)
+    with pytest.raises(models.CheckpointError) as error:
+        models.load_checkpoint(path)
+    return str(error.value).removeprefix(f"{path}: ")
+
+
+ANCHORS = [
+    ("vit", PUBLISHED_VIT, ["embedding/kernel"]),
+    ("vit", PUBLISHED_VIT, ["Transformer/posembed_input/pos_embedding", "cls"]),
+    ("vit", TIMM, ["patch_embed.proj.weight", "patch_embed.proj.bias"]),
+    ("vit", TIMM, ["pos_embed"]),
+    ("hybrid", PUBLISHED_VIT, ["conv_root/kernel", "gn_root/scale", "gn_root/bias"]),
+    ("hybrid", TIMM, ["patch_embed.backbone.stem.conv.weight"]),
+    ("bit", Layout("tensorflow"), [TENSORFLOW_ROOT]),
+    ("bit", Layout("flax"), ["root_block/conv_root/kernel"]),
+    ("bit", TIMM, ["stem.conv.weight"]),
+]
+
+
+@pytest.mark.parametrize(("family", "layout", "names"), ANCHORS)
+def test_a_missing_name_is_said_with_what_else_is_wrong(
+    family: str, layout: Layout, names: list[str], tmp_path: Path
+) -> None:
+    shapes = _shapes(SMALL[family], layout)
+    for name in names:
+        del shapes[name]
+    shapes["foo"] = (1,)
+    path = tmp_path / ("x.safetensors" if layout is TIMM else "x.npz")
+    missing = [name for name in names if name != "cls"]  # without a position it may be pooled
+    assert _complaint(shapes, path) == f"missing: {', '.join(missing)}; unexpected: foo"
+
+
+@pytest.mark.parametrize(
+    ("family", "layout", "name", "axis"),
+    [
+        ("vit", PUBLISHED_VIT, "embedding/kernel", -1),
+        ("vit", TIMM, "patch_embed.proj.weight", 0),
+        ("hybrid", PUBLISHED_VIT, "conv_root/kernel", -1),
+        ("bit", Layout("tensorflow"), TENSORFLOW_ROOT, -1),
+        ("bit", TIMM, "stem.conv.weight", 0),
+    ],
+)
+def test_an_array_of_another_width_is_the_one_that_is_blamed(
+    family: str, layout: Layout, name: str, axis: int, tmp_path: Path
+) -> None:
+    shapes = _shapes(SMALL[family], layout)
+    right = shapes[name]
+    doubled = list(right)
+    doubled[axis] *= 2
+    shapes[name] = tuple(doubled)
+    path = tmp_path / ("x.safetensors" if layout is TIMM else "x.npz")
+    blamed = f"of another shape: {name} {tuple(doubled)} instead of {right}"
+    assert _complaint(shapes, path) == blamed
