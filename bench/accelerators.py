@@ -103,15 +103,19 @@ ACCELERATORS: tuple[Accelerator, ...] = (
 )
 
 # Words after a name that make it another type, slower or faster, which the table may lack.
-OTHER_TYPES = "Ti|D|SUPER|Laptop|Max-Q|NVL"
+OTHER_TYPES = "Ti|D|SUPER|Laptop|Max-Q|NVL|core"
+# A share of an accelerator: an instance of MIG, a profile of NVIDIA's vGPU ("A40-8Q").
+SHARE = r"\bMIG\b|-\d+[QCAB](ME)?$"
 
 
 def find(name: str) -> Accelerator | None:
-    """The accelerator that a device's name speaks of; None where the table lacks it.
+    """The accelerator that a device's name speaks of; None where the table lacks it, as for shares.
 
     >>> find("NVIDIA A100-SXM4-80GB").name
     'NVIDIA A100'
     """
+    if re.search(SHARE, name):
+        return None
     for known in ACCELERATORS:
         # Whole words: an L40 is no L4, an RTX A1000 no A100, a V100S no V100.
         if re.search(rf"(?<!\w){re.escape(known.pattern)}(?!\w| (?:{OTHER_TYPES})\b)", name):

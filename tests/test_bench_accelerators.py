@@ -49,6 +49,12 @@ def test_what_is_not_known_is_none_and_never_zero() -> None:
         "NVIDIA GeForce RTX 3090 Ti",
         "NVIDIA GeForce RTX 4090 Laptop GPU",
         "NVIDIA GeForce RTX 4090 D",
+        # Shares of one: MIG and vGPU (NVIDIA's user guides); half a chip.
+        "NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+        "NVIDIA A40-8Q",
+        "NVIDIA A10-24Q",
+        "GRID A100-1-5CME",
+        "TPU v4 core",
     ],
 )
 def test_a_name_like_a_known_one_is_not_taken_for_it(device: str) -> None:
