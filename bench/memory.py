@@ -41,6 +41,7 @@ class _Setting:
     images: int
     num_micro_batches: int
     precision: models.memory.Precision
+    device: models.memory.Device
     num_moments: int
     zero_stage: int
     recomputes: bool
@@ -75,6 +76,7 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
         image_size=setting.image_size,
         num_classes=setting.num_classes,
         precision=setting.precision,
+        device=setting.device,
     )
     images, stage, num_devices = setting.images, setting.zero_stage, setting.num_devices
     weights = _FP32 * sum(part.params for part in parts)
@@ -101,7 +103,12 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
 
 
 def training_memory(
-    config: RunConfig, *, image_size: int, num_classes: int, num_devices: int
+    config: RunConfig,
+    *,
+    image_size: int,
+    num_classes: int,
+    num_devices: int,
+    device: models.memory.Device = "cuda",
 ) -> TrainingMemory:
     """What one device of a run needs.
 
@@ -117,6 +124,7 @@ def training_memory(
             images,
             num_micro_batches,
             config.recipe.precision,
+            device,
             num_moments=2 if config.recipe.optimizer == "adam" else 1,
             zero_stage=config.engine.zero_stage,
             recomputes=config.engine.activation_checkpointing,

@@ -113,7 +113,8 @@ def measure(
 def largest_predicted(config: models.Config, precision: str) -> int:
     """The largest batch whose training is predicted to fit in this machine's free memory."""
     free = psutil.virtual_memory().available
-    parts = models.memory.kept(config, precision="bf16" if precision == "bf16" else "fp32")
+    known: models.memory.Precision = "bf16" if precision == "bf16" else "fp32"
+    parts = models.memory.kept(config, precision=known, device="cpu")
     weights = _STATE_BYTES * sum(part.params for part in parts)
 
     def fits(batch_size: int) -> bool:

@@ -14,6 +14,7 @@ from models.configs import BiTConfig, Config, Grid, HybridConfig, ResNetFields, 
 from models.cost import position_params
 
 Precision = Literal["fp32", "bf16"]
+Device = Literal["cuda", "cpu"]
 
 # Parts that models/recompute.py can compute again.
 RECOMPUTED = ("block", "unit")
@@ -45,30 +46,44 @@ class _Widths:
 
     operand: int
     copy: int
+    on_cpu: bool
 
 
-def _widths(precision: Precision) -> _Widths:
-    return _Widths(4, 0) if precision == "fp32" else _Widths(2, 2)
+def _widths(precision: Precision, device: Device) -> _Widths:
+    return _Widths(*((4, 0) if precision == "fp32" else (2, 2)), on_cpu=device == "cpu")
+
+
+def _attention(config: ViTConfig, w: _Widths) -> int:
+    """What attention keeps beside query, key, value and output: a log-sum a query.
+
+    Relative positions keep their products and a bias like the attention weights, twice. Dropout
+    and a bias have no fused kernel on a CPU: there the weights are kept, with dropout also its mask
+    and what it leaves of them, and with a bias a copy of the query.
+    """
+    n, h = config.num_tokens, config.num_heads
+    is_relative = config.position_embedding == "relative"
+    if w.on_cpu and (is_relative or config.attention_dropout):
+        weights = (3 if config.attention_dropout else 1) * _FP32 * h * n * n
+        return weights + (w.operand * n * config.width if is_relative else 0)
+    sums = _FP32 * n * h
+    return sums + (w.operand * h * n * (2 * n - 1) + 2 * _FP32 * h * n * n) * is_relative
 
 
 def _block(config: ViTConfig, w: _Widths) -> Kept:
     """Two norms (their inputs, a mean and a deviation a token), qkv, attention, MLP.
 
-    Attention keeps its output and a log-sum a query. Dropout keeps a byte an element; relative
-    positions keep their products and a bias like the attention weights, twice.
+    Dropout keeps a byte an element, on a CPU a number.
     """
-    n, d, m, h = config.num_tokens, config.width, config.mlp_dim, config.num_heads
+    n, d, m = config.num_tokens, config.width, config.mlp_dim
     norms = 2 * _FP32 * (n * d + 2 * n)
     matrices = w.operand * n * (d + 3 * d + d + d + 2 * m)
-    sums = _FP32 * n * h
-    masks = n * (2 * d + m) if config.dropout else 0
-    relative = 0
-    if config.position_embedding == "relative":
-        relative = w.operand * h * n * (2 * n - 1) + 2 * _FP32 * h * n * n
+    masks = (w.operand if w.on_cpu else 1) * n * (2 * d + m) if config.dropout else 0
     weights = 4 * d * d + 2 * d * m
+    if config.position_embedding == "relative":
+        weights += (2 * n - 1) * (d // config.num_heads)
     return Kept(
         "block",
-        norms + matrices + sums + masks + relative,
+        norms + matrices + masks + _attention(config, w),
         w.copy * weights,
         _FP32 * n * d,
         _FP32 * n * (d + m),
@@ -82,9 +97,10 @@ def _embedding(config: ViTConfig, channels: int, pixels: Grid, w: _Widths) -> Ke
     is_shared = isinstance(config, HybridConfig)
     size = w.copy if is_shared else w.operand
     weights = channels * config.patch_size**2 * d
+    mask = (_FP32 if w.on_cpu else 1) * config.num_tokens * d if config.dropout else 0
     return Kept(
         "embedding",
-        size * channels * pixels.area + (config.num_tokens * d if config.dropout else 0),
+        size * channels * pixels.area + mask,
         w.copy * weights,
         0 if is_shared else w.operand * channels * pixels.area,
         _FP32 * config.num_tokens * d,
@@ -220,14 +236,16 @@ def kept(
     image_size: int | tuple[int, int] | None = None,
     num_classes: int = 1000,
     precision: Precision = "fp32",
+    device: Device = "cuda",
 ) -> tuple[Kept, ...]:
     """The parts of a network in the order in which an image meets them, loss included.
 
-    Raises ConfigError for an image size that does not fit.
+    `device` tells where dropout and biases of attention take more; there it is exact from two
+    images on. Raises ConfigError for an image size that does not fit.
     """
     if image_size is not None:
         config = replace(config, image_size=image_size)
-    w = _widths(precision)
+    w = _widths(precision, device)
     if isinstance(config, BiTConfig):
         parts, channels, size = _resnet(config, config.image, w)
         features = 2 * _FP32 * channels * size.area + _statistics(config, 1)

@@ -71,6 +71,7 @@ def plan(spec: StudySpec, runs: list[Run], root: Path, probe_steps: int = 0) -> 
                     image_size=run.image_size,
                     num_classes=run.data.num_classes,
                     num_devices=resources.num_devices,
+                    device="cuda" if resources.gpus_per_node or resources.accelerator else "cpu",
                 ).peak_bytes,
             }
         )

@@ -1,5 +1,7 @@
 """Training memory: what ZeRO shares out, and the walk through the backward pass, by hand."""
 
+from typing import get_args
+
 import pytest
 
 import models
@@ -7,7 +9,7 @@ import models.cost
 from bench.config import EngineConfig, Recipe, RunConfig
 from bench.errors import ConfigError
 from bench.memory import training_memory
-from models.memory import kept
+from models.memory import Device, kept
 
 
 def config(batch_size: int = 8, optimizer: str = "adam", **engine: object) -> RunConfig:
@@ -86,3 +88,15 @@ def test_recomputing_keeps_the_tokens_between_blocks() -> None:
 def test_a_batch_that_does_not_divide_is_refused() -> None:
     with pytest.raises(ConfigError, match="batch_size"):
         needed(config(8), num_devices=3)
+
+
+def test_dropout_of_attention_takes_more_on_a_cpu() -> None:
+    run = config(8).model_copy(update={"model_options": {"attention_dropout": 0.1}})
+    on = {
+        device: training_memory(
+            run, image_size=224, num_classes=10, num_devices=1, device=device
+        ).activation_bytes
+        for device in get_args(Device)
+    }
+    # 12 blocks of 3 heads keep weights, mask and product of 197 x 197 a head, not a log-sum.
+    assert on["cpu"] - on["cuda"] == 8 * 12 * 3 * 4 * (3 * 197 * 197 - 197)

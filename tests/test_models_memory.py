@@ -1,5 +1,7 @@
 """What autograd keeps, against the tensors that it really saves."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -39,6 +41,11 @@ def saved_bytes(network: torch.nn.Module, num_images: int, size: int) -> int:
         ("vit_ti16", 64, {"pooling": "gap"}),
         ("vit_ti16", 48, {"representation_size": 24}),
         ("vit_micro4", 32, {"position_embedding": "2d"}),
+        ("vit_micro4", 32, {"position_embedding": "relative"}),
+        ("vit_micro4", 32, {"dropout": 0.1}),
+        ("vit_nano2", 8, {"attention_dropout": 0.1}),
+        ("vit_nano2", 8, {"position_embedding": "relative", "attention_dropout": 0.1}),
+        ("r11_vit_micro4", 32, {"dropout": 0.1, "attention_dropout": 0.1}),
         ("bit_nano", 8, {}),
         ("bit_micro32", 32, {}),
         ("bit_r50x1", 64, {}),
@@ -48,11 +55,11 @@ def saved_bytes(network: torch.nn.Module, num_images: int, size: int) -> int:
         ("r50_vit_b16", 48, {}),
     ],
 )
-def test_activations_are_what_autograd_keeps(name: str, size: int, options: dict[str, str]) -> None:
+def test_activations_are_what_autograd_keeps(name: str, size: int, options: dict[str, Any]) -> None:
     network = models.build(name, num_classes=10, image_size=size, **options)
     config = models.config(name, **options)
-    parts = kept(config, image_size=size, num_classes=10)
-    for num_images in (1, 3):
+    parts = kept(config, image_size=size, num_classes=10, device="cpu")
+    for num_images in (2, 3):  # of one image alone some copies are views
         expected = sum(num_images * part.per_image + part.constant for part in parts)
         assert saved_bytes(network, num_images, size) == expected + LOSS_TOTAL_BYTES
     assert sum(part.params for part in parts) == sum(p.numel() for p in network.parameters())
@@ -99,3 +106,15 @@ def test_every_part_of_every_network_is_counted() -> None:
             assert all(
                 part.per_image >= 0 for part in kept(models.config(name), precision=precision)
             )
+
+
+def test_only_a_cpu_keeps_attention_weights_and_wide_masks() -> None:
+    dropping = models.config("vit_nano2", dropout=0.1, attention_dropout=0.1)
+    plain = models.config("vit_nano2")
+    n, d, m, h = 17, 48, 192, 3
+    more = {
+        device: kept(dropping, device=device)[1].per_image - kept(plain, device=device)[1].per_image
+        for device in ("cuda", "cpu")
+    }
+    masked = n * (2 * d + m)
+    assert more == {"cuda": masked, "cpu": 4 * masked + 3 * 4 * h * n * n - 4 * h * n}
