@@ -5,6 +5,7 @@ Nothing is unpickled, and nothing is allocated before the file is known to hold 
 
 import math
 import re
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +26,20 @@ MAX_BYTES = 16 * 2**30
 # Training checkpoints keep the weights in here, beside what belongs to the optimizer.
 PREFIXES = ("opt/target/", "params/")
 TRAINING_STATE = ("opt/", "extra/", "states/")
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, SafetensorError)
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,  # another version or compression of zip
+    SafetensorError,
+)
+# What numpy's parser of an array's header lets through, besides ValueError.
+NO_HEADER = (SyntaxError, tokenize.TokenError, TypeError, RecursionError)
+# How numpy writes the bfloat16 of JAX: two bytes without a meaning.
+BFLOAT16 = np.dtype("V2")
+ENCRYPTED = 1  # in a zip member's flags
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,8 @@ def _npz(archive: zipfile.ZipFile) -> Arrays:
     foreign = [info.filename for info in members.values() if not info.filename.endswith(".npy")]
     if foreign or not members:
         raise CheckpointError(f"a zip archive, but not an .npz file: {', '.join(foreign[:3])}")
+    if any(info.flag_bits & ENCRYPTED for info in members.values()):
+        raise CheckpointError("an encrypted zip archive, or a damaged one")
     if len(members) < len(archive.infolist()):
         raise CheckpointError("holds two arrays of one name")
     _check_size(sum(info.file_size for info in members.values()))
@@ -80,7 +96,11 @@ def _npz(archive: zipfile.ZipFile) -> Arrays:
     def read(name: str) -> Tensor:
         with archive.open(members[names[name]]) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
-        return torch.from_numpy(array).float().reshape(shapes[name])
+        if array.dtype == BFLOAT16:
+            tensor = torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+        else:
+            tensor = torch.from_numpy(array)
+        return tensor.float().reshape(shapes[name])
 
     return Arrays(shapes, {}, read)
 
@@ -88,9 +108,12 @@ def _npz(archive: zipfile.ZipFile) -> Arrays:
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
     """The shape an array says it has, once its type and size are seen to be true."""
     with archive.open(info) as file:
-        shape, dtype = _read_header(file)
+        try:
+            shape, dtype = _read_header(file)
+        except NO_HEADER as error:
+            raise CheckpointError(f"{info.filename}: damaged, no header of an array") from error
         num_bytes = info.file_size - file.tell()
-    if dtype.kind != "f":
+    if dtype.kind != "f" and dtype != BFLOAT16:
         raise CheckpointError(f"{info.filename}: expected floating-point numbers, got {dtype}")
     if math.prod(shape) * dtype.itemsize != num_bytes:
         raise CheckpointError(f"{info.filename}: shape {shape} does not fit in {num_bytes} bytes")

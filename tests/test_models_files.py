@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 import models
 from models import files
+from models.convert import to_npz
 
 TOKEN = Path(__file__).parent / "data" / "vit_p8_d64_l3_h4_token.npz"
 
@@ -104,3 +105,49 @@ def test_metadata_that_describes_no_network(tmp_path: Path) -> None:
     for metadata in ({"config": "{"}, {"config": '{"family": "gpt"}', "num_classes": "3"}):
         save_file({"head.weight": torch.zeros(3, 4)}, path, metadata=metadata)
         assert "metadata does not describe a network" in _refused(path)
+
+
+def _with_header(header: bytes, path: Path) -> None:
+    """An .npz whose one array says this; large, so that its checksum is not read first."""
+    length = len(header).to_bytes(2, "little")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("cls.npy", b"\x93NUMPY\x01\x00" + length + header + b"\0" * 2**16)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': [(2,)}",
+        b"{1: 2, 'shape': (2,)}",
+        b"{[]: 2}",
+        b"(" * 5000,
+        b"\0\0\0",
+    ],
+)
+def test_a_damaged_array_header(header: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    _with_header(header, path)
+    assert "cls.npy: damaged" in _refused(path) or "cannot be read" in _refused(path)
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, 144), (8, 1), (10, 99)])
+def test_a_damaged_zip_directory(offset: int, value: int, tmp_path: Path) -> None:
+    # Version needed, flags (1: encrypted) and compression of the first entry (APPNOTE 4.3.12).
+    content = bytearray(TOKEN.read_bytes())
+    content[content.index(b"PK\x01\x02") + offset] = value
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    assert "cannot be read" in _refused(path) or "encrypted" in _refused(path)
+
+
+def test_bfloat16_of_jax_is_read(tmp_path: Path) -> None:
+    # numpy has no such type: JAX's arrays are written as two raw bytes, the upper half of float32.
+    network = models.load_checkpoint(TOKEN)
+    arrays = {name: array.view(np.uint32) for name, array in to_npz(network).items()}
+    halves = {name: (array >> 16).astype(np.uint16) for name, array in arrays.items()}
+    path = tmp_path / "x.npz"
+    np.savez(path, **{name: array.view("V2") for name, array in halves.items()})  # type: ignore[arg-type]
+    again = to_npz(models.load_checkpoint(path))
+    for name, half in halves.items():
+        assert np.array_equal(again[name].view(np.uint32), half.astype(np.uint32) << 16), name
