@@ -15,6 +15,7 @@ from models.configs import (
     ModelsError,
     UnknownModel,
     ViTConfig,
+    check_classes,
 )
 from models.registry import config, names
 
@@ -63,8 +64,7 @@ def assemble(config: Config, *, num_classes: int) -> "nn.Module":
     from models.hybrid import Hybrid
     from models.vit import ViT
 
-    if num_classes < 1:
-        raise ConfigError(f"model {config.name}: num_classes = {num_classes}: expected 1 or more")
+    check_classes(config.name, num_classes)
     if isinstance(config, BiTConfig):
         return BiT(config, num_classes)
     if isinstance(config, HybridConfig):

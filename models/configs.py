@@ -5,7 +5,8 @@ Nothing here needs torch, so a login host can list, plan and count without it.
 
 import math
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from numbers import Integral
+from typing import Any, ClassVar, Literal
 
 Pooling = Literal["token", "gap"]
 PositionEmbedding = Literal["none", "1d", "2d", "relative"]
@@ -40,6 +41,14 @@ class CheckpointError(ModelsError):
 
 def _is_count(value: object) -> bool:
     return type(value) is int and value >= 1
+
+
+def check_classes(name: str, num_classes: Any) -> None:
+    """Raises ConfigError where the head of the model `name` cannot have so many outputs."""
+    is_whole = isinstance(num_classes, Integral) and not isinstance(num_classes, bool)
+    if not is_whole or num_classes < 1:
+        expected = "expected a positive whole number"
+        raise ConfigError(f"model {name}: num_classes = {num_classes!r}: {expected}")
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,9 @@ class _Config:
             is_whole = field.type is int or (field.type == int | None and value is not None)
             if is_whole and not _is_count(value):
                 raise ConfigError(self._says(field.name, "expected a positive whole number"))
-            if field.type is float and not isinstance(value, int | float):
-                raise ConfigError(self._says(field.name, "expected a number"))
+            is_number = isinstance(value, int | float) and math.isfinite(value)
+            if field.type is float and not is_number:
+                raise ConfigError(self._says(field.name, "expected a finite number"))
             if field.name == "stages" and not all(_is_count(units) for units in value):
                 raise ConfigError(self._says("stages", "expected positive whole numbers"))
         size = self.image_size

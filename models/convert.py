@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 import models
 from models.bit import BiT
-from models.configs import CheckpointError, Config, ModelsError, ViTConfig
+from models.configs import CheckpointError, Config, ModelsError, ViTConfig, check_classes
 from models.files import Arrays, open_arrays
 from models.infer import ImageSize, Inferred, describe, described, infer
 from models.layouts import PUBLISHED_BIT, PUBLISHED_VIT, Layout, Rule, rules
@@ -148,6 +148,8 @@ def load_checkpoint(
         with open_arrays(path) as arrays:
             inferred, state = _read(arrays, image_size)
         config = inferred.config
+        if num_classes is not None:
+            check_classes(config.name, num_classes)
         if image_size is not None:
             config = replace(config, image_size=image_size)
         if isinstance(config, ViTConfig) and isinstance(inferred.config, ViTConfig):
@@ -167,7 +169,8 @@ def load_checkpoint(
 
 
 def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write beside, flush, rename: the file appears whole or not at all."""
+    """Write beside, flush, rename: the file appears whole or not at all, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,5 +1,8 @@
 """Building networks by name."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -65,5 +68,15 @@ def test_what_does_not_fit_is_refused_before_anything_is_built() -> None:
         models.build("vit_b15", num_classes=10)
     with pytest.raises(models.ConfigError, match="image_size = 100"):
         models.build("vit_b16", num_classes=10, image_size=100)
-    with pytest.raises(models.ConfigError, match="num_classes = 0: expected 1 or more"):
-        models.build("vit_nano2", num_classes=0)
+
+
+@pytest.mark.parametrize("num_classes", [0, -1, "7", 2.5, True, None])
+def test_classes_are_a_positive_whole_number(num_classes: Any, tmp_path: Path) -> None:
+    with pytest.raises(models.ConfigError, match=f"num_classes = {num_classes!r}: expected a pos"):
+        models.build("vit_nano2", num_classes=num_classes)
+    if num_classes is None:
+        return
+    path = tmp_path / "x.safetensors"
+    models.save_checkpoint(models.build("vit_nano2", num_classes=3), path)
+    with pytest.raises(models.CheckpointError, match=f"x.safetensors: .*= {num_classes!r}: exp"):
+        models.load_checkpoint(path, num_classes=num_classes)
