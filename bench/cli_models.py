@@ -1,5 +1,6 @@
 """The verbs about models and this machine; like all, they import what they call, inside."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,15 @@ from bench import show
 from bench.options import RUNS, Json, Root
 
 app = typer.Typer()
+
+NUM_CLASSES = 1000
+
+
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """Raises BadParameter where one of the others is given too, which `option` does not use."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(f"{option}: given beside {', '.join(given)}, expected alone")
 
 
 @app.command()
@@ -26,7 +36,7 @@ def models(
 def cost(
     model: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
-    num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = 1000,
+    num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = NUM_CLASSES,
     examples: Annotated[int | None, typer.Option(help="Images an epoch.", min=1)] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the training.")] = None,
     by_module: Annotated[
@@ -47,6 +57,15 @@ def cost(
 
     names = model or []
     if published is not None:
+        others = {
+            "MODEL…": names,
+            "--image-size": image_size,
+            "--num-classes": num_classes != NUM_CLASSES,
+            "--examples": examples,
+            "--epochs": epochs,
+            "--by-module": by_module,
+        }
+        _refuse_beside("--published", others)
         from bench import published as papers
 
         rows = papers.rows(published)
@@ -56,6 +75,7 @@ def cost(
     elif not names:
         raise typer.BadParameter("missing MODEL…, expected a registered name or --published")
     elif by_module:
+        _refuse_beside("--by-module", {"--examples": examples, "--epochs": epochs})
         rows = costs.by_module(names, image_size, num_classes)
         show.rows(rows, json=json, columns=show.BY_MODULE)
     else:
@@ -82,22 +102,29 @@ def throughput(
     from bench import throughput
 
     sizes = throughput.parse_sizes(batch_sizes)
-    rows = []
-    for name in model:
-        for row in throughput.measure(
-            name,
-            sizes,
-            mode=mode,
-            precision=precision,
-            image_size=image_size,
-            compiled=compiled,
-            seconds=seconds,
-        ):
-            rows.append(row)
-            show.note(throughput.describe(row))
-    path = throughput.write(rows, output, root)
+    throughput.check(model, mode=mode, precision=precision, image_size=image_size)
+    path = throughput.place(output, root)
+    if (caution := throughput.caution(precision)) is not None:
+        show.note(f"warning: {caution}")
+    rows: list[throughput.Row] = []
+    try:
+        for name in model:
+            for row in throughput.measure(
+                name,
+                sizes,
+                mode=mode,
+                precision=precision,
+                image_size=image_size,
+                compiled=compiled,
+                seconds=seconds,
+            ):
+                rows.append(row)
+                show.note(throughput.describe(row))
+    finally:  # what was measured before an error is kept
+        if rows:
+            throughput.write(rows, path)
+            show.note(f"{path}: {len(rows)} rows")
     show.rows(rows, json=json, columns=show.THROUGHPUT)
-    show.note(f"{path}: {len(rows)} rows")
 
 
 @app.command()
@@ -107,11 +134,14 @@ def convert(
     image_size: Annotated[
         int | None, typer.Option(help="Resize the position embedding for it.", min=1)
     ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(help="Outputs of a new head, all zeros.", min=1)
+    ] = None,
 ) -> None:
     """Turn a published checkpoint into ours, or back, without loss."""
     import models as registry
 
-    network = registry.load_checkpoint(source, image_size=image_size)
+    network = registry.load_checkpoint(source, image_size=image_size, num_classes=num_classes)
     registry.save_checkpoint(network, output)
     show.note(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
 

@@ -45,11 +45,22 @@ def of_models(
         counted = models.cost.count(config, num_classes=num_classes)
         row = _row(config, counted)
         if examples is not None and epochs is not None:
-            seen = round(examples * epochs)
-            row["train_exaflops"] = train_flops(counted.forward_macs, seen) / EXA
-            row["train_exaflops_valid"] = train_flops(counted.forward_macs_valid, seen) / EXA
+            row |= _training(counted, examples, epochs)
         rows.append(row)
     return rows
+
+
+def _training(counted: models.cost.Cost, examples: int, epochs: float) -> Row:
+    try:
+        seen = round(examples * epochs)
+        return {
+            "train_exaflops": train_flops(counted.forward_macs, seen) / EXA,
+            "train_exaflops_valid": train_flops(counted.forward_macs_valid, seen) / EXA,
+        }
+    except OverflowError:
+        expected = "expected numbers whose FLOPs are finite"
+        given = f"--examples and --epochs: given {examples} and {epochs:g}"
+        raise ConfigError(f"{given}, {expected}") from None
 
 
 def by_module(names: Sequence[str], image_size: int | None, num_classes: int) -> list[Row]:

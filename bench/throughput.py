@@ -1,5 +1,7 @@
 """Measured speed and memory of networks: images a second over batch sizes (the paper's Fig. 12)."""
 
+import errno
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -55,11 +57,49 @@ def describe(row: Row) -> str:
     return f"{what}: {row['images_per_second']:.4g} images/s over {row['num_steps']} steps"
 
 
-def write(rows: list[Row], path: Path | None, root: Path) -> Path:
-    """Writes the rows as one Parquet file, by default a new one in `root`/throughput."""
+def place(path: Path | None, root: Path) -> Path:
+    """Where rows are to be written, by default a new file in `root`/throughput; makes its folder.
+
+    Raises OSError where no file can be.
+    """
     if path is None:
         path = root / "throughput" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = errno.EISDIR if path.is_dir() else errno.EACCES
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(code, os.strerror(code), str(path))
+    return path
+
+
+def write(rows: list[Row], path: Path) -> Path:
+    """Writes the rows as one Parquet file."""
     return parquet.write(path, "throughput", rows)
+
+
+def check(
+    names: Sequence[str], *, mode: str, precision: str, image_size: int | None
+) -> list[models.Config]:
+    """The networks to be measured; raises ThroughputError or ModelsError before any is."""
+    if mode not in MODES:
+        raise ThroughputError(f"--mode: given {mode!r}, expected one of {', '.join(MODES)}")
+    if precision not in PRECISIONS:
+        expected = ", ".join(PRECISIONS)
+        raise ThroughputError(f"--precision: given {precision!r}, expected one of {expected}")
+    size = {} if image_size is None else {"image_size": image_size}
+    return [models.config(name, **size) for name in names]
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def caution(precision: str) -> str | None:
+    """A line about an accelerator whose peak the table lacks; a CPU has none that is asked for."""
+    device = _device()
+    name = devices.name_of(device)
+    if device.type != "cuda" or peak_flops(name, precision) is not None:
+        return None
+    return f"{name}: no peak at {precision} is known, utilisation is null"
 
 
 def measure(
@@ -79,14 +119,8 @@ def measure(
     `seconds`. A batch that does not fit gives a row with `fits` False. `seconds` is the time spent
     on each, after three steps of warm-up.
     """
-    if mode not in MODES:
-        raise ThroughputError(f"--mode: given {mode!r}, expected one of {', '.join(MODES)}")
-    if precision not in PRECISIONS:
-        expected = ", ".join(PRECISIONS)
-        raise ThroughputError(f"--precision: given {precision!r}, expected one of {expected}")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    size = {} if image_size is None else {"image_size": image_size}
-    config = models.config(name, **size)
+    (config,) = check([name], mode=mode, precision=precision, image_size=image_size)
+    device = _device()
     cost = models.cost.count(config)
     network = models.assemble(config, num_classes=1000).to(device)
     step = _step(network, mode, precision, device, compiled)

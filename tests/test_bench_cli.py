@@ -148,6 +148,11 @@ def test_a_parquet_file_without_the_columns_is_refused(
         (["cost", "vit_b16", "--image-size", "x"], "--image-size"),
         (["cost", "vit_b16", "--image-size", "225"], "image_size"),
         (["cost", "vit_b16", "--examples", "3"], "expected both or none"),
+        (["cost", "vit_b16", "--examples", "5", "--epochs", "inf"], "given 5 and inf"),
+        (["cost", "vit_b16", "--examples", "5", "--epochs", "1e300"], "given 5 and 1e+300"),
+        (["cost", "vit_b16", "--published", "table6"], "--published: given beside MODEL…"),
+        (["cost", "--published", "timm", "--examples", "5"], "beside --examples"),
+        (["cost", "vit_b16", "--by-module", "--epochs", "5"], "--by-module: given beside --epochs"),
         (["models", "vit"], "unknown model 'vit'"),
         (["plan", "nowhere.yaml"], "nowhere.yaml: no such spec"),
         (["plan", "demo", "--set", "lr=3"], "unknown key 'lr'"),
@@ -176,6 +181,25 @@ def test_a_place_where_nothing_can_be_written_is_one_line_and_exit_2(
     output = str(tmp_path / "file" / "table6.svg")
     message = refused(capsys, "plot", "frontier", "--published", "table6", "-o", output)
     assert str(tmp_path / "file") in message
+
+
+def test_convert_makes_the_folder_and_gives_a_headless_network_a_head(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import numpy as np
+
+    import models
+    from models.convert import to_npz
+
+    body = to_npz(models.build("vit_micro2", num_classes=3))
+    body = {name: array for name, array in body.items() if not name.startswith("head/")}
+    np.savez(tmp_path / "body.npz", **body)  # type: ignore[arg-type]
+    source, target = str(tmp_path / "body.npz"), tmp_path / "new" / "folder" / "x.safetensors"
+    assert "num_classes must be given" in refused(capsys, "convert", source, "-o", str(target))
+    code, _, _ = run(capsys, "convert", source, "-o", str(target), "--num-classes", "7")
+    assert code == 0 and models.load_checkpoint(target).head.out_features == 7
+    impossible = str(tmp_path / "body.npz" / "x.safetensors")
+    assert "body.npz" in refused(capsys, "convert", str(target), "-o", impossible)
 
 
 def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:

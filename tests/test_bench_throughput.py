@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 import models
 import models.cost
 from bench import throughput
+from bench.cli import main
 from results import parquet
 
 
@@ -62,6 +66,55 @@ def test_the_largest_batch_is_predicted_from_free_memory() -> None:
 def test_wrong_batch_sizes_are_refused(text: str) -> None:
     with pytest.raises(throughput.ThroughputError, match="--batch-sizes: given"):
         throughput.parse_sizes(text)
+
+
+def _command(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["throughput", *arguments, "--batch-sizes", "1", "--seconds", "0"])
+    return int(end.value.code or 0)
+
+
+def test_nothing_is_measured_before_all_is_known_to_be_right(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(throughput, "measure", lambda *_, **__: pytest.fail("measured"))
+    output = str(tmp_path / "q.parquet")
+    (tmp_path / "file").touch()
+    for arguments in (
+        ("vit_nano2", "nope", "-o", output),
+        ("vit_nano2", "vit_b16", "--image-size", "8", "-o", output),
+        ("vit_nano2", "--mode", "sleep", "-o", output),
+        ("vit_nano2", "-o", str(tmp_path)),
+        ("vit_nano2", "-o", str(tmp_path / "file" / "q.parquet")),
+    ):
+        assert _command(*arguments) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_was_measured_before_a_failure_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    measure = throughput.measure
+
+    def fails_at_the_second(name: str, *given: Any, **more: Any) -> Iterator[throughput.Row]:
+        if name == "vit_micro2":
+            raise throughput.ThroughputError("out of luck")
+        return measure(name, *given, **more)
+
+    monkeypatch.setattr(throughput, "measure", fails_at_the_second)
+    path = tmp_path / "q.parquet"
+    assert _command("vit_nano2", "vit_micro2", "-o", str(path)) == 2
+    assert [row["model"] for row in parquet.read_rows(path)] == ["vit_nano2"]
+
+
+def test_an_accelerator_without_a_known_peak_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert throughput.caution("fp32") is None or torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Abacus 9000")
+    expected = "Abacus 9000: no peak at bf16 is known, utilisation is null"
+    assert throughput.caution("bf16") == expected
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA A100-SXM4-40GB")
+    assert throughput.caution("bf16") is None
 
 
 def test_the_command_writes_its_rows(tmp_path: Path) -> None:
