@@ -73,5 +73,7 @@ def find_positions(
     grid, has_place = _read(length, has_token, given)
     if is_timm and has_token and not has_place and grid != given:
         problem = "may be a square grid without the class token, or another one with it"
-        raise CheckpointError(f"{key} of {length} places {problem}: image_size must be given")
+        raise CheckpointError(
+            f"{key} of {length} places {problem}: its own image_size must be given"
+        )
     return Positions(key, grid, has_token or has_place, has_place)

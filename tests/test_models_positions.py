@@ -44,8 +44,8 @@ def test_what_a_length_holds(
 @pytest.mark.parametrize(
     ("length", "given", "problem"),
     [
-        (25, None, "image_size must be given"),
-        (25, (8, 8), "image_size must be given"),
+        (25, None, "its own image_size must be given"),
+        (25, (8, 8), "its own image_size must be given"),
         (24, None, "24 places is not a square grid"),
         (577, (18, 32), "may be 24 x 24, to be resized, or 18 x 32"),
     ],
