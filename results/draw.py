@@ -53,13 +53,18 @@ def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
     return figure.add_subplot()
 
 
+def unit_of(column: str) -> str:
+    """The unit of a column, empty where it has none."""
+    return next((known.unit for known in (*RUNS, *THROUGHPUT) if known.name == column), "")
+
+
 def axis_title(column: str) -> str:
     """The name of a column with its unit.
 
     >>> axis_title("train_flops"), axis_title("train_examples")
     ('training compute (FLOPs)', 'training images')
     """
-    unit = next((known.unit for known in (*RUNS, *THROUGHPUT) if known.name == column), "")
+    unit = unit_of(column)
     return units.name(column) if unit in ("", "images") else f"{units.name(column)} ({unit})"
 
 
@@ -72,7 +77,7 @@ def tidy(ax: Axes) -> None:
     ax.grid(visible=True, which="major", color="#E6E6E6", linewidth=0.6)
     ax.set_axisbelow(True)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.label.set_fontsize(TEXT_SIZE + 1.5)
+        axis.label.set(fontsize=TEXT_SIZE + 1.5, parse_math=False)
 
 
 # --- the legend
@@ -138,6 +143,8 @@ def _legend(
             columnspacing=1.2,
             **place,
         )
+        for text in made.get_texts():
+            text.set_parse_math(False)  # families are named by data
         if made.get_window_extent().width <= room:
             break
 
@@ -168,14 +175,14 @@ def plain(value: float, _: object = None) -> str:
 
 
 def power_of_ten(value: float, _: object = None) -> str:
-    """A round number as an axis shows it.
+    """A number as an axis shows it, to two digits.
 
-    >>> power_of_ten(5e10), power_of_ten(1e11)
-    ('$5 \\\\times 10^{10}$', '$10^{11}$')
+    >>> power_of_ten(5e10), power_of_ten(1e11), power_of_ten(1.2e11)
+    ('$5 \\\\times 10^{10}$', '$10^{11}$', '$1.2 \\\\times 10^{11}$')
     """
-    exponent = math.floor(math.log10(value) + 1e-9)
-    digit = round(value / 10.0**exponent)
-    return f"$10^{{{exponent}}}$" if digit == 1 else rf"${digit} \times 10^{{{exponent}}}$"
+    digits, exponent = f"{value:.1e}".split("e")
+    digits, power = digits.removesuffix(".0"), f"10^{{{int(exponent)}}}"
+    return f"${power}$" if digits == "1" else rf"${digits} \times {power}$"
 
 
 def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> None:

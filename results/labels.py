@@ -1,4 +1,4 @@
-"""Texts beside points and lines that keep out of each other's way."""
+"""Texts beside points that keep out of each other's way, and what labels of all kinds share."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
@@ -30,26 +31,30 @@ PLACES = (
 )
 DISTANCES = (3.5, 8.0, 15.0)  # in points
 LEADER_FROM = 10.0  # farther labels are tied to their point by a line
+LEADER_GAP = 5.0  # points between the centre of a marker, a diamond's corner included, and leaders
 STEP = 4.0  # points between the samples of a line that labels should avoid
 MARKER_SIZE = 6.0
 CROSSING = 12.0  # rank that a sample of a line under a label costs; the next distance costs 10
-LINE_HEIGHT = 1.25  # of the font size
-END_GAP = 14.0  # points between the end of a line, or of the axes, and its label
+STRAY = 12.0  # and what a point costs that is nearer to the text than the text's own
 MOST_LABELS = 100  # tried; a figure with more is not read, and with thousands took a minute
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text that belongs to the point (x, y) of an axes, in data coordinates."""
+    """A text that belongs to the point (x, y) of an axes, in data coordinates.
+
+    Names are written letter by letter: only what is `math` is typeset.
+    """
 
     x: float
     y: float
     text: str
     color: str
     size: float = TEXT_SIZE
+    math: bool = False
 
 
-def _overlaps(box: Bbox, others: Boxes) -> int:
+def overlaps(box: Bbox, others: Boxes) -> int:
     """How many of `others` the box touches."""
     across = (others[:, 0] < box.x1) & (others[:, 2] > box.x0)
     return int(np.sum(across & (others[:, 1] < box.y1) & (others[:, 3] > box.y0)))
@@ -65,10 +70,52 @@ def _samples(line: Line, step: float) -> Boxes:
     return np.hstack([centres - step / 4, centres + step / 4])
 
 
-def _along(ax: Axes, lines: Iterable[Line], step: float) -> Boxes:
+def along(ax: Axes, lines: Iterable[Line], step: float) -> Boxes:
     """The same along lines in data coordinates."""
     boxes = [_samples(ax.transData.transform(line), step) for line in lines]
     return np.concatenate([np.empty((0, 4)), *boxes])
+
+
+def attach(
+    ax: Axes, label: Label, leader: dict[str, Any] | None = None, **where: Any
+) -> Annotation:
+    """Writes a label, with a thin line of the properties `leader` to its point."""
+    arrow = {"arrowstyle": "-", "color": lighter(label.color, 0.5), "linewidth": 0.6}
+    return ax.annotate(
+        label.text,
+        (label.x, label.y),
+        fontsize=label.size,
+        color=label.color,
+        parse_math=label.math,
+        arrowprops=None if leader is None else arrow | {"patchA": None} | leader,
+        annotation_clip=False,
+        **where,
+    )
+
+
+def text_box(made: Annotation, renderer: RendererBase | None) -> Bbox:
+    """The extent of the text alone, in pixels; an annotation's own includes its leader."""
+    return Text.get_window_extent(made, renderer)
+
+
+def lay_out(ax: Axes, renderer: RendererBase | None) -> None:
+    """Gives the axes of the figure their places; with a renderer amid a drawing of the figure."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    if renderer is None:
+        figure.draw_without_rendering()
+    elif (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+
+
+def pixels_per_point(ax: Axes) -> float:
+    """How many pixels a point is on the figure of these axes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure.dpi * POINT
+
+
+# --- the search
 
 
 @dataclass(frozen=True)
@@ -82,8 +129,25 @@ class _Place:
     box: Bbox
 
 
+@dataclass(frozen=True)
+class _Page:
+    """What is on the axes already, all in pixels: `texts` and `soft` are boxes, `centres` (M, 2)
+    the points. `scale` is pixels per point."""
+
+    scale: float
+    frame: Bbox
+    centres: Line
+    texts: Boxes
+    soft: Boxes
+
+    @property
+    def markers(self) -> Boxes:
+        half = MARKER_SIZE / 2 * self.scale
+        return np.hstack([self.centres - half, self.centres + half])
+
+
 def _places(centre: Line, size: Bbox, scale: float) -> Iterator[_Place]:
-    """The places around a point, best first; `scale` is pixels per point."""
+    """The places around a point, best first."""
     left = {"left": 0.0, "center": size.width / 2, "right": size.width}
     down = {"bottom": 0.0, "center": size.height / 2, "top": size.height}
     for far, distance in enumerate(DISTANCES):
@@ -95,177 +159,98 @@ def _places(centre: Line, size: Bbox, scale: float) -> Iterator[_Place]:
             yield _Place(10 * far + near / 10, offset, across, upward, box)
 
 
-def _leader(place: _Place, centre: Line) -> Line:
+def _nearest(box: Bbox, points: Line) -> Line:
+    """The place in the box that is nearest to each point."""
+    return np.clip(points, (box.x0, box.y0), (box.x1, box.y1))
+
+
+def _leader(place: _Place, centre: Line, scale: float) -> Line:
     """The line from a far label to the edge of its point, in pixels; empty for a near label."""
-    distance = float(np.hypot(*place.offset))
-    if distance <= LEADER_FROM:
+    if np.hypot(*place.offset) <= LEADER_FROM:
         return np.empty((0, 2))
+    near = _nearest(place.box, centre)
+    gap = LEADER_GAP * scale / np.hypot(*(near - centre))
+    return np.array([centre + gap * (near - centre), near])
+
+
+def _passes(leader: Line, centres: Line, room: float) -> bool:
+    """Whether a leader comes closer than `room` to one of the points."""
+    if not len(leader):
+        return False
+    start, along = leader[0], leader[1] - leader[0]
+    share = np.clip((centres - start) @ along / (along @ along), 0, 1)
+    away = np.hypot(*(start + share[:, None] * along - centres).T)
+    return bool((away < room * (1 - 1e-6)).any())
+
+
+def _cost(place: _Place, centre: Line, page: _Page) -> float:
+    """The rank of a place and what its leader crosses; infinity where a label cannot stand."""
+    box, frame = place.box, page.frame
+    inside = frame.x0 <= box.x0 and box.x1 <= frame.x1
+    inside = inside and frame.y0 <= box.y0 and box.y1 <= frame.y1
+    if not inside or any(overlaps(box, on) for on in (page.texts, page.markers, page.soft)):
+        return np.inf
+    leader = _leader(place, centre, page.scale)
+    parts = [Bbox.from_extents(*part) for part in _samples(leader, 1.0)]
+    if any(overlaps(part, page.texts) for part in parts):
+        return np.inf
+    if _passes(leader, page.centres, LEADER_GAP * page.scale):
+        return np.inf
+    away = np.hypot(*(_nearest(box, page.centres) - page.centres).T)
+    own = np.hypot(*(_nearest(box, centre) - centre))
+    crossed = sum(overlaps(part, page.soft) for part in parts)
+    return place.rank + STRAY * np.sum(away < own - 1e-6) + CROSSING * crossed
+
+
+def _write(ax: Axes, label: Label, place: _Place, has_leader: bool, centre: Line) -> Annotation:
+    """The label at its place, its leader drawn just where the search found room for it."""
     box = place.box
-    near = np.clip(centre, (box.x0, box.y0), (box.x1, box.y1))
-    return np.array([centre + MARKER_SIZE / distance * (near - centre), near])
-
-
-def _free_place(
-    places: Iterable[_Place], centre: Line, frame: Bbox, texts: Boxes, points: Boxes, soft: Boxes
-) -> _Place | None:
-    """The best place inside `frame` that touches no text and no point, and little of `soft`."""
-    best, best_cost = None, np.inf
-    for place in places:
-        box = place.box
-        inside = frame.x0 <= box.x0 and box.x1 <= frame.x1
-        inside = inside and frame.y0 <= box.y0 and box.y1 <= frame.y1
-        if not inside or _overlaps(box, texts) or _overlaps(box, points):
-            continue
-        leader = [Bbox.from_extents(*part) for part in _samples(_leader(place, centre), 1.0)]
-        if any(_overlaps(part, texts) or _overlaps(part, points) for part in leader):
-            continue
-        if _overlaps(box, soft):
-            continue
-        cost = place.rank + CROSSING * sum(_overlaps(part, soft) for part in leader)
-        if cost < best_cost:
-            best, best_cost = place, cost
-    return best
-
-
-def _attach(ax: Axes, label: Label, **where: Any) -> Annotation:
-    arrow = {"arrowstyle": "-", "color": "none", "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3}
-    arrow |= {"relpos": (0, 0.5)} if where.get("va") == "center" else {}
-    return ax.annotate(
-        label.text,
-        (label.x, label.y),
-        fontsize=label.size,
-        color=label.color,
-        arrowprops=arrow,
-        annotation_clip=False,
-        **where,
+    begin = (_nearest(box, centre) - box.p0) / box.size
+    leader = {"relpos": tuple(begin), "shrinkA": 0, "shrinkB": LEADER_GAP} if has_leader else None
+    made = attach(
+        ax,
+        label,
+        leader,
+        xytext=place.offset,
+        textcoords="offset points",
+        ha=place.across,
+        va=place.upward,
     )
-
-
-def _text_box(made: Annotation) -> Bbox:
-    """The extent of the text alone, in pixels; an annotation's own includes its leader."""
-    return Text.get_window_extent(made)
-
-
-def _show_leader(made: Annotation, label: Label) -> None:
-    assert made.arrow_patch is not None
-    made.arrow_patch.set_color(lighter(label.color, 0.5))
-
-
-def _prepare(ax: Axes) -> tuple[float, Bbox]:
-    """Pixels per point, and the frame of the axes once the figure is laid out."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    figure.draw_without_rendering()
-    return figure.dpi * POINT, ax.get_window_extent()
+    made.set_in_layout(False)
+    return made
 
 
 def place_labels(
-    ax: Axes, labels: Sequence[Label], points: Line, lines: Sequence[Line] = ()
+    ax: Axes,
+    labels: Sequence[Label],
+    points: Line,
+    lines: Sequence[Line] = (),
+    renderer: RendererBase | None = None,
 ) -> list[Annotation]:
     """Writes each label beside its point, most important first; returns those that found room.
 
-    No label touches another, one of `points` (M, 2), or the edge of the axes; those that would
-    are left out, and all after the first hundred. `lines` are avoided where there is a choice. The
-    axes must have its final limits: labels are placed by their size on paper.
+    No label touches another, one of `points` (M, 2), or the edge of the axes, and no leader
+    passes through a label or a point; those that would are left out, and all after the first
+    hundred. `lines` are avoided where there is a choice. The axes must have its final limits and,
+    where a renderer is given, its final place: labels are placed by their size on paper.
     """
-    scale, frame = _prepare(ax)
-    centres, half = ax.transData.transform(points), MARKER_SIZE / 2 * scale
-    markers = np.hstack([centres - half, centres + half])
-    soft = _along(ax, lines, STEP * scale)
+    if renderer is None:
+        lay_out(ax, None)
+    scale = pixels_per_point(ax)
+    soft = along(ax, lines, STEP * scale)
     texts, written = np.empty((0, 4)), []
+    centres = ax.transData.transform(points)
     for label in labels[:MOST_LABELS]:
-        made = _attach(ax, label, xytext=(0, 0), textcoords="offset points")
-        made.set_in_layout(False)
+        page = _Page(scale, ax.get_window_extent(), centres, texts, soft)
+        trial = attach(ax, label, xytext=(0, 0), textcoords="offset points")
+        size = text_box(trial, renderer)
+        trial.remove()
         centre = ax.transData.transform((label.x, label.y))
-        places = _places(centre, _text_box(made), scale)
-        place = _free_place(places, centre, frame, texts, markers, soft)
-        if place is None:
-            made.remove()
+        places = [(_cost(place, centre, page), place) for place in _places(centre, size, scale)]
+        cost, place = min(places, key=lambda found: found[0])
+        if np.isinf(cost):
             continue
-        made.set(ha=place.across, va=place.upward, position=place.offset)
-        leader = _leader(place, centre)
-        if len(leader):
-            _show_leader(made, label)
+        leader = _leader(place, centre, scale)
         texts = np.vstack([texts, [place.box.extents], _samples(leader, 1.0)])
-        written.append(made)
+        written.append(_write(ax, label, place, len(leader) > 0, centre))
     return written
-
-
-def spread(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
-    """Places at least `distance` apart, in the order of `wanted` and as near to it as can be.
-
-    Neighbours that are too close become one block around their mean, and blocks merge until none
-    overlaps. All stay between `low` and `high` as far as there is room.
-
-    >>> spread([1.0, 1.0, 5.0], 2.0, 0.0, 10.0)
-    [0.0, 2.0, 5.0]
-    """
-
-    def bottom(total: float, num: int) -> float:
-        return max(min(total / num, high - (num - 1) * distance), low)
-
-    blocks: list[tuple[float, int]] = []  # sum of (wanted - own offset in the block), number
-    for place in sorted(wanted):
-        block = place, 1
-        while blocks:
-            total, num = blocks[-1]
-            if bottom(*block) - bottom(total, num) >= num * distance:
-                break
-            block = total + block[0] - block[1] * num * distance, num + block[1]
-            blocks.pop()
-        blocks.append(block)
-    placed = [bottom(*block) + i * distance for block in blocks for i in range(block[1])]
-    ranks = np.argsort(np.argsort(wanted, kind="stable"), kind="stable")
-    return [placed[rank] for rank in ranks]
-
-
-def _column(ax: Axes, labels: Sequence[Label]) -> list[Annotation]:
-    """Labels right of the axes, where the layout makes room for them; heights come later."""
-    made = [
-        _attach(ax, label, xytext=(1, 0.5), textcoords=ax.transAxes, va="center")
-        for label in labels
-    ]
-    for text, label in zip(made, labels, strict=True):
-        _show_leader(text, label)
-    return made
-
-
-def label_ends(ax: Axes, labels: Sequence[Label], lines: Sequence[Line]) -> list[Annotation]:
-    """Writes each label right of the end of its line, tied to it by a thin line.
-
-    Labels stand in columns without touching: beside the ends where that is free of `lines`, or
-    else right of the axes. They shrink where there are too many. The axes must have its final
-    limits.
-    """
-    made = _column(ax, labels)
-    scale, frame = _prepare(ax)
-    ends = ax.transData.transform([(label.x, label.y) for label in labels])
-    taken = _along(ax, lines, STEP * scale)
-    height, gap = LINE_HEIGHT * TEXT_SIZE * scale, END_GAP * scale
-    outside: list[int] = []
-    for x in np.unique(ends[:, 0]):
-        group = [int(at) for at in np.flatnonzero(ends[:, 0] == x)]
-        wanted = [float(ends[at, 1]) for at in group]
-        places = spread(wanted, height, frame.y0 + height / 2, frame.y1 - height / 2)
-        boxes = [
-            Bbox.from_bounds(x + gap, up - height / 2, _text_box(made[at]).width, height)
-            for at, up in zip(group, places, strict=True)
-        ]
-        if any(box.x1 > frame.x1 or _overlaps(box, taken) for box in boxes):
-            outside += group
-            continue
-        for at, up in zip(group, places, strict=True):
-            made[at].remove()
-            offset = END_GAP, (up - ends[at, 1]) / scale
-            made[at] = _attach(
-                ax, labels[at], xytext=offset, textcoords="offset points", va="center"
-            )
-            made[at].set_in_layout(False)
-            _show_leader(made[at], labels[at])
-        taken = np.vstack([taken, [box.extents for box in boxes]])
-    size = min(TEXT_SIZE, frame.height / scale / LINE_HEIGHT / max(len(outside), 1))
-    places = spread(ends[outside, 1].tolist(), size * LINE_HEIGHT * scale, frame.y0, frame.y1)
-    for at, place in zip(outside, places, strict=True):
-        up = (place - frame.y0) / frame.height
-        made[at].set(fontsize=size, position=(1 + gap / frame.width, up))
-    return made

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from results import draw
+from results.relabel import Write, keep_labelled
 
 PANEL = (4.0, 3.4)  # inches
 ALONE = (6.4, 4.4)
@@ -17,16 +18,18 @@ ALONE = (6.4, 4.4)
 
 @dataclass(frozen=True)
 class Drawn:
-    """What an axes holds: entries of a legend, and how to write its labels when all is laid out."""
+    """What an axes holds: entries of a legend, and what writes its labels when all is laid out."""
 
     handles: Sequence[Artist]
-    label: Callable[[], object]
+    label: Write
 
 
 def finish(ax: Axes, drawn: Drawn) -> Axes:
     """The axes with its own legend and its labels."""
     draw.legend(ax, drawn.handles)
-    drawn.label()
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    keep_labelled(figure, [(ax, drawn.label)])
     return ax
 
 
@@ -44,8 +47,7 @@ def panels(drawers: Sequence[Callable[[Axes], Drawn]], height: float = PANEL[1])
     for spare in axes[len(drawers) :]:
         spare.remove()
     draw.figure_legend(figure, _together(drawn))
-    for part in drawn:
-        part.label()
+    keep_labelled(figure, [(ax, part.label) for ax, part in zip(axes, drawn, strict=False)])
     return figure
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -14,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from results import draw, points, units
+from results.ends import label_ends
 from results.files import write_whole
 from results.frontier import frontier as on_frontier
-from results.labels import Label, Line, label_ends, place_labels
+from results.labels import Label, Line, place_labels
 from results.panels import PANEL, Drawn, finish, panels
 from results.schema import ResultsError
 
@@ -114,7 +116,7 @@ def _frontier(
     draw.log_ticks(ax.yaxis, low, high, text)
     lines = [best[["x", "y"]].to_numpy(float), *_bars(together)]
     centres = together[["x", "y"]].to_numpy(float)
-    return Drawn(handles, lambda: place_labels(ax, labels, centres, lines))
+    return Drawn(handles, partial(place_labels, ax, labels, centres, lines))
 
 
 def frontier(
@@ -215,7 +217,7 @@ def _data_scale(
     sizes = pd.concat(tables)["x"]
     ax.set_xlim(draw.log_limits(sizes, margin=0.05, least=0.5))
     draw.count_ticks(ax, sizes)
-    return Drawn(handles, lambda: label_ends(ax, labels, lines))
+    return Drawn(handles, partial(label_ends, ax, labels, lines))
 
 
 def _by_size(

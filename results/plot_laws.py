@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from results import draw, summary, units
+from results.ends import label_ends
 from results.fit import FitError
 from results.fitted import OCTAVE, Fit
 from results.isoflop import Profile
-from results.labels import Label, label_ends
+from results.labels import Label
 from results.panels import PANEL, Drawn, finish, panels
 from results.points import NothingToDraw
 
@@ -44,6 +46,7 @@ def _note(ax: Axes, lines: Sequence[str]) -> None:
         fontsize=NOTE_SIZE,
         color=draw.GREY,
         annotation_clip=False,
+        parse_math=False,
     )
 
 
@@ -137,7 +140,7 @@ def _fits(ax: Axes, fits: Mapping[str, Fit | FitError]) -> Drawn:
         Label(*ends[name], f"b = {made.parameters['b'].value:.2g}", draw.style(name)[0])
         for name, made in known.items()
     ]
-    return Drawn(handles, lambda: label_ends(ax, labels, []))
+    return Drawn(handles, partial(label_ends, ax, labels, []))
 
 
 def fits(laws: Mapping[str, Fit | FitError] | Fit, *, ax: Axes | None = None) -> Axes:
@@ -165,7 +168,8 @@ def fit_panels(laws: Mapping[str, Fit | FitError]) -> Figure:
 # --- IsoFLOP profiles
 
 
-def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str) -> Drawn:
+def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget: str) -> Drawn:
+    unit = draw.unit_of(budget)
     is_fraction = units.is_fraction(metric)
     title = f"{units.name(metric)} error" if is_fraction else draw.axis_title(metric)
     ax.set(xscale="log", yscale="log", xlabel=draw.axis_title(size), ylabel=title)
@@ -189,21 +193,23 @@ def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str) -> Dra
                 zorder=4,
             )
         lines.append(np.column_stack([x, y]))
-        labels.append(Label(x[-1], y[-1], f"{profile.budget:.2g}", color))
+        labels.append(
+            Label(x[-1], y[-1], f"{draw.power_of_ten(profile.budget)} {unit}", color, math=True)
+        )
     errors = np.concatenate([profile.error for profile in found])
     low, high = draw.log_limits(errors, margin=0.12, least=0.2)
     left, right = draw.log_limits(np.concatenate([p.size for p in found]), 0.05, 0.3)
     ax.set(xlim=(left, right), ylim=(low, high))
     draw.log_ticks(ax.yaxis, low, high, draw.percent if is_fraction else draw.plain)
     draw.log_ticks(ax.xaxis, left, right, lambda value, _=None: units.short_count(value))
-    said = [f"{p.budget:.2g}: {c.code}, {c.text}" for p in found for c in p.warnings]
+    said = [f"{p.budget:.2g} {unit}: {c.code}, {c.text}" for p in found for c in p.warnings]
     _note(ax, said)
     handles = [
-        Line2D([], [], color=draw.GREY, marker="o", label="runs of equal compute (FLOPs)"),
+        Line2D([], [], color=draw.GREY, marker="o", label=f"runs of equal {units.name(budget)}"),
         Line2D([], [], color=draw.style("hybrid")[0], marker="*", linestyle="", markersize=10),
     ]
     handles[1].set_label("minimum of the parabola")
-    return Drawn(handles, lambda: label_ends(ax, labels, lines))
+    return Drawn(handles, partial(label_ends, ax, labels, lines))
 
 
 def isoflop(
@@ -212,12 +218,13 @@ def isoflop(
     ax: Axes | None = None,
     size: str = "params",
     metric: str = "top1_accuracy",
+    budget: str = "train_flops",
 ) -> Axes:
     """Error over size at equal compute, as `isoflop.profiles` gives it, with the best sizes.
 
-    Raises NothingToDraw for no profile.
+    `budget` is the column of the compute. Raises NothingToDraw for no profile.
     """
     if not found:
         raise NothingToDraw("nothing to draw: no budget has three sizes")
     ax = draw.new_axes(height=4.8) if ax is None else ax
-    return finish(ax, _profiles(ax, found, size, metric))
+    return finish(ax, _profiles(ax, found, size, metric, budget))

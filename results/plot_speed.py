@@ -1,6 +1,7 @@
 """The figures of measured speed: images a second and the largest batch, by image size or batch."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results import draw, summary
-from results.labels import Label, Line, label_ends
+from results.ends import label_ends
+from results.labels import Label, Line
 from results.panels import Drawn, finish, panels
 from results.points import NothingToDraw
 
@@ -58,7 +60,7 @@ def _draw(ax: Axes, table: pd.DataFrame, x: str, y: str, title: str) -> Drawn:
     ax.set_ylim(low, high)
     draw.log_ticks(ax.yaxis, low, high, lambda value, _=None: f"{value:,.4g}")
     draw.exact_ticks(ax, found["x"])
-    return Drawn(draw.family_handles(found["family"]), lambda: label_ends(ax, labels, lines))
+    return Drawn(draw.family_handles(found["family"]), partial(label_ends, ax, labels, lines))
 
 
 def _title(x: str) -> str:

@@ -1,6 +1,5 @@
 """Labels keep clear of each other, of points and of the edge."""
 
-import doctest
 import itertools
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from results import draw, labels
+from results import draw, labels, plot, reference
 
 
 def text_boxes(texts):
@@ -19,34 +18,6 @@ def text_boxes(texts):
 def assert_apart(boxes):
     for one, other in itertools.combinations(boxes, 2):
         assert Bbox.intersection(one, other) is None
-
-
-def test_the_example_of_spread_holds():
-    assert doctest.testmod(labels) == (0, 1)
-
-
-def test_spread_moves_nothing_that_is_apart():
-    assert labels.spread([7.0, 1.0, 4.0], 2.0, 0.0, 10.0) == [7.0, 1.0, 4.0]
-
-
-def test_spread_keeps_order_distance_and_bounds_and_moves_as_little_as_can_be():
-    generator = np.random.default_rng(0)
-    for _ in range(50):
-        wanted = generator.uniform(0, 10, 8)
-        places = np.array(labels.spread(list(wanted), 1.0, 0.0, 10.0))
-        assert (np.argsort(places) == np.argsort(wanted)).all()
-        assert np.diff(np.sort(places)).min() >= 1 - 1e-9
-        assert places.min() >= -1e-9
-        assert places.max() <= 10 + 1e-9
-        moved = np.square(places - wanted).sum()
-        nudged = places + 1e-3 * generator.standard_normal(8)
-        if np.diff(np.sort(nudged)).min() >= 1 and nudged.min() >= 0 and nudged.max() <= 10:
-            assert moved <= np.square(nudged - wanted).sum()
-
-
-def test_spread_around_the_mean_of_what_is_too_close():
-    assert labels.spread([5.0, 5.0], 2.0, 0.0, 10.0) == [4.0, 6.0]
-    assert labels.spread([], 2.0, 0.0, 10.0) == []
 
 
 @pytest.fixture
@@ -81,27 +52,63 @@ def test_the_most_important_label_is_written_where_only_one_fits(crowd):
     assert 1 <= len(written) < 9
 
 
-def test_labels_of_lines_stand_right_of_their_ends_and_apart():
-    ax = draw.new_axes()
-    heights = [0.5, 0.501, 0.502, 0.9]
-    lines = [np.array([[0.0, 0.0], [1.0, height]]) for height in heights]
-    for line in lines:
-        ax.plot(*line.T)
-    wanted = [labels.Label(1.0, height, f"model {height}", "#000000") for height in heights]
-    written = labels.label_ends(ax, wanted, lines)
-    boxes = text_boxes(written)
-    assert_apart(boxes)
-    right = ax.get_window_extent().x1
-    assert all(box.x0 > right for box in boxes)
-    assert all(box.x1 <= ax.get_figure().bbox.x1 for box in boxes)
-    assert [box.y0 for box in boxes] == sorted(box.y0 for box in boxes)
+def leaders_of(texts):
+    """The drawn leaders (2, 2) in pixels, each with the number of its text."""
+    patches = [(at, text.arrow_patch) for at, text in enumerate(texts) if text.arrow_patch]
+    paths = [(at, patch.get_transform().transform_path(patch.get_path())) for at, patch in patches]
+    return [(at, path.vertices[[0, -1]]) for at, path in paths]
 
 
-def test_a_line_that_ends_early_has_its_label_beside_it_where_that_is_free():
+@pytest.fixture(scope="module")
+def pets():
+    """The ViT paper's Table 6 on Pets, crowded at this size; laid out."""
+    figure = plot.frontiers(reference.table6(), ["pets_accuracy"] * 2, cost="train_flops_valid")
+    figure.draw_without_rendering()
+    return figure.axes[0]
+
+
+def test_drawn_leaders_pass_through_no_text_and_no_marker(pets):
+    lines = [line for line in pets.get_lines() if line.get_marker() in ("o", "D", "s")]
+    centres = np.concatenate([pets.transData.transform(line.get_xydata()) for line in lines])
+    assert len(centres) == 18
+    radius = 3.25 * pets.get_figure().dpi / 72  # points; markers are 6.5 wide
+    boxes, leaders = text_boxes(pets.texts), leaders_of(pets.texts)
+    assert leaders
+    for at, (start, end) in leaders:
+        steps = start + np.linspace(0, 1, 200)[:, None] * (end - start)
+        away = np.hypot(*(steps[:, None] - centres).transpose(2, 0, 1))
+        assert away.min() > radius
+        others = [box for number, box in enumerate(boxes) if number != at]
+        assert not any(box.contains(*step) for box in others for step in steps)
+
+
+def test_a_leader_goes_from_the_nearest_place_of_its_text_to_its_marker(pets):
+    boxes = text_boxes(pets.texts)
+    for at, (start, end) in leaders_of(pets.texts):
+        centre = pets.transData.transform(pets.texts[at].xy)
+        assert start == pytest.approx(np.clip(centre, boxes[at].p0, boxes[at].p1), abs=1)
+        from_marker = np.hypot(*(end - centre)) / pets.get_figure().dpi * 72
+        assert from_marker == pytest.approx(labels.LEADER_GAP, abs=0.5)
+
+
+def test_a_text_stands_nearest_to_its_own_point_where_there_is_a_choice():
     ax = draw.new_axes()
-    lines = [np.array([[0.0, 0.9], [0.3, 1.0]]), np.array([[0.0, 0.0], [1.0, 0.1]])]
-    for line in lines:
-        ax.plot(*line.T)
-    wanted = [labels.Label(*line[-1], "short", "#000000") for line in lines]
-    early, late = text_boxes(labels.label_ends(ax, wanted, lines))
-    assert early.x1 < ax.get_window_extent().x1 < late.x0
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    # above and right of the point, the usual place, the text would stand above another
+    points = np.array([[0.3, 0.5], [0.34, 0.5]])
+    (written,) = labels.place_labels(ax, [labels.Label(*points[0], "name", "#000000")], points)
+    (box,) = text_boxes([written])
+    own, other = (
+        np.hypot(*(np.clip(centre, box.p0, box.p1) - centre))
+        for centre in ax.transData.transform(points)
+    )
+    assert own < other
+
+
+@pytest.mark.parametrize("name", ["a$\\foo{$b", "$\\frac$", "$x_1$"])
+def test_names_are_written_letter_by_letter(name):
+    ax = draw.new_axes()
+    points = np.array([[0.5, 0.5]])
+    (written,) = labels.place_labels(ax, [labels.Label(0.5, 0.5, name, "#000000")], points)
+    assert not written.get_parse_math()
+    assert written.get_text() == name

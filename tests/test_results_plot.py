@@ -164,6 +164,17 @@ def test_nothing_to_draw_names_what_was_missing(draw_figure):
         draw_figure(runs)
 
 
+@pytest.mark.parametrize("name", ["a$\\foo{$b", "$\\frac$", "$x_1$"])
+@pytest.mark.parametrize("draw_figure", [plot.frontier, plot.data_scale])
+def test_dollars_in_names_are_no_formulas(draw_figure, name):
+    ax = draw_figure(make_runs(1).assign(label=name, family=name))
+    ax.get_figure().draw_without_rendering()
+    named = [text for text in (*ax.texts, *ax.get_legend().get_texts()) if name in text.get_text()]
+    assert len(named) >= 2
+    texts = (*named, ax.xaxis.label, ax.yaxis.label)
+    assert not any(text.get_parse_math() for text in texts)
+
+
 # --- accuracy against training-set size
 
 

@@ -75,7 +75,9 @@ def test_each_profile_has_its_parabola_and_its_minimum():
     ax = plot_laws.isoflop(make_profiles())
     stars = [line.get_xdata()[0] for line in ax.get_lines() if line.get_marker() == "*"]
     assert stars == pytest.approx([1e6 * 0.1**0.5, 1e6, 1e6 * 10**0.5], rel=0.01)
-    assert {text.get_text() for text in ax.texts} == {"1e+15", "1e+16", "1e+17"}
+    expected = {f"$10^{{{power}}}$ FLOPs" for power in (15, 16, 17)}  # as on the axes
+    assert {text.get_text() for text in ax.texts} == expected
+    assert all(text.get_parse_math() for text in ax.texts)
     assert ax.get_ylabel() == "top-1 error"
 
 

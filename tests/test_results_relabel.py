@@ -1,0 +1,68 @@
+"""Labels fit the axes as these are drawn, whatever their size was when they were asked for."""
+
+import io
+import itertools
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from results import plot, reference
+
+FLOPS = "train_flops_valid"
+
+
+def assert_labels_apart_and_within(ax, within):
+    boxes = [Text.get_window_extent(text) for text in ax.texts]
+    assert boxes
+    for one, other in itertools.combinations(boxes, 2):
+        assert Bbox.intersection(one, other) is None
+    for box in boxes:
+        assert within.x0 - 1 <= box.x0 and box.x1 <= within.x1 + 1
+        assert within.y0 - 1 <= box.y0 and box.y1 <= within.y1 + 1
+
+
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_labels_of_two_axes_fit_the_final_layout(layout):
+    figure = Figure(figsize=(6.4, 4.8), layout=layout)
+    left, right = figure.subplots(1, 2)
+    plot.frontier(reference.table6(), cost=FLOPS, ax=left)
+    plot.data_scale(reference.table5(), ax=right)
+    figure.draw_without_rendering()
+    assert_labels_apart_and_within(left, left.get_window_extent())
+    assert_labels_apart_and_within(right, figure.bbox)
+
+
+def test_labels_of_a_lone_axes_are_not_cut_at_the_edge_of_the_figure():
+    figure = Figure(figsize=(5, 3.5))
+    ax = plot.data_scale(reference.table5(), ax=figure.subplots())
+    figure.draw_without_rendering()
+    assert_labels_apart_and_within(ax, figure.bbox)
+
+
+def test_a_figure_of_another_size_has_its_labels_placed_anew():
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    ax = plot.frontier(reference.table6(), cost=FLOPS, ax=figure.subplots())
+    most = len(ax.texts)
+    figure.set_size_inches(4, 3)
+    figure.draw_without_rendering()
+    assert 0 < len(ax.texts) < most
+    assert_labels_apart_and_within(ax, ax.get_window_extent())
+
+
+def test_labels_stay_at_another_resolution():
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    ax = plot.frontier(reference.table6(), cost=FLOPS, ax=figure.subplots())
+    before = list(ax.texts)
+    figure.savefig(io.BytesIO(), dpi=300)
+    assert list(ax.texts) == before
+
+
+def test_an_axes_can_be_cleared_and_used_again():
+    figure = Figure(layout="constrained")
+    ax = figure.subplots()
+    plot.frontier(reference.table6(), cost=FLOPS, ax=ax)
+    ax.clear()
+    plot.data_scale(reference.table5(), ax=ax)
+    assert {text.get_text() for text in ax.texts} == set(reference.table5()["label"])
