@@ -77,7 +77,8 @@ def plot(
     study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
     cost: Annotated[str | None, typer.Option(help="The cost axis of frontier.")] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="Columns of metrics, an axes each.")
+        list[str] | None,
+        typer.Option(help="Columns of metrics or data sets, an axes each."),
     ] = None,
     evals: Evals = False,
     where: Where = None,

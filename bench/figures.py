@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench import show
 from bench.answers import AnswerError, Question, load, select, where
-from results import fit, isoflop, parquet, plot_laws, plot_speed, reference, scores
+from results import curves, fit, isoflop, parquet, plot_laws, plot_speed, reference, scores
 from results import plot as plots
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -59,16 +59,36 @@ def _rows(
         if published not in PAPER or studies:
             expected = f"{' or '.join(PAPER)}, without STUDY"
             raise AnswerError(f"--published: given {published!r}, expected {expected}")
-        return _Rows(PAPER[published](), question.metrics, None)
+        return _of_runs(PAPER[published](), question, None)
     runs, evals = select(load(studies), question)
     if evals is None:
-        return _Rows(runs, question.metrics, None if beside is None else beside())
+        return _of_runs(runs, question, None if beside is None else beside())
     if beside is not None:
         raise AnswerError("--with-published: of evaluations the paper has no figures to lay beside")
     runs, metrics = scores.wide(runs, evals, question.metrics)
     if not metrics:
         raise AnswerError("no evaluation is of this kind; see scalebench table --evals")
     return _Rows(runs, metrics, None)
+
+
+def _of_runs(runs: pd.DataFrame, question: Question, beside: pd.DataFrame | None) -> _Rows:
+    """The rows of runs with their own scores, whose names may be short as those of `compare`."""
+    known = dict.fromkeys([*runs, *(() if beside is None else beside)])
+    columns = pd.DataFrame(columns=list(known))
+    return _Rows(runs, tuple(curves.column(columns, name) for name in question.metrics), beside)
+
+
+def _beside(rows: _Rows, cost: str | None = None) -> pd.DataFrame | None:
+    """The paper's rows if they have what the figure shows; what they lack is said."""
+    if rows.published is None:
+        return None
+    lacking = [name for name in rows.metrics if name not in rows.published]
+    if cost is not None and plots.paid_in(rows.published, cost) not in rows.published:
+        lacking.append(cost)
+    if not lacking:
+        return rows.published
+    show.note(f"without {rows.published.attrs['label']}, which has no {' and no '.join(lacking)}")
+    return None
 
 
 PAPER = {"table5": reference.table5, "table6": reference.table6}
@@ -81,9 +101,8 @@ def _frontier(
     rows = _rows(studies, question, reference.table6 if with_published else None, published)
     usual = "train_flops" if published is None else "train_flops_valid"
     cost = question.costs[0] if question.costs else usual
-    return plots.frontiers(rows.runs, rows.metrics, cost=cost, published=rows.published), len(
-        rows.runs
-    )
+    beside = _beside(rows, cost)
+    return plots.frontiers(rows.runs, rows.metrics, cost=cost, published=beside), len(rows.runs)
 
 
 def _data_scale(
@@ -91,7 +110,7 @@ def _data_scale(
 ) -> _Made:
     """Training images against accuracy, Figures 3 and 4 of the ViT paper."""
     rows = _rows(studies, question, reference.table5 if with_published else None, published)
-    return plots.data_scales(rows.runs, rows.metrics, published=rows.published), len(rows.runs)
+    return plots.data_scales(rows.runs, rows.metrics, published=_beside(rows)), len(rows.runs)
 
 
 def _fit(
@@ -113,7 +132,7 @@ def _isoflop(
     rows = _rows(studies, question, None, published)
     budget = question.costs[0] if question.costs else "train_flops"
     found = isoflop.profiles(rows.runs, budget=budget, metric=rows.metrics[0])
-    ax = plot_laws.isoflop(found, metric=rows.metrics[0])
+    ax = plot_laws.isoflop(found, metric=rows.metrics[0], budget=budget)
     return ax, len(rows.runs)
 
 

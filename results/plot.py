@@ -83,6 +83,14 @@ def _labels(found: pd.DataFrame, light: float) -> list[Label]:
     return [Label(x, y, text, color) for x, y, text, color in cells]
 
 
+def paid_in(published: pd.DataFrame, cost: str) -> str:
+    """The column of a cost of published rows: without padding where they have only that.
+
+    `paid_in(table6(), "train_flops")` is "train_flops_valid", of "params" it is "params".
+    """
+    return f"{cost}_valid" if cost not in published and f"{cost}_valid" in published else cost
+
+
 def _frontier(
     ax: Axes, runs: pd.DataFrame, cost: str, metric: str, published: pd.DataFrame | None
 ) -> Drawn:
@@ -98,8 +106,8 @@ def _frontier(
     labels, drawn = _labels(found, light=0.0), [found]
     handles = [*draw.family_handles(found["family"]), line]
     if published is not None:
-        paid = cost if cost in published else f"{cost}_valid"
-        others = points.of_error(published, metric, paid).assign(frontier=False)
+        others = points.of_error(published, metric, paid_in(published, cost))
+        others["frontier"] = False
         _scatter(ax, others, light=PUBLISHED, size=5.0)
         labels += _labels(others, light=PUBLISHED / 2)
         drawn.append(others)

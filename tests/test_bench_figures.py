@@ -28,6 +28,8 @@ def run(capsys, *arguments, code=0):
         ("frontier", "--published", "table6", "--metric", "average_of_five_accuracy"),
         ("data-scale", "--published", "table5", "--metric", "imagenet_accuracy"),
         ("fit", "--published", "table6", "--metric", "imagenet_accuracy"),
+        ("frontier", "--published", "table6", "--metric", "imagenet,real"),
+        ("data-scale", "--published", "table5", "--metric", "pets"),
     ],
     ids=" ".join,
 )
@@ -35,6 +37,23 @@ def test_a_figure_is_written(capsys, tmp_path, arguments):
     target = tmp_path / "figure.svg"
     assert "rows" in run(capsys, *arguments, "-o", str(target))
     assert target.read_text().rstrip().endswith("</svg>")
+
+
+@pytest.mark.parametrize("cost", ["params", "forward_macs_per_image", "accelerator_days"])
+def test_a_cost_that_the_paper_lacks_is_drawn_of_the_study_alone(capsys, tmp_path, cost):
+    arguments = ("frontier", LEDGER, "--cost", cost, "-o")
+    alone, beside = tmp_path / "alone.svg", tmp_path / "beside.svg"
+    run(capsys, *arguments, str(alone))
+    said = run(capsys, *arguments, str(beside), "--with-published").splitlines()
+    assert said[0] == f"without ViT paper, Table 6, which has no {cost}"
+    assert len(said) == 2
+    assert beside.read_text() == alone.read_text()
+
+
+def test_a_score_that_the_paper_lacks_is_drawn_of_the_study_alone(capsys, tmp_path):
+    target = str(tmp_path / "a.svg")
+    said = run(capsys, "data-scale", LEDGER, "--metric", "loss", "--with-published", "-o", target)
+    assert "which has no loss" in said
 
 
 def test_measured_speed_is_drawn_of_a_folder(capsys, tmp_path):

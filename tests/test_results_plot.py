@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from results import draw, plot, points, reference
+from results.summary import MissingColumn
 
 MODELS = {
     "ViT-Ti/8": ("vit", 180_000, 2e6),
@@ -173,6 +174,11 @@ def test_dollars_in_names_are_no_formulas(draw_figure, name):
     assert len(named) >= 2
     texts = (*named, ax.xaxis.label, ax.yaxis.label)
     assert not any(text.get_parse_math() for text in texts)
+
+
+def test_published_points_need_the_cost_that_was_named():
+    with pytest.raises(MissingColumn, match="'params'"):
+        plot.frontier(make_runs(1), cost="params", published=reference.table6())
 
 
 # --- accuracy against training-set size
