@@ -6,9 +6,11 @@ its `ended` says how the attempt ended. `attempts/0001.parquet` is its row in th
 
 import json
 import os
+import signal
 import socket
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,6 +91,30 @@ def is_process(pid: int, started: float) -> bool:
         return is_same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def end_orphan(run_dir: Path, seconds: float = 30.0) -> None:
+    """Ends the process of an earlier start of this very job that has outlived it on this host.
+
+    A node whose daemon dies counts as lost, and its jobs start again, though their processes may
+    still be at work. Such a one is asked to save and leave, and killed after so many `seconds`.
+    """
+    disk = read_disk(run_dir)
+    if disk.state != "running" or disk.beat["host"] != socket.gethostname():
+        return
+    if disk.beat["job_id"] is None or disk.beat["job_id"] != job_id():
+        return
+    pid, started = disk.beat["pid"], disk.beat["pid_started"]
+    for signum, patience in ((signal.SIGUSR2, seconds), (signal.SIGKILL, seconds)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
+        deadline = time.monotonic() + patience
+        while is_process(pid, started):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        else:
+            return
 
 
 def job_id() -> str | None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench import show
 from bench.answers import AnswerError, Question, load, select, where
-from results import curves, fit, isoflop, parquet, plot_laws, plot_speed, reference, scores
+from results import curves, fit, isoflop, parquet, plot_laws, plot_speed, reference, scores, summary
 from results import plot as plots
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -116,13 +116,16 @@ def _data_scale(
 def _fit(
     studies: Sequence[Path], question: Question, with_published: bool, published: str | None
 ) -> _Made:
-    """A law per family, with its bands."""
+    """A law per family, with its bands, those of the paper's runs after those of the study."""
     rows = _rows(studies, question, reference.table6 if with_published else None, published)
-    runs = rows.runs if rows.published is None else rows.published
-    usual = "train_flops" if published is None and not with_published else "train_flops_valid"
+    usual = "train_flops" if published is None else "train_flops_valid"
     cost = question.costs[0] if question.costs else usual
-    laws = fit.fit_groups(runs, x=cost, metric=rows.metrics[0])
-    return plot_laws.fit_panels(laws), len(runs)
+    laws = fit.fit_groups(rows.runs, x=cost, metric=rows.metrics[0])
+    if (beside := _beside(rows, cost)) is not None:
+        paid = beside.assign(**{cost: beside[plots.paid_in(beside, cost)]})
+        theirs = fit.fit_groups(paid, x=cost, metric=rows.metrics[0])
+        laws |= {f"{name}{summary.THEIRS}": made for name, made in theirs.items()}
+    return plot_laws.fit_panels(laws), len(rows.runs)
 
 
 def _isoflop(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench import show
 from bench.errors import BenchError
-from results import constants, isoflop, reference, scales, store, units
+from results import constants, isoflop, reference, scales, store, summary, units
 from results import fit as fits
 from results.joint import fit_joint
 
@@ -83,7 +83,7 @@ def law(
         paper = reference.table6()
         paper = paper.assign(train_flops=paper["train_flops_valid"])
         theirs = fits.fit_groups(paper, ["family"], **settings)
-        found |= {f"{name}, ViT paper": made for name, made in theirs.items()}
+        found |= {f"{name}{summary.THEIRS}": made for name, made in theirs.items()}
     good = {name: made for name, made in found.items() if isinstance(made, fits.Fit)}
     refused = {name: str(made) for name, made in found.items() if name not in good}
     _refuse_if_none(good, refused)

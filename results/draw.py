@@ -35,8 +35,20 @@ WIDE = 5.0  # inches of an x axis; a narrower one has room for fewer ticks
 TICK_ROOM = 0.07  # of the axis, between two labelled counts
 
 
+def title(family: str) -> str:
+    """A family as people call it: "vit, ViT paper" is "ViT, ViT paper"."""
+    name, *rest = family.partition(summary.THEIRS)
+    return "".join([summary.FAMILIES.get(name, name or "runs"), *rest])
+
+
 def style(family: str) -> tuple[str, str]:
-    """Colour and marker of a family, the same in every figure; other families get spare ones."""
+    """Colour and marker of a family, the same in every figure; other families get spare ones.
+
+    The paper's own have those of the family, in a lighter tone.
+    """
+    if family.endswith(summary.THEIRS):
+        color, marker = style(family.removesuffix(summary.THEIRS))
+        return lighter(color, 0.45), marker
     return STYLES.get(family) or OTHERS[sum(map(ord, family)) % len(OTHERS)]
 
 
@@ -90,8 +102,9 @@ def family_handles(families: Iterable[str]) -> list[Artist]:
     handles: list[Artist] = []
     for family in [*known, *sorted(found - set(known))]:
         color, marker = style(family)
-        name = summary.FAMILIES.get(family, family or "runs")
-        handles.append(Line2D([], [], linestyle="", marker=marker, color=color, label=name))
+        handles.append(
+            Line2D([], [], linestyle="", marker=marker, color=color, label=title(family))
+        )
     return handles
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from results import draw, summary, units
+from results import draw, units
 from results.ends import label_ends
 from results.fit import FitError
 from results.fitted import OCTAVE, Fit
@@ -101,7 +101,7 @@ def _curve(ax: Axes, name: str, made: Fit) -> tuple[float, float]:
 
 def _said(name: str, made: Fit | FitError) -> list[str]:
     """What stands under the figure of a law: its cautions, or why there is none."""
-    title = summary.FAMILIES.get(name, name)
+    title = draw.title(name)
     if isinstance(made, FitError):
         return [f"{title}: no law, {made}"]
     return [f"{title}: {caution.code}, {caution.text}" for caution in made.warnings]

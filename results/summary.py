@@ -8,6 +8,7 @@ import pandas as pd
 from results.schema import ResultsError, suggestion
 
 FAMILIES = {"vit": "ViT", "hybrid": "Hybrid", "bit": "ResNet"}  # in this order everywhere
+THEIRS = ", ViT paper"  # after a family of the paper's runs, where it stands beside a study's
 # What a user can vary, the rest of a run's columns follows from it or is measured.
 CONFIGURATION = (
     "dataset",

@@ -12,6 +12,7 @@ from pathlib import Path
 import submitit
 from submitit.helpers import TorchDistributedEnvironment
 
+from bench.attempt import end_orphan
 from bench.protocols import FewShot
 from bench.signals import Signals, Stopped
 from sweeps import nodes
@@ -46,6 +47,7 @@ class TrainJob:
                 nodes.note_losses(self.run_dir)
                 if nodes.leave_lemons(self.run_dir.parent):
                     return
+                end_orphan(self.run_dir)
             from bench.train import train
 
             try:
@@ -126,7 +128,7 @@ def record_collectives(folder: Path) -> None:
 
     These are PyTorch's flight recorder's variables; whoever has set one keeps it.
     """
-    os.environ.setdefault("TORCH_NCCL_TRACE_BUFFER_SIZE", "2000")
+    os.environ.setdefault("TORCH_FR_BUFFER_SIZE", "2000")
     os.environ.setdefault("TORCH_NCCL_DUMP_ON_TIMEOUT", "1")
     os.environ.setdefault("TORCH_NCCL_DEBUG_INFO_TEMP_FILE", str(folder / "collectives-"))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -169,3 +170,22 @@ def test_attempts_with_a_row_are_recorded(tmp_path: Path) -> None:
     (tmp_path / "attempts" / "0002.parquet").write_bytes(b"")
     assert [number for number, _ in unrecorded(tmp_path, before=4)] == [1, 3]
     assert unrecorded(tmp_path, before=1) == []
+
+
+@pytest.mark.parametrize("ignored", ["", "signal.signal(signal.SIGUSR2, signal.SIG_IGN)"])
+def test_a_job_that_starts_again_ends_what_is_left_of_its_earlier_start(
+    tmp_path: Path, start_python: Start, monkeypatch: pytest.MonkeyPatch, ignored: str
+) -> None:
+    claim = f"import signal\n{ignored}\n{CLAIM}"
+    process = start_python(claim, tmp_path, SLURM_JOB_ID=17)
+    assert process.stdout is not None and process.stdout.readline() == "claimed\n"
+    for another in ("18", None):
+        if another:
+            monkeypatch.setenv("SLURM_JOB_ID", another)
+        attempt.end_orphan(tmp_path, seconds=0.5)
+        assert process.poll() is None
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    attempt.end_orphan(tmp_path, seconds=0.5)
+    assert process.wait(timeout=5) == -(signal.SIGKILL if ignored else signal.SIGUSR2)
+    assert Attempt(tmp_path).number == 2

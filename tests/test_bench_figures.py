@@ -28,6 +28,7 @@ def run(capsys, *arguments, code=0):
         ("frontier", "--published", "table6", "--metric", "average_of_five_accuracy"),
         ("data-scale", "--published", "table5", "--metric", "imagenet_accuracy"),
         ("fit", "--published", "table6", "--metric", "imagenet_accuracy"),
+        ("fit", LEDGER, "--with-published"),
         ("frontier", "--published", "table6", "--metric", "imagenet,real"),
         ("data-scale", "--published", "table5", "--metric", "pets"),
     ],

@@ -18,10 +18,10 @@ def test_a_job_has_another_port_when_it_is_started_again() -> None:
 
 
 def test_what_a_user_sets_of_nccl_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TRACE_BUFFER_SIZE", "DUMP_ON_TIMEOUT", "DEBUG_INFO_TEMP_FILE"):
-        monkeypatch.setenv(f"TORCH_NCCL_{name}", "")
-        monkeypatch.delenv(f"TORCH_NCCL_{name}")
-    monkeypatch.setenv("TORCH_NCCL_TRACE_BUFFER_SIZE", "9")
+    for name in ("TORCH_NCCL_DUMP_ON_TIMEOUT", "TORCH_NCCL_DEBUG_INFO_TEMP_FILE"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TORCH_FR_BUFFER_SIZE", "9")
     record_collectives(Path("log"))
-    assert os.environ["TORCH_NCCL_TRACE_BUFFER_SIZE"] == "9"
+    assert os.environ["TORCH_FR_BUFFER_SIZE"] == "9"
     assert os.environ["TORCH_NCCL_DEBUG_INFO_TEMP_FILE"] == "log/collectives-"
