@@ -5,7 +5,8 @@
 
 A step is forward, loss and backward. In each round every network takes one, in an order that
 rotates, so that a slow moment of the machine falls on all; the ratio is taken round by round
-against the peer with the lower median. All have the same shape, precision and memory format.
+against the peer with the lower median. All have the same shape, precision and memory format; on
+a CPU freed memory stays with the process, as in training (`bench.devices.keep_freed_memory`).
 timm imports torchvision for its data sets; none of that is called here, so a stub stands in.
 """
 
@@ -27,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import models
+from bench.devices import keep_freed_memory
 from models.configs import BiTConfig, HybridConfig
 
 TIMM = {
@@ -185,7 +187,10 @@ def main() -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--system-malloc", action="store_true", help="Leave the allocator alone.")
     options = parser.parse_args()
+    if options.device == "cpu" and not options.system_malloc:
+        keep_freed_memory()
     sys.meta_path.append(_Stub())
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in ("timm", "transformers"))
     print(
