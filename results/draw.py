@@ -76,8 +76,8 @@ def axis_title(column: str) -> str:
     >>> axis_title("train_flops"), axis_title("train_examples")
     ('training compute (FLOPs)', 'training images')
     """
-    unit = unit_of(column)
-    return units.name(column) if unit in ("", "images") else f"{units.name(column)} ({unit})"
+    unit, name = unit_of(column), units.name(column)
+    return name if name.endswith(unit) else f"{name} ({unit})"
 
 
 def tidy(ax: Axes) -> None:

@@ -17,6 +17,7 @@ NORMAL_MAD = 1.4826  # standard deviations of a normal in one median absolute de
 SMALLEST_DELTA = 1e-6
 NUM_STARTS = 24
 NUM_ROBUST = 3
+CACHED = 32_000  # points of all fits of a batch: 1,000 fits to 500 points take 0.6 of the time
 
 
 class Model(Protocol):
@@ -125,7 +126,22 @@ def fit(
     """The best parameters (R, P) of each fit to (R, N), and their objectives (R,).
 
     From the best point of the model's grid, and from `also` (P,) where given: the better of both.
+    They are done so many at a time that what a step works on stays in the processor's cache.
     """
+    num_parts = max(1, min(len(log_error), round(log_error.size / CACHED)))
+    weights = np.broadcast_to(weights, log_error.shape)
+    parts = [
+        _fit(model, some, theirs, delta, also)
+        for some, theirs in zip(
+            np.array_split(log_error, num_parts), np.array_split(weights, num_parts), strict=True
+        )
+    ]
+    return np.concatenate([theta for theta, _ in parts]), np.concatenate([b for _, b in parts])
+
+
+def _fit(
+    model: Model, log_error: Floats, weights: Floats, delta: float, also: Floats | None
+) -> tuple[Floats, Floats]:
     bounds = model.bounds(np.exp(log_error).min(axis=1))
     start = model.starts(log_error, weights, 1)[:, 0]
     theta, best = refine(model, start, log_error, weights, delta, *bounds)

@@ -10,6 +10,7 @@ HEADERS = {
     "train_examples": "training images",
     "pretrain_dataset": "pre-training set",
     "dataset": "data set",
+    "params": "parameters",
     "top1_accuracy": "top-1",
     "top5_accuracy": "top-5",
     "train_flops": "training compute",
