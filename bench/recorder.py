@@ -11,6 +11,7 @@ import models.cost
 from bench import ledger
 from bench.accelerators import peak_flops
 from bench.attempt import Attempt
+from bench.checkpoint import check_room
 from bench.clock import Clock
 from bench.config import Run
 from bench.devices import energy_meter, peak_memory_bytes
@@ -80,6 +81,7 @@ class Recorder(Silence):
         )
 
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
+        check_room(self.run_dir, self.cost.params)
         joules = energy_meter(world.device)
         self._device = lambda: {
             "energy_joules": joules(),

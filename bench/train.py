@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 import models
-import models.cost
 from bench import checkpoint, devices, flops, schedule, seeds, subsets
 from bench.attempt import AlreadyRunning, read_disk
 from bench.batches import EvaluationBatches, TrainingBatches, stream
@@ -75,7 +74,6 @@ def _train(
         images = load(run.data, "train")
         batches = _training_batches(run_dir, run, world, images, recorder)
         engine = Engine(_build(run), config, world)
-        checkpoint.check_room(run_dir, _num_params(run))
         step = checkpoint.resume(run_dir, engine, world)
         recorder.start_steps(step)
 
@@ -226,13 +224,6 @@ def _count_macs(run: Run) -> int:
         **run.config.model_options,
     )
     return counted.forward_macs
-
-
-def _num_params(run: Run) -> int:
-    model = models.config(run.config.model, **run.config.model_options)
-    return models.cost.count(
-        model, image_size=run.image_size, num_classes=run.data.num_classes
-    ).params
 
 
 def _describe_model(run: Run) -> dict[str, str]:

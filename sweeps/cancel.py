@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bench.attempt import is_process
 from bench.errors import ConfigError
 from sweeps import queue, slurm
 from sweeps.held import held
-from sweeps.status import PENDING, RunStatus, status, study_status
+from sweeps.status import PENDING, RunStatus, StudyStatus, study_status
 
 
 class CancelError(ConfigError):
@@ -22,7 +23,11 @@ def cancellable(study_dir: Path, run_ids: Sequence[str] = ()) -> list[RunStatus]
 
     Raises CancelError for a name that the study does not have.
     """
-    runs = status(study_dir)
+    return _cancellable(study_dir, study_status(study_dir), run_ids)
+
+
+def _cancellable(study_dir: Path, found: StudyStatus, run_ids: Sequence[str]) -> list[RunStatus]:
+    runs = found.runs
     unknown = sorted(set(run_ids) - {run.run_id for run in runs})
     if unknown:
         raise CancelError(f"{study_dir}: no run {', '.join(unknown)}; status lists them")
@@ -39,10 +44,10 @@ def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
     with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as locked:
         if not locked:
             raise CancelError(f"{study_dir}: a submit has been at work here for a minute")
-        runs = cancellable(study_dir, run_ids)
-        analysis = None if run_ids else study_status(study_dir).analysis
-        is_waiting = analysis is not None and analysis["state"] in PENDING
-        take_back(study_dir, runs, analysis=is_waiting)
+        found = study_status(study_dir)
+        runs = _cancellable(study_dir, found, run_ids)
+        is_waiting = found.analysis is not None and found.analysis["state"] in PENDING
+        take_back(study_dir, runs, analysis=is_waiting and not run_ids)
     return [run.run_id for run in runs]
 
 
@@ -57,6 +62,8 @@ def take_back(study_dir: Path, runs: Sequence[RunStatus], *, analysis: bool = Fa
         [job for (run_id, _), job in held(study_dir).job_ids.items() if run_id in attempts]
     )
     for run in runs:
-        if run.state == "running" and run.beat["host"] == socket.gethostname():
+        # A job that Slurm says is running may have lost its process, and the number be another's.
+        is_here = run.state == "running" and run.beat["host"] == socket.gethostname()
+        if is_here and is_process(run.beat["pid"], run.beat["pid_started"]):
             with suppress(ProcessLookupError):
                 os.kill(run.beat["pid"], signal.SIGTERM)

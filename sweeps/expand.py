@@ -128,21 +128,19 @@ def _points(spec: StudySpec) -> Iterator[_Point]:
 
 def idle(spec: StudySpec) -> list[str]:
     """The excludes and the overrides that meet no run, in words: mostly a slip in a value."""
-    base = DEFAULTS | _flat(spec.base)
-    waiting = {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
-    waiting |= {f"overrides.{i}.match": one.match for i, one in enumerate(spec.overrides)}
-    found = []
-    for place, match in waiting.items():
-        flat = _flat(match)
-        # Each axis on its own: cheap, and enough to tell a value that is nowhere.
-        axes = {key: [_flat({key: value}) for value in axis] for key, axis in spec.grid.items()}
-        for key, wanted in flat.items():
-            values = [part[key] for axis in axes.values() for part in axis if key in part]
-            values = values or [base.get(key)]
-            values += [_flat(one.set)[key] for one in spec.overrides if key in _flat(one.set)]
-            if not any(_matches({key: value}, {key: wanted}) for value in values):
-                found.append(f"{place}: no run has {key}={wanted}")
-    return found
+    matches = {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
+    matches |= {f"overrides.{i}.match": one.match for i, one in enumerate(spec.overrides)}
+    # Each axis on its own: cheap, and enough to tell a value that is nowhere.
+    given = [_flat({key: value}) for key, axis in spec.grid.items() for value in axis]
+    varied = {key for values in given for key in values}
+    given.append({k: v for k, v in (DEFAULTS | _flat(spec.base)).items() if k not in varied})
+    given += [_flat(one.set) for one in spec.overrides]
+    return [
+        f"{place}: no run has {key}={wanted}"
+        for place, match in matches.items()
+        for key, wanted in _flat(match).items()
+        if not any(key in values and _matches(values, {key: wanted}) for values in given)
+    ]
 
 
 def _flat(values: Values, before: str = "") -> Values:

@@ -1,25 +1,13 @@
 """Names of lines stand in columns beside their ends, where there is room for them."""
 
 import doctest
-import itertools
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from test_results_labels import assert_apart, text_boxes
 
 from results import draw, ends
 from results.labels import Label
-
-
-def text_boxes(texts):
-    texts[0].get_figure().draw_without_rendering()
-    return [Text.get_window_extent(text) for text in texts]
-
-
-def assert_apart(boxes):
-    for one, other in itertools.combinations(boxes, 2):
-        assert Bbox.intersection(one, other) is None
 
 
 def test_the_example_of_spread_holds():
