@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import models
-import models.cost
+import models.cost.macs
 from bench.errors import ConfigError
-from models.cost import train_flops
+from models.cost.macs import train_flops
 
 Row = dict[str, Any]
 
@@ -18,7 +18,7 @@ def of_registry(names: Sequence[str]) -> list[Row]:
     rows = []
     for name in names or models.names():
         config = models.config(name)
-        row = _row(config, models.cost.count(config))
+        row = _row(config, models.cost.macs.count(config))
         rows.append(row | {"published_names": list(config.published_names)})
     return rows
 
@@ -42,7 +42,7 @@ def of_models(
     rows = []
     for name in names:
         config = models.config(name, **size)
-        counted = models.cost.count(config, num_classes=num_classes)
+        counted = models.cost.macs.count(config, num_classes=num_classes)
         row = _row(config, counted)
         if examples is not None and epochs is not None:
             row |= _training(counted, examples, epochs)
@@ -50,7 +50,7 @@ def of_models(
     return rows
 
 
-def _training(counted: models.cost.Cost, examples: int, epochs: float) -> Row:
+def _training(counted: models.cost.macs.Cost, examples: int, epochs: float) -> Row:
     try:
         seen = round(examples * epochs)
         return {
@@ -83,7 +83,7 @@ def by_module(names: Sequence[str], image_size: int | None, num_classes: int) ->
     return rows
 
 
-def _row(config: models.Config, counted: models.cost.Cost) -> Row:
+def _row(config: models.Config, counted: models.cost.macs.Cost) -> Row:
     return {
         "name": config.name,
         "label": config.label,

@@ -1,6 +1,6 @@
 """Counting a real network's multiply-adds: by fvcore operator for operator, and by torch's counter.
 
-`models.cost` has the same figures in closed form. Three counts that share no code and agree to
+`models.cost.macs` has the same figures in closed form. Three counts that share no code and agree to
 the last unit are the reason to believe each of them.
 """
 
@@ -169,7 +169,7 @@ def count(
     """Build a registered network, run one image through it and count with fvcore.
 
     `count("vit_b16").forward_macs` is 17 563 828 224. It allocates the network's real size;
-    `count_meta` and `models.cost` do not. Raises UncountedOperator and the errors of
+    `count_meta` and `models.cost.macs` do not. Raises UncountedOperator and the errors of
     `models.config`.
     """
     config = models.config(model_name, **_with_size(overrides, image_size))

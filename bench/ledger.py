@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-import models.cost
+import models.cost.macs
 from bench.accelerators import normalized_days, peak_flops
 from bench.attempt import (
     Attempt,
@@ -18,7 +18,7 @@ from bench.attempt import (
     write_beat,
 )
 from bench.config import Run
-from models.cost import train_flops
+from models.cost.macs import train_flops
 from results import parquet
 
 Row = dict[str, Any]
@@ -72,7 +72,9 @@ def write_failed(run_dir: Path, run: Run, failure: str) -> None:
         Attempt(run_dir).end("failed", failure)
     write_lost_attempts(run_dir, run, last_attempt(run_dir) + 1)
     model = models.config(run.config.model, **run.config.model_options)
-    cost = models.cost.count(model, image_size=run.image_size, num_classes=run.data.num_classes)
+    cost = models.cost.macs.count(
+        model, image_size=run.image_size, num_classes=run.data.num_classes
+    )
     row = run_row(
         run,
         read_attempts(run_dir),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 import models
-import models.memory
+import models.cost.memory
 from bench.config import RunConfig, micro_batches
 
 _FP32 = 4
@@ -40,15 +40,15 @@ class _Setting:
     num_devices: int
     images: int
     num_micro_batches: int
-    precision: models.memory.Precision
-    device: models.memory.Device
+    precision: models.cost.memory.Precision
+    device: models.cost.memory.Device
     num_moments: int
     zero_stage: int
     recomputes: bool
 
 
 def _backward(
-    parts: tuple[models.memory.Kept, ...],
+    parts: tuple[models.cost.memory.Kept, ...],
     kept: list[int],
     recomputed: list[int],
     images: int,
@@ -71,7 +71,7 @@ def _backward(
 
 @lru_cache(maxsize=1024)
 def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemory:
-    parts = models.memory.kept(
+    parts = models.cost.memory.kept(
         network,
         image_size=setting.image_size,
         num_classes=setting.num_classes,
@@ -93,7 +93,7 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
     recomputed = [0] * len(parts)
     if setting.recomputes:
         for number, part in enumerate(parts):
-            if part.name in models.memory.RECOMPUTED:
+            if part.name in models.cost.memory.RECOMPUTED:
                 recomputed[number] = kept[number]
                 kept[number] = images * part.entering
     alive = _backward(parts, kept, recomputed, images, share, setting.num_micro_batches > 1)
@@ -108,7 +108,7 @@ def training_memory(
     image_size: int,
     num_classes: int,
     num_devices: int,
-    device: models.memory.Device = "cuda",
+    device: models.cost.memory.Device = "cuda",
 ) -> TrainingMemory:
     """What one device of a run needs.
 

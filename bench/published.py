@@ -3,11 +3,11 @@
 from typing import Any
 
 import models
-import models.cost
+import models.cost.macs
 from bench.accelerators import peak_flops
 from bench.errors import BenchError
 from bench.ledger import SECONDS_PER_DAY
-from models.cost import train_flops
+from models.cost.macs import train_flops
 from results import reference
 
 Row = dict[str, Any]
@@ -52,7 +52,7 @@ def table6() -> list[Row]:
         config = models.config(by_label[run["label"]])
         if not isinstance(config, models.BiTConfig):
             config = models.config(config.name, representation_size=config.width)
-        macs = models.cost.count(config, num_classes=JFT_CLASSES).forward_macs_valid
+        macs = models.cost.macs.count(config, num_classes=JFT_CLASSES).forward_macs_valid
         seen = round(reference.JFT_IMAGES * run["epochs"])
         ours, theirs = train_flops(macs, seen), run["train_flops_valid"]
         days = core_days.get((run["label"], run["epochs"]))
@@ -84,7 +84,7 @@ def timm() -> list[Row]:
         name = known.get(base) or known.get(stem) or known.get(f"{stem}_{PUBLISHED_SIZE}")
         if name is None:
             continue
-        counted = models.cost.count(models.config(name, image_size=int(run["image_size"])))
+        counted = models.cost.macs.count(models.config(name, image_size=int(run["image_size"])))
         ours = (counted.forward_macs + counted.norm_operations) / 1e9
         made.append(
             {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import models.cost
+import models.cost.macs
 from bench import ledger
 from bench.accelerators import peak_flops
 from bench.attempt import Attempt
@@ -74,7 +74,7 @@ class Recorder(Silence):
         self._last = (0, 0.0)
         self._device: Callable[[], dict[str, Any]] = dict
         self.manifest: str | None = None
-        self.cost = models.cost.count(
+        self.cost = models.cost.macs.count(
             models.config(run.config.model, **run.config.model_options),
             image_size=run.image_size,
             num_classes=run.data.num_classes,
@@ -117,7 +117,7 @@ class Recorder(Silence):
                 "attempt": self.attempt.number,
                 "step": step,
                 "examples_seen": seen,
-                "train_flops": models.cost.train_flops(self.cost.forward_macs, seen),
+                "train_flops": models.cost.macs.train_flops(self.cost.forward_macs, seen),
                 "train_seconds": (self._before["train_seconds"] or 0.0) + seconds,
                 "loss": loss,
                 "lr": lr,

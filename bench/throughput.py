@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 
 import models
-import models.cost
-import models.memory
+import models.cost.macs
+import models.cost.memory
 from bench import devices
 from bench.accelerators import peak_flops
 from bench.errors import BenchError
 from bench.provenance import software
-from models.cost import train_flops
+from models.cost.macs import train_flops
 from results import parquet
 
 Row = dict[str, Any]
@@ -121,7 +121,7 @@ def measure(
     """
     (config,) = check([name], mode=mode, precision=precision, image_size=image_size)
     device = _device()
-    cost = models.cost.count(config)
+    cost = models.cost.macs.count(config)
     network = models.assemble(config, num_classes=1000).to(device)
     step = _step(network, mode, precision, device, compiled)
 
@@ -147,8 +147,8 @@ def measure(
 def largest_predicted(config: models.Config, precision: str) -> int:
     """The largest batch whose training is predicted to fit in this machine's free memory."""
     free = psutil.virtual_memory().available
-    known: models.memory.Precision = "bf16" if precision == "bf16" else "fp32"
-    parts = models.memory.kept(config, precision=known, device="cpu")
+    known: models.cost.memory.Precision = "bf16" if precision == "bf16" else "fp32"
+    parts = models.cost.memory.kept(config, precision=known, device="cpu")
     weights = _STATE_BYTES * sum(part.params for part in parts)
 
     def fits(batch_size: int) -> bool:
@@ -238,7 +238,7 @@ def _times(run: Callable[[], None], device: torch.device, seconds: float) -> lis
 
 def _row(
     config: models.Config,
-    cost: models.cost.Cost,
+    cost: models.cost.macs.Cost,
     mode: str,
     precision: str,
     compiled: bool,

@@ -60,9 +60,9 @@ def build(
 
 def assemble(config: Config, *, num_classes: int) -> "nn.Module":
     """The network of a config that need not be registered; otherwise like `build`."""
-    from models.bit import BiT
-    from models.hybrid import Hybrid
-    from models.vit import ViT
+    from models.bit.network import BiT
+    from models.hybrid.network import Hybrid
+    from models.vit.network import ViT
 
     check_classes(config.name, num_classes)
     if isinstance(config, BiTConfig):
@@ -87,7 +87,7 @@ def load_checkpoint(
     is dropped for one of zeros. Every array is used exactly once; what is missing, unexpected or
     of another shape is a CheckpointError, as is a file that is damaged or of another kind.
     """
-    from models.convert import load_checkpoint
+    from models.checkpoints.convert import load_checkpoint
 
     return load_checkpoint(path, image_size=image_size, num_classes=num_classes)
 
@@ -98,6 +98,6 @@ def save_checkpoint(network: "nn.Module", path: str | Path) -> None:
     Loading either gives the same network to the last bit. Raises CheckpointError for another
     ending, and for a network that an `.npz` cannot express.
     """
-    from models.convert import save_checkpoint
+    from models.checkpoints.convert import save_checkpoint
 
     save_checkpoint(network, path)

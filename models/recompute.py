@@ -5,9 +5,9 @@ from functools import partial
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from models.bit import PreActBottleneck
-from models.hybrid import Bottleneck
-from models.vit import Block
+from models.bit.network import PreActBottleneck
+from models.hybrid.network import Bottleneck
+from models.vit.network import Block
 
 
 def recompute(network: nn.Module) -> None:

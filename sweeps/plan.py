@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import models
-import models.cost
+import models.cost.macs
 from bench.accelerators import GB, find
 from bench.attempt import read_disk
 from bench.config import Run
 from bench.ledger import SECONDS_PER_DAY
 from bench.memory import training_memory
-from models.cost import train_flops
+from models.cost.macs import train_flops
 from sweeps import expand, predict, probe
 from sweeps.predict import Kind, Speed
 from sweeps.resources import Resources, runs_at_a_time
@@ -51,7 +51,9 @@ def plan(spec: StudySpec, runs: list[Run], root: Path, probe_steps: int = 0) -> 
     for run in runs:
         resources = placed[run.run_id]
         model = models.config(run.config.model, **run.config.model_options)
-        cost = models.cost.count(model, image_size=run.image_size, num_classes=run.data.num_classes)
+        cost = models.cost.macs.count(
+            model, image_size=run.image_size, num_classes=run.data.num_classes
+        )
         seen = run.examples_seen
         is_there = run.run_id in folders
         rows.append(

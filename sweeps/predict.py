@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.accelerators import find, peak_flops
 from bench.config import Run
-from models.cost import train_flops
+from models.cost.macs import train_flops
 from results import parquet
 from sweeps.resources import Resources
 from sweeps.spec import SpecError

@@ -189,7 +189,7 @@ def test_convert_makes_the_folder_and_gives_a_headless_network_a_head(
     import numpy as np
 
     import models
-    from models.convert import to_npz
+    from models.checkpoints.convert import to_npz
 
     body = to_npz(models.build("vit_micro2", num_classes=3))
     body = {name: array for name, array in body.items() if not name.startswith("head/")}

@@ -6,7 +6,7 @@ from torch import nn
 
 import models
 from bench import flops
-from models.cost import count
+from models.cost.macs import count
 
 SMALL = [name for name in models.names() if count(models.config(name)).params < 100e6]
 

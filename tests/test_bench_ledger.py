@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import models
-import models.cost
+import models.cost.macs
 from bench import ledger
 from bench.config import DataInfo, Run, RunConfig
 from bench.ledger import Evaluation
@@ -83,9 +83,9 @@ def run_row(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def test_training_costs_three_forward_passes_of_two_flops_a_multiply_add() -> None:
-    assert models.cost.train_flops(MACS, 10) == 3 * 2 * 1000 * 10
+    assert models.cost.macs.train_flops(MACS, 10) == 3 * 2 * 1000 * 10
     # ViT-H/14 at 518 pixels over 300 million images seven times is more than 2⁶³ FLOPs.
-    assert models.cost.train_flops(10**12, 21 * 10**8) == pytest.approx(1.26e22)
+    assert models.cost.macs.train_flops(10**12, 21 * 10**8) == pytest.approx(1.26e22)
 
 
 def test_sums_run_over_every_attempt() -> None:

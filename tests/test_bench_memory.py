@@ -5,11 +5,11 @@ from typing import get_args
 import pytest
 
 import models
-import models.cost
+import models.cost.macs
 from bench.config import EngineConfig, Recipe, RunConfig
 from bench.errors import ConfigError
 from bench.memory import training_memory
-from models.memory import Device, kept
+from models.cost.memory import Device, kept
 
 
 def config(batch_size: int = 8, optimizer: str = "adam", **engine: object) -> RunConfig:
@@ -27,7 +27,7 @@ def needed(run: RunConfig, num_devices: int = 1, image_size: int = 224) -> tuple
     return memory.state_bytes, memory.gradient_bytes, memory.activation_bytes, memory.peak_bytes
 
 
-PARAMS = models.cost.count(models.config("vit_ti16"), num_classes=10).params
+PARAMS = models.cost.macs.count(models.config("vit_ti16"), num_classes=10).params
 WEIGHTS = 4 * PARAMS
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import Start
 
-import models.cost
+import models.cost.macs
 from bench import data, ledger
 from bench.attempt import AlreadyRunning, read_disk
 from bench.clock import Clock
@@ -60,7 +60,9 @@ def test_points_become_a_part_of_the_curve_at_each_flush(recorder: Recorder) -> 
         (8, 1.5, 9e-4, None),
         (10, 1.0, 8e-4, 0.25),
     ]
-    macs = models.cost.count(models.config("vit_nano2"), image_size=8, num_classes=10).forward_macs
+    macs = models.cost.macs.count(
+        models.config("vit_nano2"), image_size=8, num_classes=10
+    ).forward_macs
     seconds = [row["train_seconds"] for row in rows]
     assert 0 <= seconds[0] < seconds[1] < seconds[2]
     for before, row in pairwise(rows):

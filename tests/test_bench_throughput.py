@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import models
-import models.cost
+import models.cost.macs
 from bench import throughput
 from bench.cli import main
 from results import parquet
@@ -42,7 +42,7 @@ def test_a_row_holds_together(mode: str, precision: str) -> None:
         assert row["num_steps"] == throughput.MIN_STEPS
         assert row["step_seconds_low"] <= row["step_seconds"] <= row["step_seconds_high"]
         assert row["images_per_second"] == pytest.approx(size / row["step_seconds"])
-        cost = models.cost.count(models.config("vit_nano2"))
+        cost = models.cost.macs.count(models.config("vit_nano2"))
         assert row["forward_macs_per_image"] == cost.forward_macs
         # A CPU has no peak and no memory of its own.
         assert row["model_flops_utilization"] is None and row["peak_memory_bytes"] is None

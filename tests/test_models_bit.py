@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import models
-from models.bit import BiT, PreActBottleneck
+from models.bit.network import BiT, PreActBottleneck
 
 
 def _bit(name: str, **overrides: object) -> BiT:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import models
-from models.convert import resize_positions, to_npz
-from models.layouts import NUMBERED_BY_TYPE, Layout, rules
+from models.checkpoints.convert import resize_positions, to_npz
+from models.checkpoints.layouts import NUMBERED_BY_TYPE, Layout, rules
 
 DATA = Path(__file__).parent / "data"
 # Larger files of the same kind; a checkout alone does not have them.

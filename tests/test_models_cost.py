@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import models
-from models.cost import Cost, count
+from models.cost.macs import Cost, count
 
 # 55 networks and sizes: closed-form counts, and beside them what timm publishes for the same
 # network (results/benchmark-infer-*.csv), which is an independent implementation.

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 import models
-from models import files
-from models.convert import to_npz
+from models.checkpoints import files
+from models.checkpoints.convert import to_npz
 
 TOKEN = Path(__file__).parent / "data" / "vit_p8_d64_l3_h4_token.npz"
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import models
-from models.hybrid import Bottleneck, Hybrid, ResNet
+from models.hybrid.network import Bottleneck, Hybrid, ResNet
 
 
 def _hybrid(name: str, **overrides: object) -> Hybrid:

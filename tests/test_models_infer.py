@@ -8,8 +8,8 @@ import torch
 from safetensors.numpy import save_file
 
 import models
-from models.infer import describe, described, infer
-from models.layouts import PUBLISHED_VIT, Layout, rules
+from models.checkpoints.infer import describe, described, infer
+from models.checkpoints.layouts import PUBLISHED_VIT, Layout, rules
 
 
 def _shapes(config: models.Config, layout: Layout) -> dict[str, tuple[int, ...]]:

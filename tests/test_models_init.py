@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import models
-from models.cost import count
+from models.cost.macs import count
 
 
 @pytest.mark.parametrize("name", models.names())

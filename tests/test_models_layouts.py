@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import models
-from models.layouts import (
+from models.checkpoints.layouts import (
     NUMBERED_BY_TYPE,
     PUBLISHED_BIT,
     PUBLISHED_VIT,

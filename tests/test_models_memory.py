@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 import models
-import models.cost
-from models.memory import kept
+import models.cost.macs
+from models.cost.memory import kept
 from models.recompute import recompute
 
 # The sum of the weights that the mean over labels divides by.
@@ -101,7 +101,9 @@ def test_a_block_by_hand() -> None:
 def test_every_part_of_every_network_is_counted() -> None:
     for name in models.names():
         parts = kept(models.config(name))
-        assert sum(part.params for part in parts) == models.cost.count(models.config(name)).params
+        assert (
+            sum(part.params for part in parts) == models.cost.macs.count(models.config(name)).params
+        )
         for precision in ("fp32", "bf16"):
             assert all(
                 part.per_image >= 0 for part in kept(models.config(name), precision=precision)

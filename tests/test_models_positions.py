@@ -7,8 +7,8 @@ import safetensors.torch
 import torch
 
 import models
-from models.layouts import Layout, rules
-from models.positions import find_positions
+from models.checkpoints.layouts import Layout, rules
+from models.checkpoints.positions import find_positions
 
 TIMM = Layout("timm", position_key="pos_embed")
 

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 import models
-from models.vit import Attention, Block, RelativePosition, ViT
+from models.vit.network import (
+    Attention,
+    Block,
+    RelativePosition,
+    ViT,
+)
 
 
 def _network(name: str = "vit_nano2", **overrides: object) -> ViT:

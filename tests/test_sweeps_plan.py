@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import models
-import models.cost
+import models.cost.macs
 from bench.accelerators import peak_flops
 from results import parquet
 from sweeps import plan
@@ -34,7 +34,7 @@ def rows(spec: StudySpec, root: Path) -> list[dict[str, Any]]:
 
 
 def macs() -> int:
-    return models.cost.count(models.config("vit_nano2"), num_classes=10).forward_macs
+    return models.cost.macs.count(models.config("vit_nano2"), num_classes=10).forward_macs
 
 
 def write_done_run(root: Path, run_id: str, images_per_second: float) -> None:

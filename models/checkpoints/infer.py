@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from models.checkpoints.layouts import NUMBERED_BY_TYPE, NUMBERED_THROUGH, Layout
+from models.checkpoints.positions import find_positions
 from models.configs import (
     BiTConfig,
     CheckpointError,
@@ -16,8 +18,6 @@ from models.configs import (
     ViTConfig,
     resnet_downsampling,
 )
-from models.layouts import NUMBERED_BY_TYPE, NUMBERED_THROUGH, Layout
-from models.positions import find_positions
 from models.registry import IDENTITY, REGISTRY, SIZES, config
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -17,12 +17,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import models
-from models.bit import BiT
+from models.bit.network import BiT
+from models.checkpoints.files import Arrays, open_arrays
+from models.checkpoints.infer import (
+    ImageSize,
+    Inferred,
+    describe,
+    described,
+    infer,
+)
+from models.checkpoints.layouts import (
+    PUBLISHED_BIT,
+    PUBLISHED_VIT,
+    Layout,
+    Rule,
+    rules,
+)
 from models.configs import CheckpointError, Config, ModelsError, ViTConfig, check_classes
-from models.files import Arrays, open_arrays
-from models.infer import ImageSize, Inferred, describe, described, infer
-from models.layouts import PUBLISHED_BIT, PUBLISHED_VIT, Layout, Rule, rules
-from models.vit import ViT
+from models.vit.network import ViT
 
 MAX_LISTED = 30  # names of one kind in an error
 # What an .npz says neither in words nor by its shapes: the published code's own values.

@@ -1,7 +1,7 @@
 """What autograd keeps of a forward pass for the backward one, from a config alone.
 
-Plain arithmetic over the operators of `models/vit.py`, `bit.py` and `hybrid.py`; the tests hold it
-to the tensors that autograd really saves. Under bf16 autocast (torch's lists of operators for
+Plain arithmetic over the operators of the networks; the tests hold it to the tensors that
+autograd really saves. Under bf16 autocast (torch's lists of operators for
 CUDA) norms and the residual stream stay in fp32, while inputs of convolutions, matrix products and
 attention are kept as bf16 copies. n tokens, d width, m MLP, h heads, s size of a map.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.configs import BiTConfig, Config, Grid, HybridConfig, ResNetFields, ViTConfig
-from models.cost import position_params
+from models.cost.macs import position_params
 
 Precision = Literal["fp32", "bf16"]
 Device = Literal["cuda", "cpu"]

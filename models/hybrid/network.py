@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.configs import HybridConfig, ResNetFields
 from models.layers import group_norm, pad_same, std_conv
-from models.vit import ViT
+from models.vit.network import ViT
 
 
 class Bottleneck(nn.Module):

@@ -1,0 +1,1 @@
+"""Reading, inferring, converting and resizing published checkpoints and our own."""

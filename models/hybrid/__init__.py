@@ -1,0 +1,1 @@
+"""Vision Transformers over the feature map of a ResNet."""
