@@ -1,6 +1,6 @@
 """`scalebench`, the same as `python -m bench`."""
 
-from bench.cli import main
+from bench.cli.app import main
 
 if __name__ == "__main__":
     main()

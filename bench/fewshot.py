@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bench import seeds
-from bench.errors import BenchError
-from bench.protocols import SEEDS, SHOTS
+from bench.run import seeds
+from bench.run.errors import BenchError
+from bench.run.protocols import SEEDS, SHOTS
 
 _BIAS = 100.0
 _STD_EPS = 1e-5

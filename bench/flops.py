@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from bench.errors import BenchError
+from bench.run.errors import BenchError
 
 with warnings.catch_warnings():
     # fvcore scripts a loss function while it is imported, which torch has deprecated.

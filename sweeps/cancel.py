@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bench.attempt import is_process
-from bench.errors import ConfigError
+from bench.run.attempt import is_process
+from bench.run.errors import ConfigError
 from sweeps import queue, slurm
 from sweeps.held import held
 from sweeps.status import PENDING, RunStatus, StudyStatus, study_status

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-from bench.config import Run, read_run
+from bench.run.config import Run, read_run
 from sweeps import expand, plan
 from sweeps.spec import SpecError, StudySpec
 

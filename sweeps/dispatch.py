@@ -16,8 +16,8 @@ from pathlib import Path
 
 import submitit
 
-from bench.attempt import last_attempt, read_disk
-from bench.protocols import from_json
+from bench.run.attempt import last_attempt, read_disk
+from bench.run.protocols import from_json
 from sweeps import queue, snapshot
 from sweeps.job import END_TIME, AnalyseJob, EvaluateJob, TrainJob, start_logging
 from sweeps.requeue import settle

@@ -10,10 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 import models
-from bench import data
-from bench.config import Run, RunConfig, explain, micro_batches
-from bench.errors import BenchError, ConfigError
-from bench.protocols import FewShot
+from bench.data import sources
+from bench.run.config import (
+    Run,
+    RunConfig,
+    explain,
+    micro_batches,
+)
+from bench.run.errors import BenchError, ConfigError
+from bench.run.protocols import FewShot
 from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec
 
@@ -50,7 +55,7 @@ def evaluations(spec: StudySpec, base_folder: Path) -> list[FewShot]:
     found = {}
     for number, wanted in enumerate(spec.evaluations):
         try:
-            info = None if wanted.data is None else data.describe(wanted.data, base_folder)
+            info = None if wanted.data is None else sources.describe(wanted.data, base_folder)
         except BenchError as error:
             raise SpecError(f"study {spec.study}, evaluations.{number}: {error}") from error
         evaluation = FewShot(info, tuple(wanted.shots), tuple(wanted.seeds))
@@ -171,7 +176,7 @@ def _resolve(spec: StudySpec, point: _Point, placed: _Resources, base_folder: Pa
     try:
         config = RunConfig.model_validate(_nest(point.values))
         models.config(config.model, **_options(config))
-        info = data.describe(config.data, base_folder)
+        info = sources.describe(config.data, base_folder)
         micro_batches(config, _place(placed, point.placed).num_devices)
         if config.train_examples and config.train_examples > info.num_train:
             raise SpecError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.attempt import Disk
+from bench.run.attempt import Disk
 from sweeps import queue
 
 ASK_SECONDS = 20

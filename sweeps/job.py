@@ -12,9 +12,9 @@ from pathlib import Path
 import submitit
 from submitit.helpers import TorchDistributedEnvironment
 
-from bench.attempt import end_orphan
-from bench.protocols import FewShot
-from bench.signals import Signals, Stopped
+from bench.run.attempt import end_orphan
+from bench.run.protocols import FewShot
+from bench.training.signals import Signals, Stopped
 from sweeps import nodes
 
 LOCALHOST = "127.0.0.1"
@@ -48,7 +48,7 @@ class TrainJob:
                 if nodes.leave_lemons(self.run_dir.parent):
                     return
                 end_orphan(self.run_dir)
-            from bench.train import train
+            from bench.training.loop import train
 
             try:
                 train(self.run_dir)
@@ -68,7 +68,7 @@ class EvaluateJob:
         """Called by submitit."""
         start_logging()
         obey_sigterm()
-        from bench.evaluations import evaluate_run
+        from bench.protocols.evaluations import evaluate_run
 
         evaluate_run(self.run_dir, self.wanted)
 

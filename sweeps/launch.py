@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.protocols import FewShot
+from bench.run.protocols import FewShot
 from sweeps import nodes, queue, slurm, snapshot
 from sweeps.held import Held
 from sweeps.job import AnalyseJob, EvaluateJob, TrainJob

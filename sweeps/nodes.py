@@ -6,7 +6,7 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
-from bench.attempt import job_id, last_attempt, read_beats
+from bench.run.attempt import job_id, last_attempt, read_beats
 from results.files import write_whole
 from sweeps.retry import lemons
 

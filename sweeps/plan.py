@@ -9,11 +9,11 @@ from typing import Any
 
 import models
 import models.cost.macs
-from bench.accelerators import GB, find
-from bench.attempt import read_disk
-from bench.config import Run
-from bench.ledger import SECONDS_PER_DAY
-from bench.memory import training_memory
+from bench.run.accelerators import GB, find
+from bench.run.attempt import read_disk
+from bench.run.config import Run
+from bench.run.ledger import SECONDS_PER_DAY
+from bench.run.memory import training_memory
 from models.cost.macs import train_flops
 from sweeps import expand, predict, probe
 from sweeps.predict import Kind, Speed

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.accelerators import find, peak_flops
-from bench.config import Run
+from bench.run.accelerators import find, peak_flops
+from bench.run.config import Run
 from models.cost.macs import train_flops
 from results import parquet
 from sweeps.resources import Resources

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.config import Run
+from bench.run.config import Run
 from results import parquet
 from sweeps.resources import Resources
 

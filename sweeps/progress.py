@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import show
+from bench.cli import output
 from sweeps.status import RunStatus, StudyStatus, counts, study_status
 
 POLL_SECONDS = 0.5
@@ -43,7 +43,7 @@ def track(runs: list[RunStatus], what: str) -> Iterator[RunStatus]:
         yield from track(runs, what, console=Console(stderr=True), transient=True)
         return
     for number, run in enumerate(runs, start=1):
-        show.note(f"[{number}/{len(runs)}] {what} {run.run_id}")
+        output.note(f"[{number}/{len(runs)}] {what} {run.run_id}")
         yield run
 
 
@@ -56,7 +56,7 @@ def watch(study_dir: Path) -> None:
         while True:
             found = study_status(study_dir)
             rows = [run.as_json() for run in found.runs]
-            live.update(show.status_table(rows), refresh=True)
+            live.update(output.status_table(rows), refresh=True)
             if found.is_over:
                 return
             time.sleep(2 * POLL_SECONDS)
@@ -74,13 +74,13 @@ def _follow_lines(study_dir: Path) -> StudyStatus:
             if run.state in ("done", "failed") and run.run_id not in ended:
                 ended.add(run.run_id)
                 if not first:
-                    show.note(f"[{len(ended)}/{len(runs)}] {run.run_id}: {run.state}")
+                    output.note(f"[{len(ended)}/{len(runs)}] {run.run_id}: {run.state}")
         first = False
         if found.is_over:
             return found
         if time.monotonic() - said_at > LINES_EVERY_SECONDS:
             said_at = time.monotonic()
-            show.note(", ".join(f"{n} {state}" for state, n in counts(runs).items() if n))
+            output.note(", ".join(f"{n} {state}" for state, n in counts(runs).items() if n))
         time.sleep(POLL_SECONDS)
 
 
@@ -132,4 +132,4 @@ def _name(run: RunStatus) -> str:
 def _speed(beat: dict[str, Any]) -> str:
     if beat.get("loss") is None:
         return "starting"
-    return f"loss {beat['loss']:.3f}, {show.count(beat['images_per_second'])} images/s"
+    return f"loss {beat['loss']:.3f}, {output.count(beat['images_per_second'])} images/s"

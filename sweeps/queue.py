@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.protocols import from_json
+from bench.run.protocols import from_json
 from results.files import write_whole
 
 FOLDER = "submissions"
@@ -32,7 +32,7 @@ class Submission:
     """Runs handed over together: `attempts` is each run's last attempt before that.
 
     `kind` is what is done with them: they are trained, or evaluated as `evaluation` says (see
-    `bench.protocols`), or the study is analysed, which names no runs. `job_ids` names each run's
+    `protocols`), or the study is analysed, which names no runs. `job_ids` names each run's
     job on Slurm; a local run gets its job when its turn comes.
     """
 

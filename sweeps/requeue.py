@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.attempt import job_id, read_beats, read_disk
-from bench.config import read_run
-from bench.ledger import write_failed
+from bench.run.attempt import job_id, read_beats, read_disk
+from bench.run.config import read_run
+from bench.run.ledger import write_failed
 from sweeps import nodes, queue
 from sweeps.job import start_logging
 from sweeps.retry import Limits, Verdict, decide

@@ -7,8 +7,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bench.config import Frozen, NonNegativeInt, PositiveFloat, PositiveInt
-from bench.errors import ConfigError
+from bench.run.config import (
+    Frozen,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+from bench.run.errors import ConfigError
 
 OPTION_PATTERN = re.compile(r"[a-z][a-z0-9]+(-[a-z0-9]+)*")
 # Options of sbatch that a resource of ours stands for.

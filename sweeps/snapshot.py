@@ -8,7 +8,7 @@ import uuid
 from importlib import metadata
 from pathlib import Path
 
-from bench import provenance
+from bench.run import provenance
 
 FOLDER = "code"
 MAX_PATCH_BYTES = 10_000_000

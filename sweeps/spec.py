@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from bench.config import (
+from bench.run.config import (
     Frozen,
     NonNegativeInt,
     PositiveInt,
@@ -21,8 +21,8 @@ from bench.config import (
     explain,
     known_keys,
 )
-from bench.errors import ConfigError
-from bench.protocols import SEEDS, SHOTS
+from bench.run.errors import ConfigError
+from bench.run.protocols import SEEDS, SHOTS
 from sweeps import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import protocols
-from bench.attempt import Disk, State, read_disk
-from bench.errors import ConfigError
+from bench.run import protocols
+from bench.run.attempt import Disk, State, read_disk
+from bench.run.errors import ConfigError
 from sweeps import analysis, queue
 from sweeps.held import Held, accounted, held, is_pending
 

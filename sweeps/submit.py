@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.config import Run, read_run
-from bench.protocols import FewShot, read_trace
-from bench.provenance import software
+from bench.run.config import Run, read_run
+from bench.run.protocols import FewShot, read_trace
+from bench.run.provenance import software
 from results.files import write_whole
 from sweeps import cancel, launch, limits, queue
 from sweeps.expand import resources

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import accelerators
+from bench.run import accelerators
 
 
 @pytest.mark.parametrize(

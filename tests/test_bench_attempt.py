@@ -11,14 +11,19 @@ import psutil
 import pytest
 from conftest import Start
 
-from bench import attempt
-from bench.attempt import AlreadyRunning, Attempt, read_disk, unrecorded
+from bench.run import attempt
+from bench.run.attempt import (
+    AlreadyRunning,
+    Attempt,
+    read_disk,
+    unrecorded,
+)
 from results import parquet
 
 CLAIM = """
 import sys, time
 from pathlib import Path
-from bench.attempt import Attempt
+from bench.run.attempt import Attempt
 Attempt(Path(sys.argv[1])).beat(0.0, step=7)
 print("claimed", flush=True)
 time.sleep(60)
@@ -27,7 +32,7 @@ time.sleep(60)
 RACE = """
 import os, sys
 from pathlib import Path
-from bench.attempt import AlreadyRunning, Attempt
+from bench.run.attempt import AlreadyRunning, Attempt
 
 def claim(run_dir, start, finish, result):
     os.read(start, 1)  # returns for all at once, when the other end is closed

@@ -10,8 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.batches import Batch, EvaluationBatches, TrainingBatches, stream
-from bench.data import Image, Images
+from bench.data.batches import (
+    Batch,
+    EvaluationBatches,
+    TrainingBatches,
+    stream,
+)
+from bench.data.sources import Image, Images
 
 NUM_IMAGES = 40
 

@@ -16,10 +16,15 @@ from conftest import Start
 from safetensors.torch import load_file
 from torch import nn
 
-from bench import checkpoint
-from bench.checkpoint import CheckpointError, Checkpoints
-from bench.config import EngineConfig, RunConfig
-from bench.engine import Engine, World, join_world, leave_world
+from bench.engine import checkpoint
+from bench.engine.checkpoint import CheckpointError, Checkpoints
+from bench.engine.engine import (
+    Engine,
+    World,
+    join_world,
+    leave_world,
+)
+from bench.run.config import EngineConfig, RunConfig
 
 
 @pytest.fixture(scope="module")
@@ -241,8 +246,8 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 import torch._dynamo  # which the first optimizer imports: here once for all children
-from bench import checkpoint
-from bench.engine import join_world
+from bench.engine import checkpoint
+from bench.engine.engine import join_world
 from test_bench_checkpoint import build, fill, save
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")

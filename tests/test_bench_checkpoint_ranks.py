@@ -16,9 +16,9 @@ PAIRS = """
 import os, random, signal, socket, sys, time
 from pathlib import Path
 import torch
-import bench.shards
-from bench import checkpoint
-from bench.engine import join_world, leave_world
+import bench.engine.shards
+from bench.engine import checkpoint
+from bench.engine.engine import join_world, leave_world
 from test_bench_checkpoint import build, fill, save, values
 
 run_dir, num_kills, num_delayed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -34,14 +34,14 @@ def save_on(rank, port, pipe, is_late):
     step = checkpoint.resume(run_dir, engine, world)
     assert step == 0 or values(engine) == {float(step)}, (step, values(engine))
     os.write(pipe, b"%d " % step)
-    write = bench.shards.write
+    write = bench.engine.shards.write
     def write_late(path, content):
         time.sleep(delay)
         write(path, content)
     while True:
         step += 1
         if is_late and rank == 1:
-            bench.shards.write = write_late
+            bench.engine.shards.write = write_late
         save(run_dir, fill(engine, float(step)), world, step)
         os.write(pipe, b"%d " % step)
 

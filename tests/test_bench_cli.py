@@ -11,7 +11,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from bench.cli import app, main
+from bench.cli.app import app, main
 from results.store import load
 
 
@@ -220,7 +220,7 @@ def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_study_does_not_hide_one_of_its_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from bench.options import study_dir
+    from bench.cli.options import study_dir
 
     monkeypatch.chdir(tmp_path)
     for folder in ("digits", "runs/digits", "elsewhere/digits"):

@@ -5,7 +5,7 @@ import time
 import psutil
 import pytest
 
-from bench.clock import Clock, Deadline
+from bench.training.clock import Clock, Deadline
 
 
 def test_kinds_add_up_to_the_life_of_the_process() -> None:

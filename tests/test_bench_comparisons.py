@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.cli import main
+from bench.cli.app import main
 
 
 def run(capsys, *arguments):

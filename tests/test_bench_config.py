@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.config import (
+from bench.run.config import (
     DataInfo,
     EngineConfig,
     Recipe,
@@ -21,7 +21,7 @@ from bench.config import (
     read_run,
     within,
 )
-from bench.errors import ConfigError
+from bench.run.errors import ConfigError
 
 DATA = DataInfo(
     name="cats",

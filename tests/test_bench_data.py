@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import data
-from bench.data import DataError
+from bench.data import sources
+from bench.data.sources import DataError
 
 NAMES = ("cat", "dog", "eel")
 
@@ -60,7 +60,7 @@ def write_folder(root: Path, counts: dict[str, int], first: int = 0) -> Path:
     return root
 
 
-def levels(images: data.Images) -> list[int]:
+def levels(images: sources.Images) -> list[int]:
     read = images.read(range(len(images)))
     assert all(image.shape == (4, 5, 3) and image.dtype == np.uint8 for image in read)
     return [int(image[0, 0, 0]) for image in read]
@@ -70,8 +70,8 @@ def levels(images: data.Images) -> list[int]:
 
 
 def test_digits_are_1797_images_in_two_disjoint_splits() -> None:
-    info = data.describe("digits")
-    train, evaluation = data.load(info, "train"), data.load(info, "eval")
+    info = sources.describe("digits")
+    train, evaluation = sources.load(info, "train"), sources.load(info, "eval")
     assert (len(train), len(evaluation)) == (info.num_train, info.num_eval)
     assert len(train) + len(evaluation) == 1797
     # The test set of optdigits.names (UCI), which sums to 1797.
@@ -81,7 +81,7 @@ def test_digits_are_1797_images_in_two_disjoint_splits() -> None:
     # No image is in both: as multisets they are the whole set together.
     both = np.array(train.read(range(len(train))) + evaluation.read(range(len(evaluation))))
     assert both.shape == (1797, 8, 8, 3)
-    everything = data._digits()
+    everything = sources._digits()
     whole = np.array(everything.read(range(1797)))
     assert sorted(map(bytes, both)) == sorted(map(bytes, whole))
     assert set(np.unique(whole)) == {round(level * 255 / 16) for level in range(17)}
@@ -96,23 +96,23 @@ def test_parquet_with_an_evaluation_file(tmp_path: Path) -> None:
     write_parquet(root / "data" / "train-00001-of-00002.parquet", [1, 0, 1], names=NAMES)
     write_parquet(root / "data" / "validation-00000-of-00001.parquet", [1, 0], names=NAMES)
     write_parquet(root / "data" / "test-00000-of-00001.parquet", [-1, -1], names=NAMES)
-    info = data.describe("pets", tmp_path)
+    info = sources.describe("pets", tmp_path)
     assert (info.name, info.kind, info.source) == ("pets", "parquet", str(root))
     # The third class is known by its name, though no image has it.
     assert (info.num_train, info.num_eval, info.num_classes) == (5, 2, 3)
-    train = data.load(info, "train")
+    train = sources.load(info, "train")
     assert train.labels.tolist() == [0, 1, 1, 0, 1]
     assert levels(train) == [0, 1, 0, 1, 2]
-    assert data.load(info, "eval").labels.tolist() == [1, 0]
+    assert sources.load(info, "eval").labels.tolist() == [1, 0]
 
 
 def test_parquet_without_an_evaluation_file_holds_one_image_in_ten_out(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "pets.parquet", [0, 1] * 10)
-    info = data.describe(str(path))
+    info = sources.describe(str(path))
     assert (info.name, info.num_train, info.num_eval, info.num_classes) == ("pets", 18, 2, 2)
     # The tenth of each class: images 18 and 19.
-    assert levels(data.load(info, "eval")) == [18, 19]
-    train = data.load(info, "train")
+    assert levels(sources.load(info, "eval")) == [18, 19]
+    train = sources.load(info, "train")
     assert levels(train) == list(range(18))
     assert [int(image[0, 0, 0]) for image in train.read([7, 3])] == [7, 3]
 
@@ -131,7 +131,7 @@ def test_parquet_without_an_evaluation_file_holds_one_image_in_ten_out(tmp_path:
 def test_wrong_columns_are_refused(tmp_path: Path, changes: dict[str, Any], expected: str) -> None:
     path = write_parquet(tmp_path / "pets.parquet", **({"labels": [0, 1]} | changes))
     with pytest.raises(DataError, match=r"data: .*pets\.parquet") as caught:
-        data.describe(str(path))
+        sources.describe(str(path))
     assert expected in str(caught.value)
 
 
@@ -139,27 +139,27 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "pets.parquet", [0, 1])
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match=r"pets\.parquet: expected a whole Parquet file"):
-        data.describe(str(path))
+        sources.describe(str(path))
 
 
 def test_parquet_files_without_a_training_file_are_refused(tmp_path: Path) -> None:
     write_parquet(tmp_path / "pets" / "test.parquet", [0, 1])
     with pytest.raises(DataError, match=r"pets has no train\*\.parquet"):
-        data.describe("pets", tmp_path)
+        sources.describe("pets", tmp_path)
 
 
 def test_labels_that_the_plan_did_not_foresee_are_refused(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "pets.parquet", [0, 2] * 10)
-    info = data.describe(str(path)).model_copy(update={"num_classes": 2})
+    info = sources.describe(str(path)).model_copy(update={"num_classes": 2})
     with pytest.raises(DataError, match=r"pets\.parquet has label 2, expected 0 to 1"):
-        data.load(info, "train")
+        sources.load(info, "train")
 
 
 def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     images = [{"bytes": encode(i), "path": None} for i in range(20)]
     images[3] = {"bytes": encode(3)[:40], "path": None}
     path = write_parquet(tmp_path / "pets.parquet", [0, 1] * 10, images=images)
-    train = data.load(data.describe(str(path)), "train")
+    train = sources.load(sources.describe(str(path)), "train")
     assert len(train.read([0, 1, 2])) == 3
     with pytest.raises(DataError, match=r"row 3 of .*pets\.parquet is no readable"):
         train.read([2, 3])
@@ -170,19 +170,19 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_by_class_without_splits(tmp_path: Path) -> None:
     write_folder(tmp_path / "pets", {"dog": 10, "cat": 20, ".cache": 1})
-    info = data.describe("pets", tmp_path)
+    info = sources.describe("pets", tmp_path)
     assert (info.kind, info.num_train, info.num_eval, info.num_classes) == ("folder", 27, 3, 2)
-    evaluation = data.load(info, "eval")
+    evaluation = sources.load(info, "eval")
     assert evaluation.labels.tolist() == [0, 0, 1]  # classes are sorted by name: cat, dog
-    assert sorted(levels(data.load(info, "train")) + levels(evaluation)) == list(range(30))
+    assert sorted(levels(sources.load(info, "train")) + levels(evaluation)) == list(range(30))
 
 
 def test_an_evaluation_folder_has_the_labels_of_the_training_folder(tmp_path: Path) -> None:
     write_folder(tmp_path / "pets" / "train", {"cat": 2, "dog": 3, "eel": 1})
     write_folder(tmp_path / "pets" / "val", {"eel": 1, "dog": 2}, first=100)
-    info = data.describe("pets", tmp_path)
+    info = sources.describe("pets", tmp_path)
     assert (info.num_train, info.num_eval, info.num_classes) == (6, 3, 3)
-    evaluation = data.load(info, "eval")
+    evaluation = sources.load(info, "eval")
     assert evaluation.labels.tolist() == [1, 1, 2]
     assert levels(evaluation) == [101, 102, 100]
 
@@ -191,18 +191,18 @@ def test_an_evaluation_folder_with_a_class_of_its_own_is_refused(tmp_path: Path)
     write_folder(tmp_path / "pets" / "train", {"cat": 2, "dog": 3})
     write_folder(tmp_path / "pets" / "test", {"ant": 1, "dog": 2})
     with pytest.raises(DataError, match="test has the class 'ant', which the training set lacks"):
-        data.describe("pets", tmp_path)
+        sources.describe("pets", tmp_path)
 
 
 def test_a_source_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist, expected 'digits', a Parquet"):
-        data.describe("nowhere", tmp_path)
+        sources.describe("nowhere", tmp_path)
     (tmp_path / "empty" / "cat").mkdir(parents=True)
     with pytest.raises(DataError, match="empty holds no images"):
-        data.describe("empty", tmp_path)
+        sources.describe("empty", tmp_path)
     write_folder(tmp_path / "few", {"cat": 9})
     with pytest.raises(DataError, match="few has 9 training and 0 evaluation images"):
-        data.describe("few", tmp_path)
+        sources.describe("few", tmp_path)
 
 
 # --- what tells two sources apart
@@ -217,7 +217,7 @@ def test_the_fingerprint_ignores_where_the_source_lies(tmp_path: Path, kind: str
     else:
         write_folder(here, {"cat": 10, "dog": 10})
     shutil.copytree(here, tmp_path / "there" / "pets")
-    first, second = (data.describe(f"{place}/pets", tmp_path) for place in ("here", "there"))
+    first, second = (sources.describe(f"{place}/pets", tmp_path) for place in ("here", "there"))
     assert first.source != second.source
     assert first == second.model_copy(update={"source": first.source})
 
@@ -231,7 +231,7 @@ def test_the_fingerprint_changes_with_labels_names_and_counts(tmp_path: Path) ->
     ]
     for number, counts in enumerate(folders):
         write_folder(tmp_path / str(number) / "pets", counts)
-    found = {data.describe(f"{n}/pets", tmp_path).fingerprint for n in range(len(folders))}
+    found = {sources.describe(f"{n}/pets", tmp_path).fingerprint for n in range(len(folders))}
     assert len(found) == len(folders)
 
 
@@ -240,7 +240,7 @@ def test_the_fingerprint_changes_with_labels_names_and_counts(tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_images_are_decoded_to_rgb(kind: str) -> None:
-    image = data.decode(encode(90, kind), "here")
+    image = sources.decode(encode(90, kind), "here")
     assert image.shape == (4, 5, 3) and image.flags.writeable
     assert np.abs(image.astype(int) - 90).max() <= 2
 
@@ -249,7 +249,7 @@ def test_grey_and_transparent_images_are_rgb() -> None:
     for mode, colour in (("L", 70), ("RGBA", (70, 70, 70, 0))):
         content = io.BytesIO()
         PIL.Image.new(mode, (5, 4), colour).save(content, "PNG")  # type: ignore[arg-type]
-        assert np.all(data.decode(content.getvalue(), "here") == 70)
+        assert np.all(sources.decode(content.getvalue(), "here") == 70)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -277,25 +277,25 @@ def png(width: int, height: int, rest: bytes) -> bytes:
 )
 def test_everything_else_is_refused_by_name(content: bytes) -> None:
     with pytest.raises(DataError, match=r"row 3 of x is no readable JPEG/PNG/WEBP image"):
-        data.decode(content, "row 3 of x")
+        sources.decode(content, "row 3 of x")
 
 
 def test_an_image_too_large_to_hold_is_refused() -> None:
     with pytest.raises(DataError, match=r"has 8000 × 8000 pixels, expected at most 50,000,000"):
-        data.decode(png(8000, 8000, chunk(b"IDAT", zlib.compress(bytes(100)))), "here")
+        sources.decode(png(8000, 8000, chunk(b"IDAT", zlib.compress(bytes(100)))), "here")
 
 
 def test_folders_are_told_apart_by_their_files(tmp_path: Path) -> None:
     first = write_folder(tmp_path / "a", {"cat": 20, "dog": 20})
-    assert data.describe(str(first)) == data.describe(str(first))
+    assert sources.describe(str(first)) == sources.describe(str(first))
     copy = shutil.copytree(first, tmp_path / "copy" / "a")
-    assert data.describe(str(copy)).fingerprint == data.describe(str(first)).fingerprint
+    assert sources.describe(str(copy)).fingerprint == sources.describe(str(first)).fingerprint
     (first / "cat" / "0.png").rename(first / "cat" / "other.png")
     renamed = shutil.copytree(first, tmp_path / "renamed")
-    assert data.describe(str(renamed)).fingerprint != data.describe(str(copy)).fingerprint
+    assert sources.describe(str(renamed)).fingerprint != sources.describe(str(copy)).fingerprint
     (copy / "cat" / "0.png").write_bytes(encode(0, "JPEG"))
     again = shutil.copytree(copy, tmp_path / "again")
-    assert data.describe(str(again)).fingerprint != data.describe(str(first)).fingerprint
+    assert sources.describe(str(again)).fingerprint != sources.describe(str(first)).fingerprint
 
 
 def test_training_and_testing_are_splits_and_hidden_files_are_no_images(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_training_and_testing_are_splits_and_hidden_files_are_no_images(tmp_path
     write_folder(tmp_path / "testing", {"cat": 1, "dog": 1})
     (tmp_path / "training" / "cat" / "._0.png").write_bytes(b"of a file manager")
     (tmp_path / "training" / "cat" / "folder.png").mkdir()
-    info = data.describe(str(tmp_path))
+    info = sources.describe(str(tmp_path))
     assert (info.num_train, info.num_eval, info.num_classes) == (7, 2, 2)
 
 
@@ -311,7 +311,7 @@ def test_shards_may_have_further_columns(tmp_path: Path) -> None:
     write_parquet(tmp_path / "train-0.parquet", [0, 1] * 10)
     path = write_parquet(tmp_path / "train-1.parquet", [0, 1] * 10)
     pq.write_table(pq.read_table(path).append_column("id", pa.array(range(20))), path)
-    images = data.load(data.describe(str(tmp_path)), "train")
+    images = sources.load(sources.describe(str(tmp_path)), "train")
     assert len(images.labels) == 36
 
 
@@ -319,6 +319,6 @@ def test_a_row_without_an_image_is_named(tmp_path: Path) -> None:
     content: list[Any] = [{"bytes": encode(i), "path": None} for i in range(40)]
     content[1] = None
     path = write_parquet(tmp_path / "train.parquet", [0, 1] * 20, images=content)
-    images = data.load(data.describe(str(path)), "train")
+    images = sources.load(sources.describe(str(path)), "train")
     with pytest.raises(DataError, match=r"row 1 of .*train\.parquet has no image"):
         images.read(range(len(images.labels)))

@@ -2,7 +2,7 @@
 
 import torch
 
-from bench import devices
+from bench.engine import devices
 
 CPU = torch.device("cpu")
 

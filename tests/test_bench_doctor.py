@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import doctor
+from bench.cli import doctor
 
 
 def test_everything_a_study_needs_is_found_here() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from bench import endings
-from bench.endings import Ending
-from bench.errors import ConfigError
+from bench.run.errors import ConfigError
+from bench.training import failures
+from bench.training.failures import Ending
 
 GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:544] Connection closed by peer"
 
@@ -29,7 +29,7 @@ GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:544] Connection cl
     ],
 )
 def test_an_error_tells_how_an_attempt_ended(error: Exception, ended: str) -> None:
-    found = endings.of(error)
+    found = failures.of(error)
     assert found.ended == ended
     assert found.reason.startswith(f"{type(error).__name__}: ")
     assert found.is_second_hand == (ended in ("lost", "hang"))
@@ -38,17 +38,17 @@ def test_an_error_tells_how_an_attempt_ended(error: Exception, ended: str) -> No
 def test_what_torch_really_says_without_memory_is_known() -> None:
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60)
-    assert endings.of(error.value).ended == "out_of_memory"
+    assert failures.of(error.value).ended == "out_of_memory"
 
 
 def test_a_reason_is_one_line() -> None:
-    assert endings.of(ValueError("one\ntwo")) == Ending("failed", "ValueError: one")
+    assert failures.of(ValueError("one\ntwo")) == Ending("failed", "ValueError: one")
 
 
 def test_a_note_reaches_the_others(tmp_path: Path) -> None:
     ranks = range(1, 4)
-    assert endings.read_note(tmp_path, 2, ranks) is None
-    endings.leave_note(tmp_path, 2, 3, Ending("out_of_memory", "MemoryError: no"))
+    assert failures.read_note(tmp_path, 2, ranks) is None
+    failures.leave_note(tmp_path, 2, 3, Ending("out_of_memory", "MemoryError: no"))
     found = Ending("out_of_memory", "process 3: MemoryError: no")
-    assert endings.read_note(tmp_path, 2, ranks) == found
-    assert endings.read_note(tmp_path, 3, ranks) is None  # that is another attempt
+    assert failures.read_note(tmp_path, 2, ranks) == found
+    assert failures.read_note(tmp_path, 3, ranks) is None  # that is another attempt

@@ -15,10 +15,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 import models
-from bench import shards
-from bench.config import EngineConfig, Recipe, RunConfig
-from bench.engine import Engine, World, join_world, leave_world
-from bench.transforms import normalize
+from bench.data.transforms import normalize
+from bench.engine import shards
+from bench.engine.engine import (
+    Engine,
+    World,
+    join_world,
+    leave_world,
+)
+from bench.run.config import EngineConfig, Recipe, RunConfig
 from models import layers
 
 pytestmark = [

@@ -8,12 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from bench.batches import EvaluationBatches
-from bench.config import RunConfig
-from bench.data import Image, Images
-from bench.engine import Engine, World, join_world, leave_world
-from bench.evaluate import _score, evaluate
-from bench.ledger import Evaluation
+from bench.data.batches import EvaluationBatches
+from bench.data.sources import Image, Images
+from bench.engine.engine import (
+    Engine,
+    World,
+    join_world,
+    leave_world,
+)
+from bench.run.config import RunConfig
+from bench.run.ledger import Evaluation
+from bench.training.evaluate import _score, evaluate
 
 # Probabilities of six classes; an image of grey level i gets row i.
 TABLE = torch.tensor(

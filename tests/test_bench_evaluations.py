@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import data, evaluations
-from bench.config import read_run
+from bench.data import sources
 from bench.fewshot import FewShotError
-from bench.protocols import FewShot
+from bench.protocols import evaluations
+from bench.run.config import read_run
+from bench.run.protocols import FewShot
 from results import store
 from sweeps import submit
 from sweeps.expand import expand
@@ -56,7 +57,7 @@ def test_a_finished_run_is_evaluated_once(study: Path) -> None:
 
     evals = store.load(study).evals
     assert (evals["protocol"] == "fewshot").sum() == 12
-    num_eval = data.describe("digits").num_eval
+    num_eval = sources.describe("digits").num_eval
     assert set(evals.loc[evals["protocol"] == "fewshot", "num_examples"]) == {num_eval}
 
 
@@ -78,7 +79,7 @@ def test_only_what_is_missing_is_computed(study: Path, monkeypatch: pytest.Monke
 
 def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
-    other = data.describe("digits").model_copy(update={"name": "other", "fingerprint": "0" * 64})
+    other = sources.describe("digits").model_copy(update={"name": "other", "fingerprint": "0" * 64})
     rows = evaluations.evaluate_run(run_dir, FewShot(other, shots=(1,), seeds=(0,)))
     assert rows[0]["dataset"] == "other"
     assert (run_dir / "evals" / "fewshot-other-000000000000.parquet").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
+from bench.cli.app import main
 from results import parquet
 
 LEDGER = str(Path(__file__).parent / "data" / "ledger_v1")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cli import main
+from bench.cli.app import main
 from results import parquet
 
 NUM, SEEDS = 8, 2
@@ -97,7 +97,7 @@ def test_a_wrong_question_is_refused_in_a_line(
 
 def test_fit_needs_no_torch(study: Path) -> None:
     program = (
-        "import sys\nfrom bench.cli import main\n"
+        "import sys\nfrom bench.cli.app import main\n"
         f"try:\n    main(['fit', {str(study)!r}, '--json', '--replicas', '100'])\n"
         "except SystemExit:\n    print(sorted({'torch', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )

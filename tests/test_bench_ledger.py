@@ -8,9 +8,9 @@ import pytest
 
 import models
 import models.cost.macs
-from bench import ledger
-from bench.config import DataInfo, Run, RunConfig
-from bench.ledger import Evaluation
+from bench.run import ledger
+from bench.run.config import DataInfo, Run, RunConfig
+from bench.run.ledger import Evaluation
 from results import parquet
 from results.schema import TABLES
 

@@ -6,9 +6,9 @@ import pytest
 
 import models
 import models.cost.macs
-from bench.config import EngineConfig, Recipe, RunConfig
-from bench.errors import ConfigError
-from bench.memory import training_memory
+from bench.run.config import EngineConfig, Recipe, RunConfig
+from bench.run.errors import ConfigError
+from bench.run.memory import training_memory
 from models.cost.memory import Device, kept
 
 

@@ -7,9 +7,9 @@ import pytest
 from conftest import Start
 from test_bench_train import read_all, row_of, write_run
 
-from bench.config import read_run, within
-from bench.memory import training_memory
-from bench.train import train
+from bench.run.config import read_run, within
+from bench.run.memory import training_memory
+from bench.training.loop import train
 
 BATCH_SIZE, STEPS = 256, 2
 
@@ -18,8 +18,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import psutil
-import bench.train as job
-from bench.engine import Engine
+import bench.training.loop as job
+from bench.engine.engine import Engine
 
 run_dir, granted = Path(sys.argv[1]), int(sys.argv[2])
 step = Engine.train_step

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.data import describe
-from bench.protocols import FewShot, from_json, read_trace, traced
+from bench.data.sources import describe
+from bench.run.protocols import (
+    FewShot,
+    from_json,
+    read_trace,
+    traced,
+)
 
 
 def test_the_key_tells_evaluations_apart_and_survives_json() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import provenance
+from bench.run import provenance
 
 
 @pytest.fixture

@@ -9,13 +9,14 @@ import torch
 from conftest import Start
 
 import models.cost.macs
-from bench import data, ledger
-from bench.attempt import AlreadyRunning, read_disk
-from bench.clock import Clock
-from bench.config import EngineConfig, Run, RunConfig
-from bench.engine import World
-from bench.ledger import Evaluation
-from bench.recorder import Recorder, Silence
+from bench.data import sources
+from bench.engine.engine import World
+from bench.run import ledger
+from bench.run.attempt import AlreadyRunning, read_disk
+from bench.run.config import EngineConfig, Run, RunConfig
+from bench.run.ledger import Evaluation
+from bench.training.clock import Clock
+from bench.training.recorder import Recorder, Silence
 from results import parquet
 
 WORLD = World(0, 0, 1, torch.device("cpu"))
@@ -27,7 +28,7 @@ MACS = 1234
 def make_run() -> Run:
     engine = EngineConfig(heartbeat_seconds=1e-9)
     config = RunConfig(model="vit_nano2", steps=10, batch_size=32, engine=engine)
-    return Run(study="study", config=config, data=data.describe("digits"))
+    return Run(study="study", config=config, data=sources.describe("digits"))
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bench.config import Recipe
-from bench.schedule import lr
+from bench.run.config import Recipe
+from bench.training.schedule import lr
 
 
 def test_linear_decay_goes_straight_to_its_end() -> None:

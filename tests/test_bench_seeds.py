@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from bench import seeds
+from bench.run import seeds
 
 
 def test_a_seed_is_63_bits_of_a_hash_of_its_parts() -> None:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench import shards
-from bench.shards import Piece, ShardError
+from bench.engine import shards
+from bench.engine.shards import Piece, ShardError
 
 STEP = 3
 

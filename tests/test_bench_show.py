@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench import show
+from bench.cli import output
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from bench import show
     ],
 )
 def test_counts_have_three_figures(value: float, expected: str) -> None:
-    assert show.count(value) == expected
+    assert output.count(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def test_counts_have_three_figures(value: float, expected: str) -> None:
     [(0.4, "0 s"), (42, "42 s"), (150, "2 min"), (3600, "1 h 00 min"), (4000, "1 h 07 min")],
 )
 def test_durations_are_what_people_say(seconds: float, expected: str) -> None:
-    assert show.duration(seconds) == expected
+    assert output.duration(seconds) == expected
 
 
 def test_json_is_one_document_and_unknown_is_null(capsys: pytest.CaptureFixture[str]) -> None:
-    show.rows([{"name": "a", "params": None}], json=True, columns=show.MODELS)
+    output.rows([{"name": "a", "params": None}], json=True, columns=output.MODELS)
     out, err = capsys.readouterr()
     assert json.loads(out) == [{"name": "a", "params": None}]
     assert err == ""
 
 
 def test_columns_without_a_value_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    show.rows([{"name": "a", "params": 2_000_000}], json=False, columns=show.MODELS)
+    output.rows([{"name": "a", "params": 2_000_000}], json=False, columns=output.MODELS)
     out = capsys.readouterr().out
     assert "params (M)" in out and "2.00" in out
     assert "family" not in out
@@ -49,7 +49,7 @@ def test_a_long_status_shows_first_what_needs_a_look(capsys: pytest.CaptureFixtu
     row = {"attempts": 1, "evaluations": 0}
     rows = [row | {"run_id": f"run{i}", "state": "done"} for i in range(300)]
     rows[250] |= {"state": "failed", "reason": "no luck"}
-    show.status("big", {"runs": 300, "done": 299, "failed": 1}, rows, None, json=False)
+    output.status("big", {"runs": 300, "done": 299, "failed": 1}, rows, None, json=False)
     out, err = capsys.readouterr()
     assert "no luck" in out.splitlines()[3]
     assert "200 more" in err and "299 done, 1 failed" in err

@@ -15,18 +15,18 @@ import pytest
 from conftest import Start
 from test_bench_train import BATCH_SIZE, RANDOM, STEPS, read_all, row_of, weights, write_run
 
-from bench.attempt import read_disk
-from bench.recorder import Recorder
-from bench.signals import TIME_IS_UP, Signals, Stopped
-from bench.train import train
+from bench.run.attempt import read_disk
+from bench.training.loop import train
+from bench.training.recorder import Recorder
+from bench.training.signals import TIME_IS_UP, Signals, Stopped
 
 # Sends the signal to the process itself, when it has made its step.
 STOPPING = """
 import os, sys
 from pathlib import Path
-import bench.train as job
-from bench.engine import Engine
-from bench.signals import Stopped
+import bench.training.loop as job
+from bench.engine.engine import Engine
+from bench.training.signals import Stopped
 
 run_dir, signum, at = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 made, step = [], Engine.train_step
@@ -44,7 +44,7 @@ except Stopped as stopped:
     print(stopped, len(made))
     sys.exit(5)
 """
-TRAIN = "from sys import argv; from pathlib import Path; from bench.train import train; "
+TRAIN = "from sys import argv; from pathlib import Path; from bench.training.loop import train; "
 TRAIN += "train(Path(argv[1]))"
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import subsets
-from bench.config import DataInfo
-from bench.errors import ConfigError
+from bench.data import subsets
+from bench.run.config import DataInfo
+from bench.run.errors import ConfigError
 
 DATA = DataInfo(
     name="cats",

@@ -12,8 +12,8 @@ import torch
 
 import models
 import models.cost.macs
-from bench import throughput
-from bench.cli import main
+from bench.cli.app import main
+from bench.measure import throughput
 from results import parquet
 
 

@@ -12,10 +12,15 @@ from conftest import Start
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from bench import data
-from bench.attempt import AlreadyRunning, Attempt, read_disk
-from bench.config import EngineConfig, Recipe, Run, RunConfig
-from bench.train import NonFiniteLoss, train
+from bench.data import sources
+from bench.run.attempt import AlreadyRunning, Attempt, read_disk
+from bench.run.config import (
+    EngineConfig,
+    Recipe,
+    Run,
+    RunConfig,
+)
+from bench.training.loop import NonFiniteLoss, train
 from results import parquet, store
 from results.schema import STUDY_TABLES
 
@@ -30,7 +35,7 @@ def write_run(study: Path, engine: dict[str, Any] | None = None, **changes: Any)
     source = changes.pop("data", "digits")
     config = {"model": "vit_nano2", "data": source, "steps": STEPS, "batch_size": BATCH_SIZE}
     config |= {"engine": EngineConfig(**(engine or {"log_steps": 2}))} | changes
-    run = Run(study=study.name, config=RunConfig(**config), data=data.describe(source, study))
+    run = Run(study=study.name, config=RunConfig(**config), data=sources.describe(source, study))
     run_dir = study / run.run_id
     run_dir.mkdir(parents=True)
     (run_dir / "config.json").write_text(run.model_dump_json())
@@ -170,8 +175,8 @@ def test_every_stage_finishes_the_same_run(done: Path, tmp_path: Path, stage: in
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bench.recorder import Recorder
-from bench.train import train
+from bench.training.recorder import Recorder
+from bench.training.loop import train
 
 class Deadly(Recorder):
     def beat(self, step):
@@ -283,8 +288,8 @@ def test_two_processes_train_one_run(tmp_path: Path, start_python: Start) -> Non
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = "from sys import argv; from pathlib import Path; from bench.train import train; "
-    program += "train(Path(argv[1]))"
+    program = "from sys import argv; from pathlib import Path; "
+    program += "from bench.training.loop import train; train(Path(argv[1]))"
     shared = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ranks = [
         start_python(program, together, RANK=rank, LOCAL_RANK=rank, **shared) for rank in range(2)

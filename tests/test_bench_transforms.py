@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.data import Image
-from bench.transforms import CROP_PADDING, evaluation_batch, normalize, training_batch
+from bench.data.sources import Image
+from bench.data.transforms import (
+    CROP_PADDING,
+    evaluation_batch,
+    normalize,
+    training_batch,
+)
 
 SEED = 2**62 + 1
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from bench.engine import World, join_world, leave_world
-from bench.vote import Vote
+from bench.engine.engine import World, join_world, leave_world
+from bench.training.async_max import Vote
 
 
 @pytest.fixture(scope="module")

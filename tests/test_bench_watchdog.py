@@ -15,8 +15,8 @@ from conftest import Start
 from test_bench_signals import alive
 from test_bench_train import BATCH_SIZE, read_all, write_run
 
-from bench.attempt import read_disk
-from bench.endings import stack_path
+from bench.run.attempt import read_disk
+from bench.training.failures import stack_path
 
 NUM_RANKS, HANG_SECONDS = 4, 3.0
 
@@ -25,9 +25,9 @@ RANKS = """
 import os, sys, traceback
 from pathlib import Path
 import torch._dynamo
-import bench.train as job
-from bench.engine import Engine
-from bench.signals import Stopped
+import bench.training.loop as job
+from bench.engine.engine import Engine
+from bench.training.signals import Stopped
 
 run_dir, size = Path(sys.argv[1]), int(os.environ["WORLD_SIZE"])
 os.dup2(os.open(run_dir / "errors", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
@@ -143,7 +143,7 @@ def test_whatever_happens_to_one_of_four_all_leave(tmp_path: Path, start_python:
         beat = act("SIGSTOP", rank, send(signal.SIGSTOP), HANG_SECONDS + 20, "hang")
         assert beat["reason"].endswith(f"no sign of life from process {rank}")
         for other in set(range(NUM_RANKS)) - {rank}:
-            assert "bench/train.py" in stack_path(run_dir, ranks.number, other).read_text()
+            assert "bench/training/loop.py" in stack_path(run_dir, ranks.number, other).read_text()
         assert not stack_path(run_dir, ranks.number, rank).exists()
     beat = act("SIGKILL", 1, send(signal.SIGKILL), 20, "lost")
     assert beat["reason"].startswith("process 1 of the attempt")

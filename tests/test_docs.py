@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from bench.cli import app, main
+from bench.cli.app import app, main
 from sweeps import spec as specs
 
 ROOT = Path(__file__).resolve().parent.parent

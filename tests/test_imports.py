@@ -10,31 +10,36 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("models", "bench", "sweeps", "results")
-FILES = sorted(path for package in PACKAGES for path in (ROOT / package).glob("*.py"))
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 # The parts of bench that a login host needs: they import no torch.
 FROM_BENCH = {
-    "bench.accelerators",
-    "bench.attempt",
-    "bench.config",
-    "bench.data",
-    "bench.errors",
-    "bench.ledger",
-    "bench.memory",
-    "bench.protocols",
-    "bench.provenance",
-    "bench.show",
-    "bench.signals",
+    "bench.run.accelerators",
+    "bench.run.attempt",
+    "bench.run.config",
+    "bench.data.sources",
+    "bench.run.errors",
+    "bench.run.ledger",
+    "bench.run.memory",
+    "bench.run.protocols",
+    "bench.run.provenance",
+    "bench.cli.output",
+    "bench.training.signals",
 }
-JOB_CALLS = ("bench.train", "bench.evaluations")
+JOB_CALLS = ("bench.training.loop", "bench.protocols.evaluations")
 DOORS = {
-    "deepspeed": {"bench/engine.py"},
+    "deepspeed": {"bench/engine/engine.py"},
     "submitit": {"sweeps/dispatch.py", "sweeps/job.py", "sweeps/slurm.py"},
     "yaml": {"sweeps/spec.py"},
     "pyarrow": {"results"},
     "matplotlib": {"results"},
-    "pydantic": {"bench/config.py", "sweeps/resources.py", "sweeps/spec.py", "sweeps/expand.py"},
-    "datasets": {"bench/data.py"},
+    "pydantic": {
+        "bench/run/config.py",
+        "sweeps/resources.py",
+        "sweeps/spec.py",
+        "sweeps/expand.py",
+    },
+    "datasets": {"bench/data/sources.py"},
     "fvcore": {"bench/flops.py"},
     "jinja2": {"results/report.py"},
 }
@@ -62,16 +67,16 @@ def ours(path: Path) -> list[str]:
     return [name for name, _ in imports(path) if name.split(".")[0] in PACKAGES]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_each_package_imports_only_what_it_may(path: Path) -> None:
-    package = path.parent.name
+    package = path.relative_to(ROOT).parts[0]
     allowed = {
         "models": {"models"},
         "results": {"results"},
         "bench": {"bench", "models", "results"},
         "sweeps": {"sweeps", "models", "results"},
     }[package]
-    if package == "bench" and path.name.startswith(("cli", "__main__")):
+    if package == "bench" and (path.parent.name == "cli" or path.name == "__main__.py"):
         return
     for name in ours(path):
         if name.split(".")[0] in allowed:
@@ -80,18 +85,18 @@ def test_each_package_imports_only_what_it_may(path: Path) -> None:
         assert is_job or (package == "sweeps" and name in FROM_BENCH), f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_each_library_has_one_door(path: Path) -> None:
-    here = f"{path.parent.name}/{path.name}"
+    here = path.relative_to(ROOT).as_posix()
     for name, _ in imports(path):
         doors = DOORS.get(name.split(".")[0])
-        assert doors is None or here in doors or path.parent.name in doors, f"{here}: {name}"
+        assert doors is None or here in doors or here.split("/")[0] in doors, f"{here}: {name}"
 
 
 def test_nothing_imports_the_command_line() -> None:
     for path in FILES:
         if path.name != "__main__.py":
-            assert "bench.cli" not in ours(path), path
+            assert "bench.cli.app" not in ours(path), path
 
 
 def test_packages_hold_a_docstring_and_nothing_else() -> None:
@@ -120,7 +125,7 @@ def test_fast_commands_load_no_heavy_library(
     arguments: list[str], banned: set[str], tmp_path: Path
 ) -> None:
     program = (
-        "import sys; from bench.cli import main\n"
+        "import sys; from bench.cli.app import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         f"loaded = {banned!r} & set(sys.modules)\n"

@@ -12,7 +12,7 @@ from slurm_cluster import Cluster
 from test_bench_signals import same_run
 from test_sweeps_slurm import scalebench
 
-from bench.attempt import read_disk
+from bench.run.attempt import read_disk
 from results import store
 
 pytestmark = pytest.mark.slurm

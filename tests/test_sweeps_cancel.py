@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from test_sweeps_submit import DEADLINE_SECONDS, runs_of, spec, states, wait_for, wait_until_over
 
-from bench.attempt import read_disk
+from bench.run.attempt import read_disk
 from results import store
 from sweeps.cancel import CancelError, cancel
 from sweeps.status import study_status

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import models
-from bench.cli import main
+from bench.cli.app import main
 from results import parquet
 from sweeps import candidates, expand, plan, submit
 from sweeps import spec as specs

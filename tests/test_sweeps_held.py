@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.protocols import FewShot
+from bench.run.protocols import FewShot
 from sweeps import queue
 from sweeps.held import Job, accounted, held, is_pending
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import protocols
+from bench.run import protocols
 from results import store
 from sweeps import expand
 from sweeps.launch import for_one_device

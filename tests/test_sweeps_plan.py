@@ -9,7 +9,7 @@ import pytest
 
 import models
 import models.cost.macs
-from bench.accelerators import peak_flops
+from bench.run.accelerators import peak_flops
 from results import parquet
 from sweeps import plan
 from sweeps.expand import expand, resources

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.accelerators import find
+from bench.run.accelerators import find
 from results import parquet
 from sweeps.predict import Kind, read_ledger, speed
 from sweeps.resources import Resources

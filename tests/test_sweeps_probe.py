@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import Run
+from bench.run.config import Run
 from sweeps.expand import expand
 from sweeps.probe import ProbeFailed, check_device, measure
 from sweeps.resources import Resources

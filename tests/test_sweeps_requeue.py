@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.attempt import Attempt, read_disk
+from bench.run.attempt import Attempt, read_disk
 from results import parquet
 from sweeps import expand, nodes, queue, requeue, submit
 from sweeps.spec import StudySpec

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import ConfigError
+from bench.run.errors import ConfigError
 from sweeps import spec as specs
 from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import provenance
+from bench.run import provenance
 from results import store
 from sweeps import snapshot
 

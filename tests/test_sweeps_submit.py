@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.attempt import read_disk
-from bench.config import Run
+from bench.run.attempt import read_disk
+from bench.run.config import Run
 from results import parquet, store
 from sweeps import queue
 from sweeps.expand import expand

@@ -6,7 +6,7 @@
 A step is forward, loss and backward. In each round every network takes one, in an order that
 rotates, so that a slow moment of the machine falls on all; the ratio is taken round by round
 against the peer with the lower median. All have the same shape, precision and memory format; on
-a CPU freed memory stays with the process, as in training (`bench.devices.keep_freed_memory`).
+a CPU freed memory stays with the process, as in training (`keep_freed_memory`).
 timm imports torchvision for its data sets; none of that is called here, so a stub stands in.
 """
 
@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import models
-from bench.devices import keep_freed_memory
+from bench.engine.devices import keep_freed_memory
 from models.configs import BiTConfig, HybridConfig
 
 TIMM = {

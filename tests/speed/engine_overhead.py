@@ -18,9 +18,15 @@ import torch
 import torch.nn.functional as F
 
 import models
-from bench.config import EngineConfig, Recipe, RunConfig
-from bench.engine import Engine, World, join_world, leave_world, make_optimizer
-from bench.transforms import normalize
+from bench.data.transforms import normalize
+from bench.engine.engine import (
+    Engine,
+    World,
+    join_world,
+    leave_world,
+    make_optimizer,
+)
+from bench.run.config import EngineConfig, Recipe, RunConfig
 
 LARGE_PARAMS = 10_000_000
 RATIO_LIMITS = {0: 1.03, 1: 1.08, 2: 1.08}

@@ -13,9 +13,14 @@ import sys
 import torch
 
 import models
-from bench.config import EngineConfig, Recipe, RunConfig
-from bench.engine import Engine, World, join_world, leave_world
-from bench.memory import training_memory
+from bench.engine.engine import (
+    Engine,
+    World,
+    join_world,
+    leave_world,
+)
+from bench.run.config import EngineConfig, Recipe, RunConfig
+from bench.run.memory import training_memory
 
 LIMIT = 0.15
 STEPS = 3

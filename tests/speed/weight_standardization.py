@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import models
-from bench.devices import keep_freed_memory
+from bench.engine.devices import keep_freed_memory
 from models.layers import StdConv2d, pad_same
 
 LIMIT, MEASURABLE = 0.08, 0.01

@@ -1,0 +1,122 @@
+"""The command line: the roof over all verbs, and what their errors look like."""
+
+import errno
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from bench.cli import (
+    output,
+    verbs_models,
+    verbs_results,
+    verbs_studies,
+)
+
+# The verbs in the order of a study.
+SECTIONS = {
+    "Models and cost": ("models", "cost", "throughput", "convert"),
+    "Studies": ("plan", "submit", "status", "cancel", "train", "evaluate", "compact", "trace"),
+    "Answers": ("table", "plot", "fit", "compare", "next", "report"),
+    "This machine": ("doctor",),
+}
+
+# A path that the user could have given better; other errors of the disk are failures.
+BAD_PATH = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+
+
+class Sections(TyperGroup):
+    """Help with the verbs in sections, each with its whole first line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                helps = [(self.commands[name].help or "").split("\n\n")[0] for name in names]
+                formatter.write_dl(list(zip(names, helps, strict=True)))
+
+
+app = typer.Typer(
+    name="scalebench",
+    cls=Sections,
+    # Plain help, for importing rich's costs more than all the rest of it.
+    rich_markup_mode=None,
+    help="Scaling studies of image classifiers (ViT, hybrid, BiT-ResNet): what they cost, what "
+    "they reach, in one ledger.\n\nStart with: scalebench submit demo --wait, then scalebench "
+    "table demo.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(verbs_models.app)
+app.add_typer(verbs_studies.app)
+app.add_typer(verbs_results.app)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"scalebench {version('scalebench')}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Takes the options that no verb has."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command line and exits: 0 done, 1 the work failed, 2 what was given is wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(args=arguments or ["--help"], prog_name="scalebench", standalone_mode=False)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        output.note("interrupted; what was submitted goes on")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except typer.TyperException as error:
+        # Usage errors say more in format_message, which the public base class lacks.
+        _refuse(getattr(error, "format_message", error.__str__)())
+    except Exception as error:
+        from bench.run.errors import BenchError
+        from models import ModelsError
+        from results.compact import NotWritten
+        from results.schema import NoAnswer, ResultsError
+        from sweeps.plan import LimitExceeded
+        from sweeps.probe import ProbeFailed
+        from sweeps.slurm import SlurmError
+        from sweeps.spec import SpecError
+
+        if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SlurmError):
+            output.note(f"scalebench: {error}")
+            sys.exit(1)
+        if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):
+            _refuse(str(error))
+        if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
+            output.note(f"scalebench: {error.filename or 'output'}: {error.strerror}")
+            sys.exit(2 if error.errno in BAD_PATH else 1)
+        raise
+    sys.exit(code or 0)
+
+
+def _refuse(message: str) -> NoReturn:
+    """One line on standard error, exit 2."""
+    output.note("scalebench: " + " ".join(message.split()))
+    sys.exit(2)

@@ -1,0 +1,282 @@
+"""The verb `fit`: laws of the runs of some studies, and what they predict."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cli import output
+from bench.run.errors import BenchError
+from results import constants, isoflop, reference, scales, store, summary, units
+from results import fit as fits
+from results.joint import fit_joint
+
+Record = dict[str, Any]
+ENDS = ("low", "high")
+LAWS: list[output.Column] = [
+    ("group", "group", str),
+    ("formula", "law", str),
+    ("unit", "C in", str),
+    ("a", "a", str),
+    ("b", "b", str),
+    ("d", "d", str),
+    ("alpha", "alpha", str),
+    ("beta", "beta", str),
+    ("e", "e", str),
+    ("num_configurations", "configurations", str),
+    ("num_runs", "runs", str),
+    ("hold_out", "hold-out", str),
+    ("miss", "miss", str),
+    ("codes", "warnings", str),
+]
+PROFILES: list[output.Column] = [
+    ("group", "group", str),
+    ("budget", "budget", str),
+    ("sizes", "sizes", str),
+    ("best", "best size", str),
+    ("error", "error", str),
+    ("codes", "warnings", str),
+]
+DIVISIONS: list[output.Column] = [
+    ("group", "group", str),
+    ("budget", "budget", str),
+    ("params", "best parameters", str),
+    ("data", "best data", str),
+    ("error", "error", str),
+]
+CONSTANTS: list[output.Column] = [
+    ("metric", "metric", str),
+    ("symbol", "constant", str),
+    ("published", "published", "{:g}".format),
+    ("ours", "ours", str),
+]
+PREDICTIONS: list[output.Column] = [
+    ("group", "group", str),
+    ("x", "at", str),
+    ("curve", "error", str),
+    ("next_run", "next run", str),
+    ("codes", "warnings", str),
+]
+
+
+class FitRefused(BenchError):
+    """Nothing can be fitted: no runs, or the wrong question."""
+
+
+def law(
+    studies: Sequence[Path],
+    *,
+    by: Sequence[str],
+    at: Sequence[float],
+    published: bool,
+    json: bool,
+    **settings: Any,
+) -> None:
+    """Prints a law per group of runs, with predictions at some x; raises FitRefused.
+
+    With `published` the ViT paper's Table 6 is fitted beside them, family by family.
+    """
+    found = fits.fit_groups(_runs(studies), by, **settings)
+    if published:
+        paper = reference.table6()
+        paper = paper.assign(train_flops=paper["train_flops_valid"])
+        theirs = fits.fit_groups(paper, ["family"], **settings)
+        found |= {f"{name}{summary.THEIRS}": made for name, made in theirs.items()}
+    good = {name: made for name, made in found.items() if isinstance(made, fits.Fit)}
+    refused = {name: str(made) for name, made in found.items() if name not in good}
+    _refuse_if_none(good, refused)
+    records = [{"group": name, **made.record(at)} for name, made in good.items()]
+    if json:
+        output.document({"fits": records, "not_fitted": refused})
+        return
+    _print(records, settings["metric"])
+    _notes(records, refused)
+
+
+def profiles(
+    studies: Sequence[Path], *, by: Sequence[str], at: Sequence[float], json: bool, **settings: Any
+) -> None:
+    """Prints the IsoFLOP profiles of each group of runs; raises FitRefused."""
+    found: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, runs in scales.groups(_runs(studies), by):
+        try:
+            found[name] = isoflop.profiles(runs, **settings)
+        except fits.FitError as error:
+            refused[name] = str(error)
+    _refuse_if_none(found, refused)
+    documents, lines, notes = [], [], [f"{name}: {why}" for name, why in refused.items()]
+    form = _error(settings["metric"])
+    for name, made in found.items():
+        document: Record = {"group": name, "profiles": isoflop.record(made), "growth": None}
+        try:
+            growth = isoflop.growth(made, settings["level"])
+            document["growth"] = growth.record(at)
+            exponent = _with_interval(asdict(growth.exponent), "{:.3g}".format, "value", ENDS)
+            notes.append(f"{name}: best {settings['size']} grows with budget^{exponent}")
+        except fits.FitError as error:
+            notes.append(f"{name}: growth of the best size: {error}")
+        documents.append(document)
+        for profile in document["profiles"]:
+            line = {"group": name, "budget": f"{profile['budget']:.3g}"}
+            line["sizes"] = str(len(profile["sizes"]))
+            if profile["best_size"]:
+                line["best"] = _with_interval(profile["best_size"], "{:.3g}".format, "value", ENDS)
+                line["error"] = form(profile["best_error"])
+            line["codes"] = ", ".join(w["code"] for w in profile["warnings"])
+            lines.append(line)
+    if json:
+        output.document({"isoflop": documents, "not_fitted": refused})
+        return
+    output.rows(lines, json=False, columns=PROFILES)
+    for note in notes:
+        output.note(note)
+
+
+def joint(
+    studies: Sequence[Path], *, by: Sequence[str], at: Sequence[float], json: bool, **settings: Any
+) -> None:
+    """Prints the joint law of each group of runs and divides budgets; raises FitRefused."""
+    found: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, runs in scales.groups(_runs(studies), by):
+        try:
+            found[name] = fit_joint(runs, **settings)
+        except fits.FitError as error:
+            refused[name] = str(error)
+    _refuse_if_none(found, refused)
+    records = [{"group": name, **made.record(at)} for name, made in found.items()]
+    if json:
+        output.document({"joint": records, "not_fitted": refused})
+        return
+    form, lines, divisions = _error(settings["metric"]), [], []
+    for record in records:
+        units_of = f"{record['n_unit']:.0e} {record['n_name']}, {record['d_unit']:.0e} "
+        line = {key: record[key] for key in ("group", "formula", "num_configurations", "num_runs")}
+        line["unit"] = units_of + record["d_name"]
+        for name, parameter in record["parameters"].items():
+            line[name] = _with_interval(parameter, "{:.3g}".format, "value", ENDS)
+        lines.append(line | _doubts(record, form))
+        for made in record["divisions"]:
+            parts = {
+                part: _with_interval(made[part], "{:.3g}".format, "value", ENDS)
+                for part in ("params", "data")
+            }
+            divisions.append(
+                {"group": record["group"], "budget": f"{made['budget']:.3g}", **parts}
+                | {"error": form(made["error"])}
+            )
+    output.rows(lines, json=False, columns=LAWS)
+    if divisions:
+        output.rows(divisions, json=False, columns=DIVISIONS)
+    _notes(records, refused)
+
+
+def published(*, replicas: int, level: float, json: bool) -> None:
+    """Prints the published constants that come with their points, and what a fit of these gives."""
+    found = constants.refit(replicas=replicas, level=level)
+    rows = [row for made in found for row in made.rows()]
+    if json:
+        fitted = [{"metric": r.metric, **r.made.record()} for r in found]
+        without = constants.WITHOUT_POINTS
+        output.document({"constants": rows, "fits": fitted, "without_points": without})
+        return
+    form = "{:.3g}".format
+    said = [row | {"ours": _with_interval(row, form, "value", ENDS)} for row in rows]
+    output.rows(said, json=False, columns=CONSTANTS)
+    output.note(
+        f"{constants.LAW}: E = a·(C + d)^-b + e through the frontier of the published points, C in "
+        f"TPUv3 core-days at a utilization of {constants.UTILIZATION:g}: it moves a and d only"
+    )
+    for law, why in constants.WITHOUT_POINTS.items():
+        output.note(f"{law}: not fitted: {why}")
+
+
+def _refuse_if_none(found: Mapping[str, Any], refused: Mapping[str, str]) -> None:
+    if not found:
+        raise FitRefused("; ".join(f"{name}: {reason}" for name, reason in refused.items()))
+
+
+def _runs(studies: Sequence[Path]) -> pd.DataFrame:
+    study = store.load(studies)
+    for skipped in study.skipped:
+        output.note(f"skipped: {skipped}")
+    if study.runs.empty:
+        names = ", ".join(str(path) for path in studies)
+        raise FitRefused(f"{names}: no run has ended yet; see scalebench status")
+    return study.runs
+
+
+def _error(metric: str) -> Callable[[float], str]:
+    """How errors are written: those of accuracies in per cent."""
+    if units.higher_is_better(metric):
+        return lambda value: f"{100 * value:.2f} %"
+    return lambda value: f"{value:.4g}"
+
+
+def _with_interval(
+    values: Mapping[str, Any], form: Callable[[float], str], key: str, ends: tuple[str, str]
+) -> str:
+    """A value with its interval in brackets; alone where there is none."""
+    low, high = (values[end] for end in ends)
+    text = form(values[key])
+    return text if low is None or high is None else f"{text} [{form(low)}, {form(high)}]"
+
+
+def _print(records: Sequence[Record], metric: str) -> None:
+    form = _error(metric)
+    lines, predictions = [], []
+    for record in records:
+        line = {key: record[key] for key in ("group", "formula", "num_configurations", "num_runs")}
+        line["unit"] = f"{record['x_unit']:.0e} {record['x']}"
+        for name, parameter in record["parameters"].items():
+            if name in record["formula"].replace("C", ""):
+                line[name] = _with_interval(parameter, "{:.3g}".format, "value", ENDS)
+        lines.append(line | _doubts(record, form))
+        for made in record["predictions"]:
+            predictions.append(
+                {
+                    "group": record["group"],
+                    "x": f"{made['x']:.4g}",
+                    "curve": _with_interval(made, form, "error", ENDS),
+                    "next_run": _next_run(made, form),
+                    "codes": ", ".join(w["code"] for w in made["warnings"]),
+                }
+            )
+    output.rows(lines, json=False, columns=LAWS)
+    if predictions:
+        output.rows(predictions, json=False, columns=PREDICTIONS)
+    level = f"{100 * records[0]['level']:g} %"
+    output.note(
+        f"error of {units.name(metric)}; {level} intervals by a bootstrap over configurations"
+    )
+
+
+def _doubts(record: Record, form: Callable[[float], str]) -> dict[str, str]:
+    """What the fit without its largest octave missed, and the codes of what is doubtful."""
+    codes = {"codes": ", ".join(dict.fromkeys(w["code"] for w in record["warnings"]))}
+    held = record["hold_out"]
+    if not held:
+        return codes
+    predicted = _with_interval(held, form, "predicted", ENDS)
+    return codes | {
+        "hold_out": f"{form(held['observed'])}, predicted {predicted}",
+        "miss": f"{'+' if held['miss'] > 0 else '-'}{form(abs(held['miss']))}",
+    }
+
+
+def _notes(records: Sequence[Record], refused: Mapping[str, str]) -> None:
+    for record in records:
+        for caution in record["warnings"]:
+            output.note(f"{record['group']}: {caution['code']}: {caution['text']}")
+    for name, reason in refused.items():
+        output.note(f"{name}: not fitted: {reason}")
+    output.note("hold-out: the largest scale, predicted without the largest octave")
+
+
+def _next_run(made: Record, form: Callable[[float], str]) -> str:
+    if made["next_run_low"] is None:
+        return ""
+    return f"{form(made['next_run_low'])} to {form(made['next_run_high'])}"

@@ -1,0 +1,66 @@
+"""The verbs that look after a ledger itself."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.cli import output
+from results import compact as compacts
+from results import store
+
+
+def compact(studies: Sequence[Path], *, json: bool) -> None:
+    """Merges the small files of some studies, and prints what became of each table."""
+    rows = []
+    for study in studies:
+        for done in compacts.compact(study):
+            for line in done.skipped:
+                output.note(f"skipped: {line}")
+            rows.append({"study": study.name, **asdict(done)})
+    if json:
+        output.document(rows)
+        return
+    for row in rows:
+        output.note(
+            "{study}: {table}: {rows:,} rows of {parts:,} parts are in one file; "
+            "{removed_files:,} files removed".format(**row)
+        )
+
+
+def trace(study: Path, run_id: str, *, json: bool) -> None:
+    """Prints where the rows of a run are from."""
+    found = store.trace(study, run_id)
+    if json:
+        output.document(asdict(found))
+        return
+    state = (found.row or {}).get("state") or "no row yet"
+    lines: list[tuple[str, Any]] = [
+        ("run", f"{found.run_id} of study {found.study}: {state}"),
+        ("submitted", found.submitted_at),
+        ("config", study / found.run_id / "config.json"),
+        ("seeds", ", ".join(f"{name} {value}" for name, value in found.seeds.items())),
+        ("images", found.manifest),
+        ("hosts", ", ".join(found.hosts)),
+    ]
+    for code in found.code:
+        software = {name: value for name, value in code.software.items() if value is not None}
+        lines += [
+            (f"code of attempt {', '.join(map(str, code.attempts))}", _listed(software)),
+            ("  changes", "none" if software.get("git_dirty") is False else code.patch),
+            ("  packages", code.environment),
+        ]
+    for row in found.attempts:
+        ended = row["ended"] or row["state"]
+        reason = f": {row['reason']}" if row["reason"] else ""
+        span = f"{row['created_at']} to {row['ended_at'] or '?'} on {row['hosts']}"
+        lines.append((f"attempt {row['attempt']}", f"{span}: {ended}{reason}"))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        text = "not known" if value in (None, "") else value
+        sys.stdout.write(f"{name.ljust(width)}  {text}\n")
+
+
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -1,0 +1,157 @@
+"""The verbs about models and this machine; like all, they import what they call, inside."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import output as show
+from bench.cli.options import RUNS, Json, Root
+
+app = typer.Typer()
+
+NUM_CLASSES = 1000
+
+
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """Raises BadParameter where one of the others is given too, which `option` does not use."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise typer.BadParameter(f"{option}: given beside {', '.join(given)}, expected alone")
+
+
+@app.command()
+def models(
+    name: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]")] = None,
+    json: Json = False,
+) -> None:
+    """List the registered models with their parameters and forward multiply-adds."""
+    from bench.cli import cost as costs
+
+    show.rows(costs.of_registry(name or ()), json=json, columns=show.MODELS)
+
+
+@app.command()
+def cost(
+    model: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
+    num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = NUM_CLASSES,
+    examples: Annotated[int | None, typer.Option(help="Images an epoch.", min=1)] = None,
+    epochs: Annotated[float | None, typer.Option(help="Epochs of the training.")] = None,
+    by_module: Annotated[
+        bool, typer.Option("--by-module", help="Count module by module, with fvcore.")
+    ] = False,
+    published: Annotated[
+        str | None,
+        typer.Option(help="table6: the ViT paper's exaFLOPs beside ours; timm: its GMACs."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Parameters, multiply-adds and FLOPs of models, and of a whole training.
+
+    One multiply-add is 2 FLOPs, training is 3 × forward. "valid" leaves out the kernel taps that
+    fall on zero padding, as the ViT paper's figures do.
+    """
+    from bench.cli import cost as costs
+
+    names = model or []
+    if published is not None:
+        others = {
+            "MODEL…": names,
+            "--image-size": image_size,
+            "--num-classes": num_classes != NUM_CLASSES,
+            "--examples": examples,
+            "--epochs": epochs,
+            "--by-module": by_module,
+        }
+        _refuse_beside("--published", others)
+        from bench.measure import published as papers
+
+        rows = papers.rows(published)
+        show.rows(rows, json=json, columns=show.PUBLISHED)
+        for line in papers.implausible(rows):
+            show.note(f"warning: {line}")
+    elif not names:
+        raise typer.BadParameter("missing MODEL…, expected a registered name or --published")
+    elif by_module:
+        _refuse_beside("--by-module", {"--examples": examples, "--epochs": epochs})
+        rows = costs.by_module(names, image_size, num_classes)
+        show.rows(rows, json=json, columns=show.BY_MODULE)
+    else:
+        rows = costs.of_models(names, image_size, num_classes, examples, epochs)
+        show.rows(rows, json=json, columns=show.COST)
+
+
+@app.command()
+def throughput(
+    model: Annotated[list[str], typer.Argument(metavar="MODEL…")],
+    batch_sizes: Annotated[
+        str, typer.Option(help="Such as 1,8,64; default: up to the largest that fits.")
+    ] = "",
+    mode: Annotated[str, typer.Option(help="train or infer.")] = "train",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    seconds: Annotated[float, typer.Option(help="Time for each batch size.", min=0)] = 5.0,
+    output: Annotated[Path | None, typer.Option("-o", help="A Parquet file.")] = None,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Measure images a second at each batch size, memory and utilisation; rows go to Parquet."""
+    from bench.measure import throughput
+
+    sizes = throughput.parse_sizes(batch_sizes)
+    throughput.check(model, mode=mode, precision=precision, image_size=image_size)
+    path = throughput.place(output, root)
+    if (caution := throughput.caution(precision)) is not None:
+        show.note(f"warning: {caution}")
+    rows: list[throughput.Row] = []
+    try:
+        for name in model:
+            for row in throughput.measure(
+                name,
+                sizes,
+                mode=mode,
+                precision=precision,
+                image_size=image_size,
+                compiled=compiled,
+                seconds=seconds,
+            ):
+                rows.append(row)
+                show.note(throughput.describe(row))
+    finally:  # what was measured before an error is kept
+        if rows:
+            throughput.write(rows, path)
+            show.note(f"{path}: {len(rows)} rows")
+    show.rows(rows, json=json, columns=show.THROUGHPUT)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
+    output: Annotated[Path, typer.Option("-o", help="A .safetensors or .npz file.")],
+    image_size: Annotated[
+        int | None, typer.Option(help="Resize the position embedding for it.", min=1)
+    ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(help="Outputs of a new head, all zeros.", min=1)
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into ours, or back, without loss."""
+    import models as registry
+
+    network = registry.load_checkpoint(source, image_size=image_size, num_classes=num_classes)
+    registry.save_checkpoint(network, output)
+    show.note(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this machine can do, and what is missing for a study."""
+    from bench.cli import doctor
+
+    checks = doctor.examine()
+    show.doctor(checks, json=json)
+    if not all(check["ok"] for check in checks if check["needed"]):
+        raise typer.Exit(1)

@@ -1,0 +1,240 @@
+"""The verbs that make and run studies; like all, they import what they call, inside."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import output
+from bench.cli.options import (
+    RUNS,
+    Json,
+    Profile,
+    Root,
+    Settings,
+    Spec,
+    Studies,
+    Study,
+    study_dir,
+)
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(
+    spec: Spec,
+    settings: Settings = None,
+    profile: Profile = None,
+    max_accelerator_days: Annotated[
+        float | None, typer.Option(help="Refuse (exit 1) a study that needs more.")
+    ] = None,
+    probe: Annotated[
+        int,
+        typer.Option(min=0, metavar="STEPS", help="Train so many steps of what was not measured."),
+    ] = 0,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Show every run of a study with its cost, before anything is submitted."""
+    from sweeps import expand, limits, plan
+    from sweeps import spec as specs
+
+    study, folder = specs.load(spec, settings or (), profile)
+    with specs.naming(spec):
+        runs = expand.expand(study, folder)
+        expand.evaluations(study, folder)
+    rows = plan.plan(study, runs, root, probe)
+    output.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
+    room = limits.ask(study.resources).room
+    for line in expand.idle(study) + plan.warnings(rows, expand.resources(study, runs), room):
+        output.note(f"warning: {line}")
+    limit = plan.limit(study.resources, max_accelerator_days)
+    plan.check_limit(rows, limit)
+
+
+@app.command()
+def submit(
+    spec: Spec,
+    settings: Settings = None,
+    profile: Profile = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="local or slurm; default: what the spec says.")
+    ] = None,
+    max_accelerator_days: Annotated[
+        float | None, typer.Option(help="Refuse (exit 1) a study that needs more.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show progress until the last run has ended.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before queued runs are cancelled.")
+    ] = False,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Run what is missing of a study, or has failed; what is done is left alone."""
+    from sweeps import expand, plan, progress, submit
+    from sweeps import spec as specs
+
+    chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
+    study, folder = specs.load(spec, chosen, profile)
+    with specs.naming(spec):
+        runs = expand.expand(study, folder)
+    limit = plan.limit(study.resources, max_accelerator_days)
+    if limit is not None:
+        plan.check_limit(plan.plan(study, runs, root), limit)
+    removed = [run.run_id for run in submit.removed(root / study.study, runs)]
+    if removed:
+        _ask(f"{len(removed)} queued runs that the spec has no more", yes)
+    done = submit.submit(study, runs, root, expand.evaluations(study, folder), removed)
+    if json:
+        keys = ("submitted", "skipped", "cancelled", "left")
+        lists = {key: getattr(done, key) for key in keys}
+        output.document({"study": study.study, **lists, "evaluations": done.evaluations})
+    output.note(
+        f"study {study.study}: {len(done.submitted)} runs submitted, "
+        f"{len(done.skipped)} left alone (done, running or queued)"
+        + f", {done.evaluations} evaluations" * bool(study.evaluations)
+        + f", {len(done.cancelled)} cancelled" * bool(removed)
+        + f", {len(done.left)} left for the next submit: the queue is full" * bool(done.left)
+    )
+    if not wait:
+        output.note(f"next: scalebench status {root / study.study} --watch")
+        return
+    problems = progress.wait(done.study_dir)
+    for problem in problems:
+        output.note(problem)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    study: Study,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until all have ended.")] = False,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Show the state of every run: from the disk first, from the scheduler second."""
+    from sweeps import progress, status
+
+    folder = study_dir(study, root)
+    if watch and not json:
+        progress.watch(folder)
+        return
+    found = status.study_status(folder)
+    totals = {"runs": len(found.runs), **status.counts(found.runs)}
+    rows = [run.as_json() for run in found.runs]
+    output.status(folder.name, totals, rows, found.analysis, json=json)
+    if not found.held.is_answered:
+        output.note("Slurm does not answer: what it was given counts as queued")
+
+
+@app.command()
+def cancel(
+    study: Study,
+    run: Annotated[list[str] | None, typer.Argument(metavar="[RUN…]")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Cancel what is queued or running, of a study or of the runs named; they save and stop."""
+    from sweeps import cancel
+
+    folder = study_dir(study, root)
+    found = cancel.cancellable(folder, run or ())
+    if found:
+        _ask(f"{len(found)} runs", yes)
+    ids = cancel.cancel(folder, run or ())
+    if json:
+        output.document({"study": folder.name, "cancelled": ids})
+    output.note(f"study {folder.name}: {len(ids)} runs cancelled")
+
+
+@app.command()
+def evaluate(
+    study: Study,
+    protocol: Annotated[str, typer.Option(help="fewshot: ridge regression on few images.")],
+    source: Annotated[
+        str | None, typer.Option("--data", help="Another data set than the runs' own.")
+    ] = None,
+    shots: Annotated[str, typer.Option(help="Images of each class.")] = "1,5,10,25",
+    seeds: Annotated[str, typer.Option(help="Draws of these images.")] = "0,1,2",
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Evaluate what has been trained: each finished run, unless its result is there already."""
+    from bench import fewshot
+    from bench.data import sources
+    from bench.protocols import evaluations
+    from bench.run import protocols
+    from sweeps import progress, status
+
+    evaluations.check_protocol(protocol)
+    wanted = protocols.FewShot(
+        data=None if source is None else sources.describe(source),
+        shots=fewshot.parse_numbers(shots, "--shots", 1),
+        seeds=fewshot.parse_numbers(seeds, "--seeds", 0),
+    )
+    folder = study_dir(study, root)
+    done = [run for run in status.status(folder) if run.state == "done"]
+    if not done:
+        raise evaluations.EvaluationError(f"{folder}: no run is done; nothing can be evaluated")
+    found = []
+    for run in progress.track(done, "evaluating"):
+        found += evaluations.evaluate_run(folder / run.run_id, wanted)
+    output.evaluations([run.as_json() for run in done], found, json=json)
+
+
+@app.command()
+def train(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run's folder.")],
+) -> None:
+    """Train one run in this process, as a job does; an interrupted one goes on."""
+    from bench.run.config import read_run
+    from sweeps.job import start_logging
+
+    read_run(run_dir)
+    start_logging()
+    from bench.training.loop import train
+    from bench.training.signals import Stopped
+
+    try:
+        train(run_dir)
+    except Stopped as stopped:
+        output.note(f"{stopped}; the same command goes on from there")
+        raise typer.Exit(128 + stopped.signum) from None
+
+
+@app.command()
+def compact(study: Studies, root: Root = RUNS, json: Json = False) -> None:
+    """Merge the many small files of studies into few, also while their runs are at work."""
+    from bench.cli import ledger
+
+    ledger.compact([study_dir(name, root) for name in study], json=json)
+
+
+@app.command()
+def trace(
+    study: Study,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    root: Root = RUNS,
+    json: Json = False,
+) -> None:
+    """Show where a run's rows are from: code, environment, hosts, seeds, images, attempts."""
+    from bench.cli import ledger
+
+    ledger.trace(study_dir(study, root), run, json=json)
+
+
+def _ask(what: str, yes: bool) -> None:
+    """Goes on if the user agrees that something is cancelled; without a terminal none can."""
+    from bench.run.errors import ConfigError
+
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{what} would be cancelled; give --yes")
+    typer.confirm(f"Cancel {what}?", abort=True, err=True)

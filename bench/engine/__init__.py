@@ -1,0 +1,1 @@
+"""DeepSpeed and the devices under it: training steps and checkpoints."""

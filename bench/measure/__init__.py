@@ -1,0 +1,1 @@
+"""Measured speed, and published costs beside the computed ones."""

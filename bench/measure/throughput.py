@@ -1,0 +1,281 @@
+"""Measured speed and memory of networks: images a second over batch sizes (the paper's Fig. 12)."""
+
+import errno
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import torch.nn.functional as F
+
+import models
+import models.cost.macs
+import models.cost.memory
+from bench.engine import devices
+from bench.run.accelerators import peak_flops
+from bench.run.errors import BenchError
+from bench.run.provenance import software
+from models.cost.macs import train_flops
+from results import parquet
+
+Row = dict[str, Any]
+
+MODES = ("train", "infer")
+PRECISIONS = ("fp32", "bf16")
+WARMUP_STEPS = 3
+MIN_STEPS = 5
+MAX_STEPS = 200
+LARGEST_TRIED = 1 << 16
+_STATE_BYTES = 16  # a weight, its gradient and two moments, in fp32
+
+
+class ThroughputError(BenchError):
+    """What was asked to be measured does not exist."""
+
+
+def parse_sizes(text: str) -> list[int]:
+    """Batch sizes from "1,8,64"; [] from an empty text. Raises ThroughputError."""
+    try:
+        sizes = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        sizes = [0]
+    if any(size < 1 for size in sizes):
+        raise ThroughputError(f"--batch-sizes: given {text!r}, expected numbers such as 1,8,64")
+    return sizes
+
+
+def describe(row: Row) -> str:
+    """A row in one line, for people who wait."""
+    what = f"{row['model']} {row['mode']} {row['precision']} batch {row['batch_size']}"
+    if not row["fits"]:
+        return f"{what}: does not fit"
+    return f"{what}: {row['images_per_second']:.4g} images/s over {row['num_steps']} steps"
+
+
+def place(path: Path | None, root: Path) -> Path:
+    """Where rows are to be written, by default a new file in `root`/throughput; makes its folder.
+
+    Raises OSError where no file can be.
+    """
+    if path is None:
+        path = root / "throughput" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    code = errno.EISDIR if path.is_dir() else errno.EACCES
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise OSError(code, os.strerror(code), str(path))
+    return path
+
+
+def write(rows: list[Row], path: Path) -> Path:
+    """Writes the rows as one Parquet file."""
+    return parquet.write(path, "throughput", rows)
+
+
+def check(
+    names: Sequence[str], *, mode: str, precision: str, image_size: int | None
+) -> list[models.Config]:
+    """The networks to be measured; raises ThroughputError or ModelsError before any is."""
+    if mode not in MODES:
+        raise ThroughputError(f"--mode: given {mode!r}, expected one of {', '.join(MODES)}")
+    if precision not in PRECISIONS:
+        expected = ", ".join(PRECISIONS)
+        raise ThroughputError(f"--precision: given {precision!r}, expected one of {expected}")
+    size = {} if image_size is None else {"image_size": image_size}
+    return [models.config(name, **size) for name in names]
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def caution(precision: str) -> str | None:
+    """A line about an accelerator whose peak the table lacks; a CPU has none that is asked for."""
+    device = _device()
+    name = devices.name_of(device)
+    if device.type != "cuda" or peak_flops(name, precision) is not None:
+        return None
+    return f"{name}: no peak at {precision} is known, utilisation is null"
+
+
+def measure(
+    name: str,
+    batch_sizes: Sequence[int],
+    *,
+    mode: str = "train",
+    precision: str = "fp32",
+    image_size: int | None = None,
+    compiled: bool = False,
+    seconds: float = 5.0,
+) -> Iterator[Row]:
+    """A row of the table `throughput` for each batch size, as it is measured.
+
+    Without `batch_sizes`: powers of two up to the largest batch that fits, and that one; on a CPU,
+    whose memory has no hard end, up to what `largest_predicted` says, while a step takes at most
+    `seconds`. A batch that does not fit gives a row with `fits` False. `seconds` is the time spent
+    on each, after three steps of warm-up.
+    """
+    (config,) = check([name], mode=mode, precision=precision, image_size=image_size)
+    device = _device()
+    cost = models.cost.macs.count(config)
+    network = models.assemble(config, num_classes=1000).to(device)
+    step = _step(network, mode, precision, device, compiled)
+
+    def attempt(batch_size: int) -> list[float] | None:
+        images = torch.rand(batch_size, 3, config.image.rows, config.image.columns, device=device)
+        labels = torch.randint(1000, (batch_size,), device=device)
+        return _times(lambda: step(images * 2 - 1, labels), device, seconds)
+
+    sizes = list(batch_sizes)
+    if not sizes and device.type == "cuda":
+        largest = largest_that_fits(lambda size: attempt(size) is not None)
+        sizes = sorted({*_powers_of_two(largest), largest} - {0})
+    elif not sizes:
+        sizes = _powers_of_two(largest_predicted(config, precision))
+    for batch_size in sizes:
+        times = attempt(batch_size)
+        yield _row(config, cost, mode, precision, compiled, device, batch_size, times)
+        is_slow = times is not None and statistics.median(times) > seconds
+        if is_slow and not batch_sizes and device.type == "cpu":
+            return
+
+
+def largest_predicted(config: models.Config, precision: str) -> int:
+    """The largest batch whose training is predicted to fit in this machine's free memory."""
+    free = psutil.virtual_memory().available
+    known: models.cost.memory.Precision = "bf16" if precision == "bf16" else "fp32"
+    parts = models.cost.memory.kept(config, precision=known, device="cpu")
+    weights = _STATE_BYTES * sum(part.params for part in parts)
+
+    def fits(batch_size: int) -> bool:
+        kept = sum(batch_size * part.per_image + part.constant for part in parts)
+        return weights + kept <= free
+
+    return largest_that_fits(fits)
+
+
+def largest_that_fits(fits: Callable[[int], bool], most: int = LARGEST_TRIED) -> int:
+    """The largest batch size up to `most` for which `fits` holds; 0 where not even one image does.
+
+    Doubles until it fails, then halves the interval; a larger batch is taken to need more.
+
+    >>> largest_that_fits(lambda n: n <= 300)
+    300
+    """
+    good, bad = 0, 1
+    while bad <= most and fits(bad):
+        good, bad = bad, 2 * bad
+    bad = min(bad, most + 1)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if fits(middle) else (good, middle)
+    return good
+
+
+def _powers_of_two(most: int) -> list[int]:
+    return [1 << k for k in range(most.bit_length())]
+
+
+def _step(
+    network: torch.nn.Module,
+    mode: str,
+    precision: str,
+    device: torch.device,
+    compiled: bool,
+) -> Callable[[torch.Tensor, torch.Tensor], None]:
+    """One step: forward alone, or forward, backward and the update of a fused AdamW."""
+    forward = torch.compile(network) if compiled else network
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    if mode == "infer":
+        network.eval()
+
+        @torch.inference_mode()
+        def infer(images: torch.Tensor, labels: torch.Tensor) -> None:
+            with autocast:
+                forward(images)
+
+        return infer
+    network.train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=True)
+
+    def train(images: torch.Tensor, labels: torch.Tensor) -> None:
+        with autocast:
+            scores = forward(images)
+        F.cross_entropy(scores.float(), labels).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return train
+
+
+def _times(run: Callable[[], None], device: torch.device, seconds: float) -> list[float] | None:
+    """Seconds of each step after the warm-up; None where memory ran out."""
+    on_gpu = device.type == "cuda"
+    synchronize = torch.cuda.synchronize if on_gpu else lambda: None
+    if on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    times: list[float] = []
+    try:
+        for _ in range(WARMUP_STEPS):
+            run()
+        synchronize()
+        until = time.perf_counter() + seconds
+        while len(times) < MIN_STEPS or (time.perf_counter() < until and len(times) < MAX_STEPS):
+            start = time.perf_counter()
+            run()
+            synchronize()
+            times.append(time.perf_counter() - start)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return None
+    return times
+
+
+def _row(
+    config: models.Config,
+    cost: models.cost.macs.Cost,
+    mode: str,
+    precision: str,
+    compiled: bool,
+    device: torch.device,
+    batch_size: int,
+    times: list[float] | None,
+) -> Row:
+    name = devices.name_of(device)
+    row: Row = {
+        "model": config.name,
+        "label": config.label,
+        "family": config.family,
+        "params": cost.params,
+        "image_size": config.image_size,
+        "mode": mode,
+        "precision": precision,
+        "compiled": compiled,
+        "device": name,
+        "num_threads": torch.get_num_threads(),
+        "batch_size": batch_size,
+        "fits": times is not None,
+        "forward_macs_per_image": cost.forward_macs,
+        "created_at": datetime.now(UTC),
+        **software(),
+    }
+    if times is None:
+        return row
+    quarters = statistics.quantiles(times, n=4)
+    median = statistics.median(times)
+    flops = train_flops(cost.forward_macs, batch_size) / (1 if mode == "train" else 3)
+    peak = peak_flops(name, precision)
+    return row | {
+        "num_steps": len(times),
+        "step_seconds": median,
+        "step_seconds_low": quarters[0],
+        "step_seconds_high": quarters[2],
+        "images_per_second": batch_size / median,
+        "peak_memory_bytes": devices.peak_memory_bytes(device),
+        "model_flops_utilization": None if peak is None else flops / median / peak,
+    }

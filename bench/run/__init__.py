@@ -1,0 +1,1 @@
+"""One run without torch: config, attempts, ledger rows, cost: all that sweeps import of bench."""

@@ -1,0 +1,254 @@
+"""Rows of the ledger: an attempt's from its last heartbeat, a run's from all its attempts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import models
+import models.cost.macs
+from bench.run.accelerators import normalized_days, peak_flops
+from bench.run.attempt import (
+    Attempt,
+    last_attempt,
+    read_beat,
+    read_beats,
+    unrecorded,
+    write_beat,
+)
+from bench.run.config import Run
+from models.cost.macs import train_flops
+from results import parquet
+
+Row = dict[str, Any]
+
+SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
+SECONDS_PER_DAY = 86_400
+STATES = {"done": "done", "failed": "failed", "cancelled": "cancelled", None: "running"}
+NOT_IN_TABLE = (
+    "host",
+    "pid",
+    "pid_started",
+    "step",
+    "num_steps",
+    "loss",
+    "images_per_second",
+    "interval",
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Means over `num_examples` images; `top5_accuracy` is None with five classes or fewer."""
+
+    num_examples: int
+    loss: float
+    top1_accuracy: float
+    top5_accuracy: float | None
+
+
+def write_attempt(run_dir: Path, run: Run, number: int, beat: Row) -> None:
+    """The row of an attempt whose heartbeat has said its last."""
+    row: Row = {key: value for key, value in beat.items() if key not in NOT_IN_TABLE}
+    row |= {"study": run.study, "run_id": run.run_id, "attempt": number}
+    row["state"] = STATES.get(beat["ended"], "failed")
+    for key in ("created_at", "ended_at"):
+        row[key] = datetime.fromisoformat(beat[key]) if beat.get(key) else None
+    parquet.write(run_dir / "attempts" / f"{number:04d}.parquet", "attempts", [row])
+
+
+def write_lost_attempts(run_dir: Path, run: Run, before: int) -> None:
+    """Rows for earlier attempts that died without leaving one, as their last heartbeats tell."""
+    for number, beat in unrecorded(run_dir, before):
+        if beat.get("ended") is None:
+            beat |= {"ended": "lost", "reason": "its process ended without a word"}
+        write_attempt(run_dir, run, number, beat)
+
+
+def write_failed(run_dir: Path, run: Run, failure: str) -> None:
+    """The row of a run that is given up after its last attempt, which may not have begun."""
+    if not read_beats(run_dir):
+        Attempt(run_dir).end("failed", failure)
+    write_lost_attempts(run_dir, run, last_attempt(run_dir) + 1)
+    model = models.config(run.config.model, **run.config.model_options)
+    cost = models.cost.macs.count(
+        model, image_size=run.image_size, num_classes=run.data.num_classes
+    )
+    row = run_row(
+        run,
+        read_attempts(run_dir),
+        state="failed",
+        failure=failure,
+        forward_macs=cost.forward_macs,
+        forward_macs_valid=cost.forward_macs_valid,
+        params=cost.params,
+        manifest=None,
+        evaluation=None,
+    )
+    parquet.write(run_dir / "run.parquet", "runs", [row])
+
+
+def end_attempt(
+    run_dir: Path, run: Run, number: int, ended: str, reason: str, seconds: Row
+) -> None:
+    """The row and last heartbeat of an attempt whose main process cannot write them."""
+    beat = read_beat(run_dir, number) | seconds
+    beat |= {"ended_at": datetime.now(UTC).isoformat(), "ended": ended, "reason": reason}
+    write_attempt(run_dir, run, number, beat)
+    write_beat(run_dir, number, beat)
+
+
+def micro_batch_limit(attempts: Iterable[Row]) -> int | None:
+    """Half of the micro-batch that the last attempt out of memory had; None if there was none."""
+    sizes = [row["micro_batch_size"] for row in attempts if row["ended"] == "out_of_memory"]
+    return max(1, sizes[-1] // 2) if sizes else None
+
+
+def read_attempts(run_dir: Path) -> list[Row]:
+    """The rows of all recorded attempts, oldest first."""
+    paths = sorted((run_dir / "attempts").glob("[0-9]*.parquet"))
+    return [row for path in paths for row in parquet.read_rows(path)]
+
+
+def totals(attempts: Iterable[Row]) -> Row:
+    """Sums over attempts, as the columns of `runs`; a sum with an unknown part is unknown.
+
+    An attempt that ended before its first step adds nothing to devices' seconds and images.
+    """
+    rows = list(attempts)
+    summed: Row = {key: _sum(row[key] for row in rows) for key in (*SECONDS, "energy_joules")}
+    trained = [row for row in rows if row["train_seconds"] != 0.0]
+    device_seconds = _sum(_times(row["num_devices"], row["train_seconds"]) for row in trained)
+    images = _sum(_minus(row["to_examples"], row["from_examples"]) for row in trained)
+    peaks = [row["peak_memory_bytes"] for row in rows]
+    summed["accelerator_days"] = (
+        None if device_seconds is None else device_seconds / SECONDS_PER_DAY
+    )
+    summed["peak_memory_bytes"] = None if None in peaks else max(peaks, default=None)
+    seconds = summed["train_seconds"]
+    summed["images_per_second"] = images / seconds if images and seconds else None
+    return summed
+
+
+def run_row(
+    run: Run,
+    attempts: list[Row],
+    *,
+    state: str,
+    failure: str | None,
+    forward_macs: int | None,
+    forward_macs_valid: int | None,
+    params: int | None,
+    manifest: str | None,
+    evaluation: Evaluation | None,
+) -> Row:
+    """The row of a run that ended. What was not reached is null."""
+    model = models.config(run.config.model)
+    last = attempts[-1]
+    seen = last["to_examples"]
+    row: Row = {
+        "study": run.study,
+        "run_id": run.run_id,
+        "state": state,
+        "failure": failure,
+        "attempts": last["attempt"],
+        "model": model.name,
+        "label": model.label,
+        "family": model.family,
+        "params": params,
+        "image_size": run.image_size,
+        "dataset": run.data.name,
+        "data_manifest": manifest,
+        "train_examples": run.train_examples,
+        "examples_seen": seen,
+        "epochs": None if seen is None else seen / run.train_examples,
+        "steps": None if seen is None else seen // run.config.batch_size,
+        "batch_size": run.config.batch_size,
+        "seed": run.config.seed,
+        "recipe": run.config.recipe_label,
+        "forward_macs_per_image": forward_macs,
+        "forward_macs_valid_per_image": forward_macs_valid,
+        "train_flops": _flops(forward_macs, seen),
+        "train_flops_valid": _flops(forward_macs_valid, seen),
+        "host": (last["hosts"] or "").split(",")[0] or None,
+        "created_at": attempts[0]["created_at"],
+        "ended_at": last["ended_at"],
+    }
+    row |= {
+        key: last[key]
+        for key in (
+            "device",
+            "num_devices",
+            "git_commit",
+            "git_dirty",
+            "code_hash",
+            "torch_version",
+            "deepspeed_version",
+        )
+    }
+    row |= totals(attempts)
+    precision = run.config.recipe.precision
+    row["model_flops_utilization"] = _utilization(row, forward_macs, precision)
+    row["normalized_accelerator_days"] = _sum(_normalized(a, precision) for a in attempts)
+    if evaluation is not None:
+        row["loss"] = evaluation.loss
+        row["top1_accuracy"] = evaluation.top1_accuracy
+        row["top5_accuracy"] = evaluation.top5_accuracy
+    return row
+
+
+def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:
+    """The study's own evaluation as rows of `evals`, one a metric."""
+    shared = {
+        "study": run.study,
+        "run_id": run.run_id,
+        "protocol": "upstream",
+        "dataset": run.data.name,
+        "split": "eval",
+        "num_examples": evaluation.num_examples,
+        "step": run.num_steps,
+        "image_size": run.image_size,
+    }
+    metrics = ("loss", "top1_accuracy", "top5_accuracy")
+    found = {metric: getattr(evaluation, metric) for metric in metrics}
+    return [
+        shared | {"metric": metric, "value": value}
+        for metric, value in found.items()
+        if value is not None
+    ]
+
+
+def _normalized(attempt: Row, precision: str) -> float | None:
+    """An attempt's accelerator-days in days of the reference accelerator."""
+    peak = peak_flops(attempt["device"], precision) if attempt["device"] else None
+    seconds = _times(attempt["num_devices"], attempt["train_seconds"])
+    if peak is None or seconds is None:
+        return None
+    return normalized_days(seconds / SECONDS_PER_DAY, peak)
+
+
+def _utilization(row: Row, forward_macs: int | None, precision: str) -> float | None:
+    """Model FLOPs a second and device over the dense peak; None where the peak is not known."""
+    peak = peak_flops(row["device"], precision) if row["device"] else None
+    speed = row["images_per_second"]
+    if peak is None or speed is None or forward_macs is None or not row["num_devices"]:
+        return None
+    return train_flops(forward_macs, 1) * speed / (peak * row["num_devices"])
+
+
+def _flops(macs: int | None, examples_seen: int | None) -> float | None:
+    return None if macs is None or examples_seen is None else train_flops(macs, examples_seen)
+
+
+def _sum(values: Iterable[Any]) -> Any:
+    known = list(values)
+    return None if None in known else sum(known)
+
+
+def _times(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a * b
+
+
+def _minus(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a - b

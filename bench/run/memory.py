@@ -1,0 +1,132 @@
+"""The memory that training needs on each device, from the config of a network: no torch.
+
+What DeepSpeed 0.19 holds was read in `runtime/zero/stage_1_and_2.py` and measured on every tensor
+that is made during training (tests/speed/peak_memory.py). Not in it: the libraries themselves (some
+hundred MB on a GPU), their scratch space and fragmentation.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+
+import models
+import models.cost.memory
+from bench.run.config import RunConfig, micro_batches
+
+_FP32 = 4
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes on one device: what stays, what a backward pass fills, and the most at one moment.
+
+    `state_bytes` are weights and moments (Rajbhandari et al. 2020, figure 1, all in fp32; stages
+    1 and 2 hold a second copy of the weights that a device updates), `gradient_bytes` gradients
+    and the buffer that they are reduced in, `activation_bytes` what autograd keeps.
+    """
+
+    state_bytes: int
+    gradient_bytes: int
+    activation_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What of a run's config its memory depends on, besides the network."""
+
+    image_size: int
+    num_classes: int
+    num_devices: int
+    images: int
+    num_micro_batches: int
+    precision: models.cost.memory.Precision
+    device: models.cost.memory.Device
+    num_moments: int
+    zero_stage: int
+    recomputes: bool
+
+
+def _backward(
+    parts: tuple[models.cost.memory.Kept, ...],
+    kept: list[int],
+    recomputed: list[int],
+    images: int,
+    share: int,
+    has_gradients: bool,
+) -> int:
+    """The most bytes at one moment of the backward pass, which frees what is kept part by part.
+
+    Gradients of weights come as it goes, or are all there from an earlier micro-batch.
+    """
+    before = list(accumulate(kept))
+    whole = sum(part.params for part in parts)
+    most, done = 0, 0
+    for part, still_kept, again in reversed(list(zip(parts, before, recomputed, strict=True))):
+        gradients = _FP32 * (whole if has_gradients else done) // share
+        most = max(most, still_kept + again + images * part.gradients + gradients)
+        done += part.params
+    return max(most, _FP32 * whole // share)
+
+
+@lru_cache(maxsize=1024)
+def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemory:
+    parts = models.cost.memory.kept(
+        network,
+        image_size=setting.image_size,
+        num_classes=setting.num_classes,
+        precision=setting.precision,
+        device=setting.device,
+    )
+    images, stage, num_devices = setting.images, setting.zero_stage, setting.num_devices
+    weights = _FP32 * sum(part.params for part in parts)
+    moments = setting.num_moments * weights
+    share = num_devices if stage else 1
+    state = moments // share + (weights // share if stage == 3 else weights)
+    buffer = 0
+    if stage:
+        state += weights // share
+        buffer = weights
+    gradients = weights // share
+
+    kept = [images * part.per_image + part.constant for part in parts]
+    recomputed = [0] * len(parts)
+    if setting.recomputes:
+        for number, part in enumerate(parts):
+            if part.name in models.cost.memory.RECOMPUTED:
+                recomputed[number] = kept[number]
+                kept[number] = images * part.entering
+    alive = _backward(parts, kept, recomputed, images, share, setting.num_micro_batches > 1)
+    # With ZeRO the gradients of a device are joined for its optimizer, when the buffer is free.
+    joined = 2 * gradients if stage else 0
+    return TrainingMemory(state, gradients + buffer, sum(kept), state + max(buffer + alive, joined))
+
+
+def training_memory(
+    config: RunConfig,
+    *,
+    image_size: int,
+    num_classes: int,
+    num_devices: int,
+    device: models.cost.memory.Device = "cuda",
+) -> TrainingMemory:
+    """What one device of a run needs.
+
+    Raises ConfigError where the batch does not divide.
+    """
+    images, num_micro_batches = micro_batches(config, num_devices)
+    return _training_memory(
+        models.config(config.model, **config.model_options),
+        _Setting(
+            image_size,
+            num_classes,
+            num_devices,
+            images,
+            num_micro_batches,
+            config.recipe.precision,
+            device,
+            num_moments=2 if config.recipe.optimizer == "adam" else 1,
+            zero_stage=config.engine.zero_stage,
+            recomputes=config.engine.activation_checkpointing,
+        ),
+    )

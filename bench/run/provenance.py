@@ -1,0 +1,87 @@
+"""Which code ran, with which libraries."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("models", "bench", "sweeps", "results")
+SUFFIXES = (".py", ".yaml", ".parquet")
+# What lies beside a copy of the code and says where it comes from.
+ORIGIN = "origin.json"
+
+
+@lru_cache(maxsize=1)
+def software() -> dict[str, Any]:
+    """The columns `git_commit`, `git_dirty`, `code_hash`, `torch_version`, `deepspeed_version`."""
+    return {
+        **_origin(),
+        "torch_version": _version("torch"),
+        "deepspeed_version": _version("deepspeed"),
+    }
+
+
+def read_code(root: Path) -> dict[str, bytes]:
+    """The files of the four packages below `root`, by their path from there."""
+    paths = [path for package in PACKAGES for path in (root / package).rglob("*.*")]
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(paths)
+        if path.suffix in SUFFIXES
+    }
+
+
+def code_hash(files: Mapping[str, bytes]) -> str:
+    """12 hex digits of a SHA-256 over the names and the contents of files."""
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def changes() -> str:
+    """What differs from the commit, as `git apply` takes it, new files of the packages included."""
+    patch = _git("diff", "HEAD", "--binary") or ""
+    new = _git("ls-files", "--others", "--exclude-standard", "--", *PACKAGES) or ""
+    for name in new.splitlines():
+        patch += _git("diff", "--binary", "--no-index", "--", "/dev/null", name, differs=True) or ""
+    return patch
+
+
+def _origin() -> dict[str, Any]:
+    try:
+        return json.loads((ROOT / ORIGIN).read_text())
+    except FileNotFoundError:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+        return {
+            "git_commit": None if commit is None else commit.strip(),
+            "git_dirty": None if commit is None or changed is None else bool(changed),
+            "code_hash": code_hash(read_code(ROOT)),
+        }
+
+
+def _git(*arguments: str, differs: bool = False) -> str | None:
+    """What git says of the folder this code lies in; None where it is no checkout.
+
+    git's exit status 1 is an answer where two files are compared, one that `differs`.
+    """
+    if not (ROOT / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace") if done.returncode in (0, int(differs)) else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,205 @@
+"""What the main process of an attempt writes down while a run goes."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import models.cost.macs
+from bench.engine.checkpoint import check_room
+from bench.engine.devices import energy_meter, peak_memory_bytes
+from bench.engine.engine import World
+from bench.run import ledger
+from bench.run.accelerators import peak_flops
+from bench.run.attempt import Attempt
+from bench.run.config import Run
+from bench.run.ledger import Evaluation
+from bench.run.provenance import software
+from bench.training.clock import Clock
+from results import parquet
+
+log = logging.getLogger("scalebench")
+
+
+class Silence:
+    """The recorder of every process but the main one: it writes nothing."""
+
+    manifest: str | None = None
+
+    def __init__(self, number: int = 1, micro_batch_limit: int | None = None) -> None:
+        """`number` is the attempt's; earlier ones ran out of memory above the limit."""
+        self.number, self.micro_batch_limit = number, micro_batch_limit
+
+    def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
+        """Notes what the attempt runs on."""
+
+    def start_steps(self, step: int) -> None:
+        """The first step of this attempt is about to begin."""
+
+    def beat(self, step: int) -> None:
+        """A sign of life, with how far the run has come."""
+
+    def point(self, step: int, loss: float, lr: float, grad_norm: float | None) -> None:
+        """A point of the curve, after `step` steps."""
+
+    def flush(self) -> None:
+        """Writes the points since the last flush as a part of the curve."""
+
+    def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
+        """The run is done: its evaluation, its attempt, its row in the ledger."""
+
+    def end(self, ended: str, reason: str) -> None:
+        """The attempt ends in the middle: where it failed so has the run, else it may go on."""
+
+    def stop(self, step: int, ended: str, reason: str) -> None:
+        """The attempt ends after `step`, which is saved; the run goes on in another one."""
+
+
+class Recorder(Silence):
+    """Heartbeats, curve and ledger rows of one attempt, by its main process."""
+
+    def __init__(self, run_dir: Path, run: Run, clock: Clock) -> None:
+        """Claims the run; raises AlreadyRunning."""
+        self.run_dir, self.run, self.clock = run_dir, run, clock
+        self.attempt = Attempt(run_dir)
+        self.attempt.beat(0.0, **clock.all_seconds())
+        ledger.write_lost_attempts(run_dir, run, self.attempt.number)
+        attempts = ledger.read_attempts(run_dir)
+        super().__init__(self.attempt.number, ledger.micro_batch_limit(attempts))
+        self._before = ledger.totals(attempts)
+        self._interval = run.config.engine.heartbeat_seconds
+        self._curve: list[dict[str, Any]] = []
+        self._last = (0, 0.0)
+        self._device: Callable[[], dict[str, Any]] = dict
+        self.manifest: str | None = None
+        self.cost = models.cost.macs.count(
+            models.config(run.config.model, **run.config.model_options),
+            image_size=run.image_size,
+            num_classes=run.data.num_classes,
+        )
+
+    def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
+        check_room(self.run_dir, self.cost.params)
+        joules = energy_meter(world.device)
+        self._device = lambda: {
+            "energy_joules": joules(),
+            "peak_memory_bytes": peak_memory_bytes(world.device),
+        }
+        hosts = os.environ.get("SCALEBENCH_HOSTS") or self.attempt.content["host"]
+        precision = self.run.config.recipe.precision
+        if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
+            log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)
+        place = {"device": device_name, "num_devices": world.size, "hosts": hosts}
+        place["micro_batch_size"] = micro_batch_size
+        self.attempt.beat(0.0, **place, **software(), **self._costs())
+
+    def start_steps(self, step: int) -> None:
+        seen = step * self.run.config.batch_size
+        self._last = (step, self.clock.seconds("train"))
+        self.attempt.beat(0.0, from_examples=seen, **self._progress(step))
+        log.info("%s: from step %d of %d", self.run.run_id, step, self.run.num_steps)
+
+    def beat(self, step: int) -> None:
+        self.attempt.beat(self._interval, **self._progress(step))
+
+    def point(self, step: int, loss: float, lr: float, grad_norm: float | None) -> None:
+        seconds = self.clock.seconds("train")
+        last_step, last_seconds = self._last
+        self._last = (step, seconds)
+        seen = step * self.run.config.batch_size
+        speed = (step - last_step) * self.run.config.batch_size / max(seconds - last_seconds, 1e-9)
+        self._curve.append(
+            {
+                "study": self.run.study,
+                "run_id": self.run.run_id,
+                "attempt": self.attempt.number,
+                "step": step,
+                "examples_seen": seen,
+                "train_flops": models.cost.macs.train_flops(self.cost.forward_macs, seen),
+                "train_seconds": (self._before["train_seconds"] or 0.0) + seconds,
+                "loss": loss,
+                "lr": lr,
+                "grad_norm": grad_norm,
+                "images_per_second": speed,
+            }
+        )
+        self.attempt.beat(
+            self._interval, loss=loss, images_per_second=speed, **self._progress(step)
+        )
+
+    def flush(self) -> None:
+        if self._curve:
+            name = f"{self.attempt.number:04d}-{self._curve[-1]['step']:08d}.parquet"
+            parquet.write(self.run_dir / "curve" / name, "curve", self._curve)
+            self._curve = []
+
+    def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
+        self.flush()
+        rows = ledger.eval_rows(self.run, evaluation)
+        parquet.write(self.run_dir / "evals" / "upstream.parquet", "evals", rows)
+        self._end("done", None, step, evaluation, forward_macs)
+        log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
+
+    def end(self, ended: str, reason: str) -> None:
+        if ended == "out_of_memory" and self.attempt.content.get("micro_batch_size") == 1:
+            ended, reason = "failed", f"{reason} (with a micro-batch of one image)"
+        if ended == "failed":
+            self.flush()
+            self._end("failed", reason, None, None, self.cost.forward_macs)
+        elif ended == "out_of_memory":
+            # Arrow waits for ever for threads that get no memory: the next attempt makes the row.
+            self.attempt.beat(0.0, **self._costs())
+            self.attempt.end(ended, reason)
+        else:
+            # The points since the last checkpoint will be made again.
+            self._record_attempt(None, ended, reason)
+            self.attempt.beat(0.0, ended=ended, reason=reason)
+        log.error("%s: %s: %s", self.run.run_id, ended, reason)
+
+    def stop(self, step: int, ended: str, reason: str) -> None:
+        self.flush()
+        self._record_attempt(step, ended, reason)
+        self.attempt.beat(0.0, ended=ended, reason=reason)
+        log.info("%s: %s", self.run.run_id, reason)
+
+    def _record_attempt(self, step: int | None, ended: str, reason: str | None) -> None:
+        """The attempt's row in the ledger."""
+        progress = self._costs() if step is None else self._progress(step)
+        ended_at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        self.attempt.beat(0.0, **progress, ended_at=ended_at)
+        beat = self.attempt.content | {"ended": ended, "reason": reason}
+        ledger.write_attempt(self.run_dir, self.run, self.attempt.number, beat)
+
+    def _end(
+        self,
+        state: str,
+        failure: str | None,
+        step: int | None,
+        evaluation: Evaluation | None,
+        forward_macs: int,
+    ) -> None:
+        self._record_attempt(step, state, failure)
+        row = ledger.run_row(
+            self.run,
+            ledger.read_attempts(self.run_dir),
+            state=state,
+            failure=failure,
+            forward_macs=forward_macs,
+            forward_macs_valid=self.cost.forward_macs_valid,
+            params=self.cost.params,
+            manifest=self.manifest,
+            evaluation=evaluation,
+        )
+        parquet.write(self.run_dir / "run.parquet", "runs", [row])
+        # Last of all: whoever reads "done" in the heartbeat finds the ledger complete.
+        self.attempt.beat(0.0, ended=state, reason=failure)
+
+    def _progress(self, step: int) -> dict[str, Any]:
+        seen = step * self.run.config.batch_size
+        progress = {"step": step, "num_steps": self.run.num_steps, "to_examples": seen}
+        return progress | self._costs()
+
+    def _costs(self) -> dict[str, Any]:
+        return self.clock.all_seconds() | self._device()
