@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench.run.attempt import is_process
 from bench.run.errors import ConfigError
-from sweeps import queue, slurm
-from sweeps.held import held
+from sweeps.schedulers import slurm, submissions
+from sweeps.schedulers.state import held
 from sweeps.status import PENDING, RunStatus, StudyStatus, study_status
 
 
@@ -41,7 +41,7 @@ def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
     With all of them goes the analysis. They stay cancelled until they are submitted again. A
     running one saves and leaves.
     """
-    with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as locked:
+    with submissions.exclusive(study_dir / submissions.SUBMIT_LOCK) as locked:
         if not locked:
             raise CancelError(f"{study_dir}: a submit has been at work here for a minute")
         found = study_status(study_dir)
@@ -54,10 +54,10 @@ def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
 def take_back(study_dir: Path, runs: Sequence[RunStatus], *, analysis: bool = False) -> None:
     """Cancels these runs with their evaluations, for one who holds the study's lock."""
     attempts = {run.run_id: run.attempts for run in runs}
-    attempts |= {queue.STUDY: 0} if analysis else {}
+    attempts |= {submissions.STUDY: 0} if analysis else {}
     if not attempts:
         return
-    queue.write(study_dir, queue.CANCELLED, attempts, {}, {})
+    submissions.write(study_dir, submissions.CANCELLED, attempts, {}, {})
     slurm.cancel(
         [job for (run_id, _), job in held(study_dir).job_ids.items() if run_id in attempts]
     )

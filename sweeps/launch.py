@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.run.protocols import FewShot
-from sweeps import nodes, queue, slurm, snapshot
-from sweeps.held import Held
-from sweeps.job import AnalyseJob, EvaluateJob, TrainJob
+from sweeps.jobs import snapshot
+from sweeps.jobs.job import AnalyseJob, EvaluateJob, TrainJob
 from sweeps.resources import Resources, runs_at_a_time
+from sweeps.schedulers import nodes, slurm, submissions
+from sweeps.schedulers.state import Held
 
-LAST_ACT = "sweeps.requeue"
+LAST_ACT = "sweeps.jobs.requeue"
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _launch_on_slurm(
         train = {run_id: TrainJob(study_dir / run_id) for run_id in run_ids}
         for array in slurm.submit_jobs(study_dir, given, train, size, last_act=LAST_ACT):
             known = {run_id: work.train[run_id] for run_id in array}
-            queue.write(study_dir, "slurm", known, given.model_dump(), array)
+            submissions.write(study_dir, "slurm", known, given.model_dump(), array)
             arrays.append(array)
 
     single = for_one_device(resources)
@@ -130,7 +131,7 @@ def _launch_on_slurm(
         for part, dependency in _parts(run_ids, arrays, held):
             jobs = {run_id: EvaluateJob(study_dir / run_id, wanted) for run_id in part}
             for array in slurm.submit_jobs(study_dir, single, jobs, size, dependency=dependency):
-                queue.write(
+                submissions.write(
                     *(study_dir, "slurm", dict.fromkeys(array, 0), single.model_dump(), array),
                     kind="evaluate",
                     evaluation=wanted.as_json(),
@@ -138,17 +139,17 @@ def _launch_on_slurm(
                 ends += [slurm.array_of(job) for job in array.values()]
 
     if work.analyse:
-        analysis = held.job_ids.get((queue.STUDY, ""))
+        analysis = held.job_ids.get((submissions.STUDY, ""))
         if analysis in held.jobs:
             # It would not wait for what has just been submitted.
             slurm.cancel([analysis])
             ends = [end for end in ends if end != slurm.array_of(analysis)]
         alone = single.model_copy(update={"gpus_per_node": 0})
         after = f"afterany:{':'.join(sorted(set(ends)))}" if ends else None
-        job = {queue.STUDY: AnalyseJob(study_dir)}
+        job = {submissions.STUDY: AnalyseJob(study_dir)}
         for array in slurm.submit_jobs(study_dir, alone, job, size, dependency=after):
-            known = {queue.STUDY: 0}
-            queue.write(study_dir, "slurm", known, alone.model_dump(), array, kind="analyse")
+            known = {submissions.STUDY: 0}
+            submissions.write(study_dir, "slurm", known, alone.model_dump(), array, kind="analyse")
 
 
 def _parts(
@@ -195,31 +196,31 @@ def _launch_here(
         }
 
     single = settings(for_one_device(resources))
-    before = max((s.name for s in queue.read(study_dir)), default="")
+    before = max((s.name for s in submissions.read(study_dir)), default="")
     for given, run_ids in groups:
         attempts = {run_id: work.train[run_id] for run_id in run_ids}
-        queue.write(study_dir, "local", attempts, settings(given), {})
+        submissions.write(study_dir, "local", attempts, settings(given), {})
     for wanted, run_ids in work.evaluate:
-        queue.write(
+        submissions.write(
             *(study_dir, "local", dict.fromkeys(run_ids, 0), single, {}),
             kind="evaluate",
             evaluation=wanted.as_json(),
         )
     if work.analyse:
-        queue.write(study_dir, "local", {queue.STUDY: 0}, single, {}, kind="analyse")
+        submissions.write(study_dir, "local", {submissions.STUDY: 0}, single, {}, kind="analyse")
     _start_dispatcher(study_dir, before, snapshot.variables(study_dir, code))
 
 
 def _start_dispatcher(study_dir: Path, after: str, variables: Mapping[str, str]) -> None:
     """Starts the local scheduler, which outlives this process, unless one is at work."""
-    lock = queue.take_dispatch(study_dir)
+    lock = submissions.take_dispatch(study_dir)
     if lock is None:
         return
     log_dir = study_dir / "log"
     log_dir.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "sweeps.dispatch", str(study_dir)]
+    command = [sys.executable, "-m", "sweeps.jobs.dispatch", str(study_dir)]
     command += ["--after", after, "--lock", str(lock)]
-    newest = queue.read(study_dir)[-1].name
+    newest = submissions.read(study_dir)[-1].name
     with (log_dir / f"dispatch-{newest}.log").open("wb") as log:
         # Returns when the dispatcher stands on its own: it forks once it has loaded.
         subprocess.run(

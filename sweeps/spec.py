@@ -23,7 +23,7 @@ from bench.run.config import (
 )
 from bench.run.errors import ConfigError
 from bench.run.protocols import SEEDS, SHOTS
-from sweeps import analysis
+from sweeps.jobs import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
 
 MAX_SPEC_BYTES = 1_000_000

@@ -8,8 +8,14 @@ from typing import Any
 from bench.run import protocols
 from bench.run.attempt import Disk, State, read_disk
 from bench.run.errors import ConfigError
-from sweeps import analysis, queue
-from sweeps.held import Held, accounted, held, is_pending
+from sweeps.jobs import analysis
+from sweeps.schedulers import submissions
+from sweeps.schedulers.state import (
+    Held,
+    accounted,
+    held,
+    is_pending,
+)
 
 STATES: tuple[State, ...] = ("missing", "queued", "running", "done", "failed", "cancelled")
 # Of a run's heartbeat, as `status --json` shows it.
@@ -155,7 +161,7 @@ def eta_seconds(run: RunStatus) -> float | None:
 def _state(disk: Disk, holds: Held, run_id: str) -> tuple[State, str | None]:
     """The run's state, and the reason for it."""
     run = holds.runs.get(run_id)
-    if run and run.cluster == queue.CANCELLED:
+    if run and run.cluster == submissions.CANCELLED:
         if disk.state == "missing":
             return "cancelled", None
     elif run and run.will_start(disk):

@@ -12,9 +12,10 @@ from bench.run.config import Run, read_run
 from bench.run.protocols import FewShot, read_trace
 from bench.run.provenance import software
 from results.files import write_whole
-from sweeps import cancel, launch, limits, queue
+from sweeps import cancel, launch
 from sweeps.expand import resources
-from sweeps.held import is_pending
+from sweeps.schedulers import limits, submissions
+from sweeps.schedulers.state import is_pending
 from sweeps.spec import SpecError, StudySpec
 from sweeps.status import RunStatus, StudyStatus, read_study, status, study_status
 
@@ -56,7 +57,7 @@ def submit(
         raise SpecError(f"--root: given {str(study_dir)!r}, expected printable text")
     unwritten = _unwritten(study_dir, runs)
     study_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with queue.exclusive(study_dir / queue.SUBMIT_LOCK) as held:
+    with submissions.exclusive(study_dir / submissions.SUBMIT_LOCK) as held:
         if not held:
             raise SpecError(f"{study_dir}: another submit has been at work here for a minute")
         taken_back = [run for run in removed(study_dir, runs) if run.run_id in set(cancelling)]

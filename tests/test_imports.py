@@ -29,7 +29,7 @@ FROM_BENCH = {
 JOB_CALLS = ("bench.training.loop", "bench.protocols.evaluations")
 DOORS = {
     "deepspeed": {"bench/engine/engine.py"},
-    "submitit": {"sweeps/dispatch.py", "sweeps/job.py", "sweeps/slurm.py"},
+    "submitit": {"sweeps/jobs/dispatch.py", "sweeps/jobs/job.py", "sweeps/schedulers/slurm.py"},
     "yaml": {"sweeps/spec.py"},
     "pyarrow": {"results"},
     "matplotlib": {"results"},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import analysis
+from sweeps.jobs import analysis
 from sweeps.spec import SpecError, load
 
 

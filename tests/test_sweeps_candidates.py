@@ -10,8 +10,9 @@ import pytest
 import models
 from bench.cli.app import main
 from results import parquet
-from sweeps import candidates, expand, plan, submit
+from sweeps import expand, submit
 from sweeps import spec as specs
+from sweeps.forecast import candidates, plan
 
 SPEC = """
 study: small

@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from bench.run.protocols import FewShot
-from sweeps import queue
-from sweeps.held import Job, accounted, held, is_pending
+from sweeps.schedulers import submissions
+from sweeps.schedulers.state import (
+    Job,
+    accounted,
+    held,
+    is_pending,
+)
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -21,13 +26,15 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two runs in array 17, an evaluation of both in array 18, an analysis in job 19."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     folder = tmp_path / "study"
-    queue.write(folder, "slurm", {"a": 0, "b": 0}, {}, {"a": "17_0", "b": "17_1"})
-    queue.write(
+    submissions.write(folder, "slurm", {"a": 0, "b": 0}, {}, {"a": "17_0", "b": "17_1"})
+    submissions.write(
         *(folder, "slurm", {"a": 0, "b": 0}, {}, {"a": "18_0", "b": "18_1"}),
         kind="evaluate",
         evaluation=FewShot().as_json(),
     )
-    queue.write(folder, "slurm", {queue.STUDY: 0}, {}, {queue.STUDY: "19"}, kind="analyse")
+    submissions.write(
+        folder, "slurm", {submissions.STUDY: 0}, {}, {submissions.STUDY: "19"}, kind="analyse"
+    )
     return folder
 
 
@@ -52,9 +59,9 @@ def test_without_an_answer_all_that_was_given_counts_as_held(study: Path, tmp_pa
 
 def test_what_is_cancelled_is_held_no_more(study: Path, tmp_path: Path) -> None:
     program(tmp_path, "squeue", "echo '17_0|PENDING||Priority'\necho '18_0|PENDING||Dependency'")
-    queue.write(study, queue.CANCELLED, {"a": 0}, {}, {})
+    submissions.write(study, submissions.CANCELLED, {"a": 0}, {}, {})
     found = held(study)
-    assert found.runs["a"].cluster == queue.CANCELLED
+    assert found.runs["a"].cluster == submissions.CANCELLED
     assert not found.evaluations
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.job import PORTS, master_port, record_collectives
+from sweeps.jobs.job import PORTS, master_port, record_collectives
 
 
 def test_a_job_has_another_port_when_it_is_started_again() -> None:

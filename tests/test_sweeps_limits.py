@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import limits
 from sweeps.resources import Resources
+from sweeps.schedulers import limits
 
 SLURM = Resources(cluster="slurm")
 CONFIG = """

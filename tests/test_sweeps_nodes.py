@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import nodes
+from sweeps.schedulers import nodes
 
 # One line a node, as Slurm 22.05 prints it, shortened.
 SHOWN = """NodeName=n1 State=IDLE BootTime=2026-01-01T00:00:00 SlurmdStartTime=2026-01-01T00:00:00

@@ -11,8 +11,8 @@ import models
 import models.cost.macs
 from bench.run.accelerators import peak_flops
 from results import parquet
-from sweeps import plan
 from sweeps.expand import expand, resources
+from sweeps.forecast import plan
 from sweeps.resources import Resources
 from sweeps.spec import SpecError, StudySpec
 

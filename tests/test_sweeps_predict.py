@@ -7,7 +7,7 @@ import pytest
 
 from bench.run.accelerators import find
 from results import parquet
-from sweeps.predict import Kind, read_ledger, speed
+from sweeps.forecast.predict import Kind, read_ledger, speed
 from sweeps.resources import Resources
 
 MACS = 1_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from bench.run.config import Run
 from sweeps.expand import expand
-from sweeps.probe import ProbeFailed, check_device, measure
+from sweeps.forecast.probe import ProbeFailed, check_device, measure
 from sweeps.resources import Resources
 from sweeps.spec import StudySpec
 

@@ -8,7 +8,9 @@ import pytest
 
 from bench.run.attempt import Attempt, read_disk
 from results import parquet
-from sweeps import expand, nodes, queue, requeue, submit
+from sweeps import expand, submit
+from sweeps.jobs import requeue
+from sweeps.schedulers import nodes, submissions
 from sweeps.spec import StudySpec
 
 RESOURCES = {"max_timeouts": 1, "max_retries": 1}
@@ -22,7 +24,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (run,) = expand.expand(spec, tmp_path)
     submit.write_study(tmp_path / "s", spec, [run])
     submit.write_config(tmp_path / "s", run)
-    queue.write(tmp_path / "s", "slurm", {run.run_id: 0}, RESOURCES, {run.run_id: "17_0"})
+    submissions.write(tmp_path / "s", "slurm", {run.run_id: 0}, RESOURCES, {run.run_id: "17_0"})
     monkeypatch.setenv(requeue.STARTED, "0")
     return tmp_path / "s" / run.run_id
 
@@ -59,7 +61,7 @@ def test_a_run_that_gets_no_further_is_given_up_with_its_row(
     assert len(list(run_dir.glob("attempts/*.parquet"))) == 2
 
     # Submitted again it starts from zero, and its old row says nothing of it.
-    queue.write(run_dir.parent, "slurm", {run_dir.name: 2}, RESOURCES, {run_dir.name: "18"})
+    submissions.write(run_dir.parent, "slurm", {run_dir.name: 2}, RESOURCES, {run_dir.name: "18"})
     Attempt(run_dir).end("killed", "SIGTERM")
     assert read_disk(run_dir).state == "missing"
     assert not requeue.finish(run_dir.parent, "18")
@@ -81,7 +83,7 @@ def test_jobs_without_an_attempt_are_counted_by_their_restarts(
 
 def test_what_was_cancelled_is_not_requeued(run_dir: Path, requeued: list[Any]) -> None:
     Attempt(run_dir).end("killed", "SIGTERM")
-    queue.write(run_dir.parent, queue.CANCELLED, {run_dir.name: 1}, {}, {})
+    submissions.write(run_dir.parent, submissions.CANCELLED, {run_dir.name: 1}, {}, {})
     assert not requeue.finish(run_dir.parent, "17_0")
     assert requeued == []
 

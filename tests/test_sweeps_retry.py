@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.retry import Limits, decide, lemons
+from sweeps.jobs.retry import Limits, decide, lemons
 
 LIMITS = Limits(max_timeouts=2, max_retries=2)
 

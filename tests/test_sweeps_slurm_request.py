@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps import slurm
+from sweeps.schedulers import slurm
 from sweeps.spec import Resources, SpecError, load
 
 

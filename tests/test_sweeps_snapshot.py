@@ -12,7 +12,7 @@ import pytest
 
 from bench.run import provenance
 from results import store
-from sweeps import snapshot
+from sweeps.jobs import snapshot
 
 ROOT = Path(__file__).resolve().parent.parent
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@localhost")

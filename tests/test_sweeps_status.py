@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps import queue
+from sweeps.schedulers import submissions
 from sweeps.status import RunStatus, StudyError, counts, eta_seconds, read_study, status
 
 
@@ -49,11 +49,11 @@ def test_a_run_is_queued_while_a_dispatcher_holds_it(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     write_study(folder, "first", "second")
     write_beat(folder, "second", ended="failed")
-    queue.write(folder, "local", {"first": 0, "second": 1}, {}, {})
+    submissions.write(folder, "local", {"first": 0, "second": 1}, {}, {})
     assert [run.state for run in status(folder)] == ["missing", "failed"]
-    handle = queue.take_dispatch(folder)
+    handle = submissions.take_dispatch(folder)
     assert handle is not None
-    assert queue.take_dispatch(folder) is None, "two dispatchers at a time"
+    assert submissions.take_dispatch(folder) is None, "two dispatchers at a time"
     assert [run.state for run in status(folder)] == ["queued", "queued"]
     write_beat(folder, "second", number=2, ended="done")
     assert [run.state for run in status(folder)] == ["queued", "done"]

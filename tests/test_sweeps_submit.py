@@ -16,8 +16,8 @@ import pytest
 from bench.run.attempt import read_disk
 from bench.run.config import Run
 from results import parquet, store
-from sweeps import queue
 from sweeps.expand import expand
+from sweeps.schedulers import submissions
 from sweeps.spec import SpecError, StudySpec
 from sweeps.status import counts, read_study, status
 from sweeps.submit import submit
@@ -176,9 +176,9 @@ def test_an_id_that_exists_with_another_config_is_refused(tmp_path: Path) -> Non
 
 
 def test_submissions_are_read_oldest_first_and_after_a_name(tmp_path: Path) -> None:
-    written = [queue.write(tmp_path, "slurm", {f"run{i}": 0}, {}, {}) for i in range(3)]
-    assert queue.read(tmp_path) == written
-    assert queue.read(tmp_path, after=written[0].name) == written[1:]
+    written = [submissions.write(tmp_path, "slurm", {f"run{i}": 0}, {}, {}) for i in range(3)]
+    assert submissions.read(tmp_path) == written
+    assert submissions.read(tmp_path, after=written[0].name) == written[1:]
 
 
 @pytest.mark.failures
@@ -208,11 +208,11 @@ def test_a_folder_whose_name_would_run_in_a_shell_is_refused(tmp_path: Path) -> 
 
 
 def test_looking_for_the_dispatcher_keeps_none_from_its_place(tmp_path: Path) -> None:
-    first = queue.take_dispatch(tmp_path)
-    assert first is not None and queue.take_dispatch(tmp_path) is None
-    assert queue.is_dispatched(tmp_path)
+    first = submissions.take_dispatch(tmp_path)
+    assert first is not None and submissions.take_dispatch(tmp_path) is None
+    assert submissions.is_dispatched(tmp_path)
     os.close(first)
-    assert not queue.is_dispatched(tmp_path)
-    with (tmp_path / queue.DISPATCHER_LOCK).open() as looking:
+    assert not submissions.is_dispatched(tmp_path)
+    with (tmp_path / submissions.DISPATCHER_LOCK).open() as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
-        assert not queue.is_dispatched(tmp_path)  # nor does one who looks take another for it
+        assert not submissions.is_dispatched(tmp_path)  # nor does one who looks take another for it

@@ -99,9 +99,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from models import ModelsError
         from results.compact import NotWritten
         from results.schema import NoAnswer, ResultsError
-        from sweeps.plan import LimitExceeded
-        from sweeps.probe import ProbeFailed
-        from sweeps.slurm import SlurmError
+        from sweeps.forecast.plan import LimitExceeded
+        from sweeps.forecast.probe import ProbeFailed
+        from sweeps.schedulers.slurm import SlurmError
         from sweeps.spec import SpecError
 
         if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SlurmError):

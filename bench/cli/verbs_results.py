@@ -284,8 +284,8 @@ def propose(
     from bench.cli import next
     from results import propose, store
     from results.files import write_whole
-    from sweeps import candidates
     from sweeps import spec as specs
+    from sweeps.forecast import candidates
 
     folder = study_dir(study, root)
     spec, runs = candidates.read(folder)

@@ -38,8 +38,10 @@ def plan(
     json: Json = False,
 ) -> None:
     """Show every run of a study with its cost, before anything is submitted."""
-    from sweeps import expand, limits, plan
+    from sweeps import expand
     from sweeps import spec as specs
+    from sweeps.forecast import plan
+    from sweeps.schedulers import limits
 
     study, folder = specs.load(spec, settings or (), profile)
     with specs.naming(spec):
@@ -75,8 +77,10 @@ def submit(
     json: Json = False,
 ) -> None:
     """Run what is missing of a study, or has failed; what is done is left alone."""
-    from sweeps import expand, plan, progress, submit
+    from bench.cli import progress
+    from sweeps import expand, submit
     from sweeps import spec as specs
+    from sweeps.forecast import plan
 
     chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
     study, folder = specs.load(spec, chosen, profile)
@@ -118,7 +122,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Show the state of every run: from the disk first, from the scheduler second."""
-    from sweeps import progress, status
+    from bench.cli import progress
+    from sweeps import status
 
     folder = study_dir(study, root)
     if watch and not json:
@@ -167,10 +172,11 @@ def evaluate(
 ) -> None:
     """Evaluate what has been trained: each finished run, unless its result is there already."""
     from bench import fewshot
+    from bench.cli import progress
     from bench.data import sources
     from bench.protocols import evaluations
     from bench.run import protocols
-    from sweeps import progress, status
+    from sweeps import status
 
     evaluations.check_protocol(protocol)
     wanted = protocols.FewShot(
@@ -194,7 +200,7 @@ def train(
 ) -> None:
     """Train one run in this process, as a job does; an interrupted one goes on."""
     from bench.run.config import read_run
-    from sweeps.job import start_logging
+    from sweeps.jobs.job import start_logging
 
     read_run(run_dir)
     start_logging()

@@ -39,4 +39,4 @@ srun --unbuffered --output STUDY/log/slurm-%A/%A_%a_%t_log.out --error STUDY/log
 
 
 # teardown
-PYTHON -m sweeps.requeue STUDY
+PYTHON -m sweeps.jobs.requeue STUDY

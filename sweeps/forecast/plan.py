@@ -15,8 +15,9 @@ from bench.run.config import Run
 from bench.run.ledger import SECONDS_PER_DAY
 from bench.run.memory import training_memory
 from models.cost.macs import train_flops
-from sweeps import expand, predict, probe
-from sweeps.predict import Kind, Speed
+from sweeps import expand
+from sweeps.forecast import predict, probe
+from sweeps.forecast.predict import Kind, Speed
 from sweeps.resources import Resources, runs_at_a_time
 from sweeps.spec import SpecError, StudySpec
 from sweeps.submit import about

@@ -15,7 +15,7 @@ from submitit.helpers import TorchDistributedEnvironment
 from bench.run.attempt import end_orphan
 from bench.run.protocols import FewShot
 from bench.training.signals import Signals, Stopped
-from sweeps import nodes
+from sweeps.schedulers import nodes
 
 LOCALHOST = "127.0.0.1"
 # When the job's time is up, in seconds since 1970: a run saves and leaves before that.
@@ -30,7 +30,7 @@ class TrainJob:
     """Trains the run in a folder; started again, it goes on from the checkpoint.
 
     Whether it is started again is not decided here but by who started it: the batch script's last
-    line on Slurm (`sweeps.requeue`), the dispatcher locally.
+    line on Slurm (`sweeps.jobs.requeue`), the dispatcher locally.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -83,7 +83,7 @@ class AnalyseJob:
         """Called by submitit."""
         start_logging()
         obey_sigterm()
-        from sweeps.analysis import analyse
+        from sweeps.jobs.analysis import analyse
 
         analyse(self.study_dir)
 

@@ -18,10 +18,17 @@ import submitit
 
 from bench.run.attempt import last_attempt, read_disk
 from bench.run.protocols import from_json
-from sweeps import queue, snapshot
-from sweeps.job import END_TIME, AnalyseJob, EvaluateJob, TrainJob, start_logging
-from sweeps.requeue import settle
+from sweeps.jobs import snapshot
+from sweeps.jobs.job import (
+    END_TIME,
+    AnalyseJob,
+    EvaluateJob,
+    TrainJob,
+    start_logging,
+)
+from sweeps.jobs.requeue import settle
 from sweeps.resources import local_gpus
+from sweeps.schedulers import submissions
 
 POLL_SECONDS = 0.2
 
@@ -32,7 +39,7 @@ log = logging.getLogger("scalebench")
 class _Task:
     """One run to train or to evaluate, or the study to analyse."""
 
-    kind: queue.Kind
+    kind: submissions.Kind
     run_id: str
     key: str
 
@@ -41,7 +48,7 @@ class _Task:
 class _Started:
     job: "submitit.Job[None]"
     slot: int
-    submission: queue.Submission
+    submission: submissions.Submission
     # The run's last attempt before.
     attempt: int
 
@@ -57,7 +64,7 @@ def dispatch(study_dir: Path, after: str, lock: int) -> None:
     while not is_idle:
         dispatcher.work()
         # Who submits holds this lock too: nothing can be handed over between look and leave.
-        with queue.exclusive(study_dir / queue.SUBMIT_LOCK):
+        with submissions.exclusive(study_dir / submissions.SUBMIT_LOCK):
             is_idle = not dispatcher.has_news()
             if is_idle:
                 os.close(lock)
@@ -67,7 +74,7 @@ class _Dispatcher:
     def __init__(self, study_dir: Path, after: str) -> None:
         self._study_dir = study_dir
         self._after = after
-        self._waiting: dict[_Task, queue.Submission] = {}
+        self._waiting: dict[_Task, submissions.Submission] = {}
         self._running: dict[_Task, _Started] = {}
         self._cancelled: set[str] = set()
         # How often a run's job ended without an attempt, since the last attempt.
@@ -86,17 +93,17 @@ class _Dispatcher:
 
     def has_news(self) -> bool:
         """Whether something was submitted that has not been taken up."""
-        return bool(queue.read(self._study_dir, self._after))
+        return bool(submissions.read(self._study_dir, self._after))
 
     def _take_up(self) -> None:
-        for submission in queue.read(self._study_dir, self._after):
+        for submission in submissions.read(self._study_dir, self._after):
             self._after = submission.name
             if submission.cluster == "local":
                 tasks = [_Task(submission.kind, i, submission.key) for i in submission.attempts]
                 self._waiting |= dict.fromkeys(tasks, submission)
                 if submission.kind == "train":
                     self._cancelled -= submission.attempts.keys()
-            elif submission.cluster == queue.CANCELLED:
+            elif submission.cluster == submissions.CANCELLED:
                 for run_id in submission.attempts:
                     self._cancel(run_id)
 
@@ -168,7 +175,7 @@ class _Dispatcher:
     def _state(self, run_id: str) -> str:
         return read_disk(self._study_dir / run_id).state
 
-    def _submit(self, task: _Task, submission: queue.Submission, slot: int) -> _Started:
+    def _submit(self, task: _Task, submission: submissions.Submission, slot: int) -> _Started:
         resources = submission.resources
         gpus = resources["gpus_per_node"]
         numbers = range(slot * gpus, (slot + 1) * gpus)
@@ -188,7 +195,7 @@ class _Dispatcher:
         log.info("%s %s: job %s in slot %d", task.kind, task.run_id, job.job_id, slot)
         return _Started(job, slot, submission, attempt)
 
-    def _log_folder(self, task: _Task, submission: queue.Submission, attempt: int) -> Path:
+    def _log_folder(self, task: _Task, submission: submissions.Submission, attempt: int) -> Path:
         """A folder for each job: submitit names its files by process ids, which come again."""
         log_dir = self._study_dir / task.run_id / "log"
         if task.kind == "train":
@@ -196,7 +203,7 @@ class _Dispatcher:
             return log_dir / (f"{attempt + 1:04d}-{submission.name}" + f"-{number}" * bool(number))
         return log_dir / f"{task.key or task.kind}-{submission.name}"
 
-    def _callable(self, task: _Task, submission: queue.Submission) -> Callable[[], None]:
+    def _callable(self, task: _Task, submission: submissions.Submission) -> Callable[[], None]:
         run_dir = self._study_dir / task.run_id
         if task.kind == "train":
             return TrainJob(run_dir)
@@ -207,7 +214,7 @@ class _Dispatcher:
 
 
 def main() -> None:
-    """`python -m sweeps.dispatch STUDY_DIR --after NAME --lock HANDLE`, as `submit` starts it."""
+    """`python -m sweeps.jobs.dispatch STUDY_DIR --after NAME --lock HANDLE`, run by `submit`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study_dir", type=Path)
     parser.add_argument("--after", required=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.run.attempt import Disk
-from sweeps import queue
+from sweeps.schedulers import submissions as queue
 
 ASK_SECONDS = 20
 ACCOUNTING_SECONDS = 5

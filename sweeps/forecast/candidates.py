@@ -10,7 +10,8 @@ from typing import Any
 
 import models
 from bench.run.config import Run, read_run
-from sweeps import expand, plan
+from sweeps import expand
+from sweeps.forecast import plan
 from sweeps.spec import SpecError, StudySpec
 
 Row = dict[str, Any]

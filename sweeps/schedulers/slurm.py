@@ -11,8 +11,8 @@ from typing import Any
 
 import submitit
 
-from sweeps.job import END_TIME
-from sweeps.requeue import STARTED
+from sweeps.jobs.job import END_TIME
+from sweeps.jobs.requeue import STARTED
 from sweeps.resources import Resources
 
 ASK_SECONDS = 30

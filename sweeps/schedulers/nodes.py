@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.run.attempt import job_id, last_attempt, read_beats
 from results.files import write_whole
-from sweeps.retry import lemons
+from sweeps.jobs.retry import lemons
 
 FOLDER = "nodes"
 ASK_SECONDS = 30

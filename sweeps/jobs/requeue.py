@@ -13,9 +13,9 @@ from typing import Any
 from bench.run.attempt import job_id, read_beats, read_disk
 from bench.run.config import read_run
 from bench.run.ledger import write_failed
-from sweeps import nodes, queue
-from sweeps.job import start_logging
-from sweeps.retry import Limits, Verdict, decide
+from sweeps.jobs.job import start_logging
+from sweeps.jobs.retry import Limits, Verdict, decide
+from sweeps.schedulers import nodes, submissions
 
 # Set by the batch script when it starts.
 STARTED = "SCALEBENCH_STARTED"
@@ -54,15 +54,17 @@ def finish(study_dir: Path, job: str) -> bool:
         submission.resources,
         silent_starts=_silent_starts(run_dir, submission.attempts[run_id]),
     )
-    if verdict.outcome == "again" and not queue.is_cancelled(study_dir, run_id, submission.name):
+    if verdict.outcome == "again" and not submissions.is_cancelled(
+        study_dir, run_id, submission.name
+    ):
         _requeue(job, nodes.excluded(study_dir))
     return verdict.outcome == "done"
 
 
-def _find(study_dir: Path, job: str) -> tuple[str, queue.Submission]:
+def _find(study_dir: Path, job: str) -> tuple[str, submissions.Submission]:
     deadline = time.monotonic() + KNOWN_SECONDS
     while True:
-        for submission in reversed(queue.read(study_dir)):
+        for submission in reversed(submissions.read(study_dir)):
             for run_id, known in submission.job_ids.items():
                 if known == job and submission.kind == "train":
                     return run_id, submission
@@ -94,7 +96,7 @@ def _requeue(job: str, exclude: list[str]) -> None:
 
 
 def main() -> None:
-    """`python -m sweeps.requeue STUDY_DIR`, in a batch script; exits 0 if the run is done."""
+    """`python -m sweeps.jobs.requeue STUDY_DIR`, in a batch script; exits 0 if the run is done."""
     # Being requeued ends the batch script too, but not before this has said all.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     start_logging()

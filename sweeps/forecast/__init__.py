@@ -1,0 +1,1 @@
+"""Forecasts: time, cost and memory of runs before they are submitted."""
