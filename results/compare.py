@@ -11,10 +11,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from results import curves, resample, units
-from results.curves import Curve, Floats
-from results.lawlines import LawSide
-from results.pairs import Answer, Pair, Side
+from results.columns import formatting
+from results.comparison import lines
+from results.comparison.law_lines import LawSide
+from results.comparison.lines import Curve, Floats
+from results.comparison.pair import Answer, Pair, Side
+from results.laws import clusters
 
 COST = "train_flops_valid"
 METRIC = "top1_accuracy"
@@ -23,7 +25,7 @@ DATA_AXES = ("train_examples",)  # along them a group is its best at each size, 
 
 def shown(metric: str, value: float) -> str:
     """A value of a metric for people, fractions in per cent: "84.15 %"."""
-    return f"{100 * value:.2f} %" if units.is_fraction(metric) else f"{value:.4g}"
+    return f"{100 * value:.2f} %" if formatting.is_fraction(metric) else f"{value:.4g}"
 
 
 def of(
@@ -36,8 +38,8 @@ def of(
     by: str = "family",
     method: str = "frontier",
     higher_is_better: bool | None = None,
-    level: float = resample.LEVEL,
-    replicas: int = resample.REPLICAS,
+    level: float = clusters.LEVEL,
+    replicas: int = clusters.REPLICAS,
     seed: int = 0,
 ) -> Pair:
     """The groups `a` and `b` of runs, which `curves.of` finds: families, models or single runs.
@@ -46,13 +48,13 @@ def of(
     at each size. With the method "law" it is the law of the error of all its runs, on any axis.
     Raises MissingColumn, UnknownGroup, and FitError where runs bear no law.
     """
-    metric = curves.column(runs, metric)
-    higher = units.higher_is_better(metric) if higher_is_better is None else higher_is_better
-    table = curves.configurations(runs, metric=metric, x=cost, by=by)
+    metric = lines.column(runs, metric)
+    higher = formatting.higher_is_better(metric) if higher_is_better is None else higher_is_better
+    table = lines.configurations(runs, metric=metric, x=cost, by=by)
     sign = 1 if higher else -1
     sides: list[Side] = []
     for name in (a, b):
-        points = curves.of(table, name)
+        points = lines.of(table, name)
         if method == "law":
             sides.append(LawSide(name, points, sign, metric=metric, num=replicas, seed=seed))
         else:
@@ -170,8 +172,8 @@ def gain_at(pair: Pair, cost: float) -> Answer:
     def gain(a: Curve, b: Curve) -> float:
         return pair.a.sign * float(a.at(cost) - b.at(cost))
 
-    spans = pair.ranges(lambda curve: curve.x, partial(units.amount, pair.x))
-    return pair.answer(gain, f"not comparable at {units.amount(pair.x, cost)}: {spans}")
+    spans = pair.ranges(lambda curve: curve.x, partial(formatting.amount, pair.x))
+    return pair.answer(gain, f"not comparable at {formatting.amount(pair.x, cost)}: {spans}")
 
 
 def probability(pair: Pair, cost: float) -> Answer:

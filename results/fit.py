@@ -8,10 +8,27 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results import frontier, laws, refit, resample, scales, solve, summary
-from results.cautions import Caution
-from results.fitted import OCTAVE, Fit, HoldOut, Parameter
-from results.scales import Ints, Points
+from results import frontier
+from results.columns import configurations
+from results.laws import (
+    bootstrap,
+    clusters,
+    solver,
+)
+from results.laws import (
+    curve as laws,
+)
+from results.laws import (
+    points as scales,
+)
+from results.laws.fit_result import (
+    OCTAVE,
+    Fit,
+    HoldOut,
+    Parameter,
+)
+from results.laws.points import Ints, Points
+from results.laws.warnings import Caution
 from results.schema import ResultsError
 
 Floats = npt.NDArray[np.float64]
@@ -59,7 +76,7 @@ def _solve(points: Points, form: str, delta: float | None = None) -> _Solved:
     """
     curve = laws.Curve(form, points.x, float(np.exp(np.log(points.x).mean())))
     k = laws.num_parameters(form)
-    theta, objective, delta = solve.fit_one(curve, points.log_error, k, delta)
+    theta, objective, delta = solver.fit_one(curve, points.log_error, k, delta)
     num, room = len(points.centres), len(points.centres) - k - 1
     variance = max(2 * objective / len(points.x), np.finfo(float).tiny)
     penalty = 2 * k + 2 * k * (k + 1) / room if room > 0 else np.inf
@@ -85,27 +102,27 @@ def _forms(form: str, num_scales: int) -> list[str]:
 
 def _replicas(
     points: Points, wide: _Solved, how: _How
-) -> tuple[refit.Noise, refit.Replicas] | tuple[None, None]:
+) -> tuple[bootstrap.Noise, bootstrap.Replicas] | tuple[None, None]:
     """The bootstrap of the most general form, with x in the unit asked; none if not honest."""
     enough = wide.num_parameters + SPARE_CONFIGURATIONS
     if min(points.num_scales, len(points.centres)) < enough or not how.replicas:
         return None, None
     line = wide.curve(wide.theta[None])[0][0]
-    noise = refit.noise(points.log_error, line, points.cluster, wide.num_parameters)
-    made = refit.replicate(
+    noise = bootstrap.noise(points.log_error, line, points.cluster, wide.num_parameters)
+    made = bootstrap.replicate(
         wide.curve, wide.theta, wide.delta, noise, points.cluster, how.replicas, how.seed
     )
     return noise, replace(made, theta=wide.curve.natural(made.theta, how.unit))
 
 
 def _parameters(
-    values: Floats, wide: str, replicas: refit.Replicas | None, level: float
+    values: Floats, wide: str, replicas: bootstrap.Replicas | None, level: float
 ) -> dict[str, Parameter]:
     """Each with its interval, but for what is zero in all forms that were tried."""
     found = {name: Parameter(float(v)) for name, v in zip(laws.NAMES, values, strict=True)}
     if replicas is None:
         return found
-    ends = zip(*resample.interval(replicas.theta, level), strict=True)
+    ends = zip(*clusters.interval(replicas.theta, level), strict=True)
     for (name, parameter), free, (low, high) in zip(
         list(found.items()), (True, True, *laws.FORMS[wide]), ends, strict=True
     ):
@@ -207,8 +224,8 @@ def fit_points(
     x_name: str = "train_flops",
     metric: str = "top1_accuracy",
     unit: float | None = None,
-    replicas: int = resample.REPLICAS,
-    level: float = resample.LEVEL,
+    replicas: int = clusters.REPLICAS,
+    level: float = clusters.LEVEL,
     seed: int = 0,
 ) -> Fit:
     """The law of error (N,) over x (N,), where runs of one configuration differ in seed only.
@@ -267,12 +284,12 @@ def fit_law(
     >>> made.num_configurations, round(made.parameters["b"].value, 2)
     (6, 0.11)
     """
-    summary.check_columns(runs, [x, metric])
+    configurations.check_columns(runs, [x, metric])
     if points not in POINTS:
         raise FitError(f"points: given {points!r}, expected one of {', '.join(POINTS)}")
     runs, error = scales.errors_of(runs[runs[x].notna()], metric)
     xs = runs[x].to_numpy(dtype=float)
-    names, extra = resample.configurations(runs), []
+    names, extra = clusters.configurations(runs), []
     if points == "frontier" and len(runs):
         best = _on_frontier(xs, error, names)
         extra = [

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results import summary, units
+from results.columns import configurations, formatting
 
 TIE_BITS = 40  # values that agree in so many binary digits (1e-12) tie: a mean's rounding is less
 
@@ -81,8 +81,8 @@ def mark(
     >>> mark(runs, cost="train_flops_valid", metric="imagenet_accuracy").dominated_by.to_dict()
     {'ViT-B/32': (), 'ViT-B/16': ('ViT-L/32',), 'ViT-L/32': (), 'ViT-L/16': ()}
     """
-    summary.check_columns(table, [cost, metric, by, *([name] if name else [])])
-    higher = units.higher_is_better(metric) if higher_is_better is None else higher_is_better
+    configurations.check_columns(table, [cost, metric, by, *([name] if name else [])])
+    higher = formatting.higher_is_better(metric) if higher_is_better is None else higher_is_better
     costs = table[cost].to_numpy(float, na_value=np.nan)
     errors = table[metric].to_numpy(float, na_value=np.nan) * (-1 if higher else 1)
     names = (table.index if name is None else table[name]).to_numpy(object)

@@ -14,12 +14,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from results import draw, points, units
-from results.ends import label_ends
-from results.files import write_whole
+from results.columns import formatting
+from results.figures import points, style
+from results.figures.end_labels import label_ends
+from results.figures.labels import Label, Line, place_labels
+from results.figures.panels import (
+    PANEL,
+    Drawn,
+    finish,
+    panels,
+)
 from results.frontier import frontier as on_frontier
-from results.labels import Label, Line, place_labels
-from results.panels import PANEL, Drawn, finish, panels
+from results.ledger.files import write_whole
 from results.schema import ResultsError
 
 FORMATS = ("png", "pdf", "svg")
@@ -34,13 +40,13 @@ class UnknownFormat(ResultsError):
 
 def _of_metric(metric: str, word: str) -> str:
     """The title of an axis of accuracies or errors: "top-1 error"; of losses with their unit."""
-    if not units.is_fraction(metric):
-        return draw.axis_title(metric)
-    return f"{units.name(metric).removesuffix(' accuracy')} {word}"
+    if not formatting.is_fraction(metric):
+        return style.axis_title(metric)
+    return f"{formatting.name(metric).removesuffix(' accuracy')} {word}"
 
 
 def _published_handle(published: pd.DataFrame) -> Artist:
-    color = draw.lighter("#000000", PUBLISHED)
+    color = style.lighter("#000000", PUBLISHED)
     label = published.attrs.get("label", "published")
     return Line2D([], [], linestyle="", marker="o", markersize=4.5, color=color, label=label)
 
@@ -50,14 +56,14 @@ def _published_handle(published: pd.DataFrame) -> Artist:
 
 def _scatter(ax: Axes, found: pd.DataFrame, light: float, size: float) -> None:
     for family, part in found.groupby("family", sort=False):
-        color, marker = draw.style(str(family))
+        color, marker = style.style(str(family))
         ax.errorbar(
             part["x"],
             part["y"],
             (part["down"].fillna(0), part["std"].fillna(0)),
             fmt=marker,
             markersize=size,
-            color=draw.lighter(color, light),
+            color=style.lighter(color, light),
             markeredgecolor="white",
             markeredgewidth=0.6,
             elinewidth=1.1,
@@ -78,7 +84,7 @@ def _labels(found: pd.DataFrame, light: float) -> list[Label]:
     order = found.assign(last=last).sort_values(
         ["frontier", "last", "x"], ascending=[False, False, True], kind="stable"
     )
-    colors = [draw.lighter(draw.style(family)[0], light) for family in order["family"]]
+    colors = [style.lighter(style.style(family)[0], light) for family in order["family"]]
     cells = zip(order["x"], order["y"], order["text"], colors, strict=True)
     return [Label(x, y, text, color) for x, y, text, color in cells]
 
@@ -98,13 +104,13 @@ def _frontier(
     found["frontier"] = on_frontier(found["x"], found["error"])
     best = found[found["frontier"]].sort_values("x")
     title = _of_metric(metric, "error")
-    ax.set(xscale="log", yscale="log", xlabel=draw.axis_title(cost), ylabel=title)
-    draw.tidy(ax)
-    (line,) = ax.plot(best["x"], best["y"], color=draw.GREY, linewidth=1.4, zorder=2)
+    ax.set(xscale="log", yscale="log", xlabel=style.axis_title(cost), ylabel=title)
+    style.tidy(ax)
+    (line,) = ax.plot(best["x"], best["y"], color=style.GREY, linewidth=1.4, zorder=2)
     line.set_label("Pareto frontier")
     _scatter(ax, found, light=0.0, size=6.5)
     labels, drawn = _labels(found, light=0.0), [found]
-    handles = [*draw.family_handles(found["family"]), line]
+    handles = [*style.family_handles(found["family"]), line]
     if published is not None:
         others = points.of_error(published, metric, paid_in(published, cost))
         others["frontier"] = False
@@ -112,16 +118,16 @@ def _frontier(
         labels += _labels(others, light=PUBLISHED / 2)
         drawn.append(others)
         handles.append(_published_handle(published))
-    handles += draw.spread_handle(found["n"].min(), found["n"].max())
+    handles += style.spread_handle(found["n"].min(), found["n"].max())
     together = pd.concat(drawn)
     ends = [together["y"] - together["down"].fillna(0), together["y"] + together["std"].fillna(0)]
-    low, high = draw.log_limits(pd.concat(ends), margin=0.1, least=0.2)
-    left, right = draw.log_limits(together["x"], margin=0.1, least=1.0)
+    low, high = style.log_limits(pd.concat(ends), margin=0.1, least=0.2)
+    left, right = style.log_limits(together["x"], margin=0.1, least=1.0)
     ax.set(xlim=(left, right), ylim=(low, high))
     if math.log10(right / left) < FEW_DECADES:
-        draw.log_ticks(ax.xaxis, left, right, draw.power_of_ten)
-    text = draw.percent if units.is_fraction(metric) else draw.plain
-    draw.log_ticks(ax.yaxis, low, high, text)
+        style.log_ticks(ax.xaxis, left, right, style.power_of_ten)
+    text = style.percent if formatting.is_fraction(metric) else style.plain
+    style.log_ticks(ax.yaxis, low, high, text)
     lines = [best[["x", "y"]].to_numpy(float), *_bars(together)]
     centres = together[["x", "y"]].to_numpy(float)
     return Drawn(handles, partial(place_labels, ax, labels, centres, lines))
@@ -147,7 +153,7 @@ def frontier(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('training compute without padding (FLOPs)', 'CIFAR-100 error')
     """
-    ax = draw.new_axes() if ax is None else ax
+    ax = style.new_axes() if ax is None else ax
     return finish(ax, _frontier(ax, runs, cost, metric, published))
 
 
@@ -175,7 +181,7 @@ def _shades(found: pd.DataFrame) -> dict[tuple[str, str], str]:
         models = list(dict.fromkeys(part["model"]))  # by size, as summary.in_order left them
         for place, model in enumerate(models, start=1):
             light = 0.55 * (1 - place / len(models))
-            shades[str(family), model] = draw.lighter(draw.style(str(family))[0], light)
+            shades[str(family), model] = style.lighter(style.style(str(family))[0], light)
     return shades
 
 
@@ -184,8 +190,10 @@ def _draw_lines(ax: Axes, found: pd.DataFrame, published: bool) -> tuple[list[Li
     shades, lines, labels = _shades(found), [], []
     for _, line in found.sort_values("x").groupby("line"):
         end = line.iloc[-1]
-        color, marker = draw.style(end["family"])
-        color = draw.lighter(color, PUBLISHED) if published else shades[end["family"], end["model"]]
+        color, marker = style.style(end["family"])
+        color = (
+            style.lighter(color, PUBLISHED) if published else shades[end["family"], end["model"]]
+        )
         ax.errorbar(
             line["x"],
             line["mean"],
@@ -200,7 +208,7 @@ def _draw_lines(ax: Axes, found: pd.DataFrame, published: bool) -> tuple[list[Li
             markeredgewidth=0.5,
             zorder=2.5 if published else 3,
         )
-        ink = draw.lighter(draw.style(end["family"])[0], PUBLISHED / 2) if published else color
+        ink = style.lighter(style.style(end["family"])[0], PUBLISHED / 2) if published else color
         lines.append(line[["x", "mean"]].to_numpy(float))
         labels.append(Label(end["x"], end["mean"], end["text"], ink))
     return lines, labels
@@ -211,20 +219,20 @@ def _data_scale(
 ) -> Drawn:
     title = _of_metric(metric, "accuracy")
     ax.set(xscale="log", xlabel="training images", ylabel=title)
-    draw.tidy(ax)
+    style.tidy(ax)
     lines: list[Line] = []
     labels: list[Label] = []
     for at, found in enumerate(tables):
         drawn, ends = _draw_lines(ax, found, published=at > 0)
         lines, labels = lines + drawn, labels + ends
-    handles = draw.family_handles(tables[0]["family"])
+    handles = style.family_handles(tables[0]["family"])
     handles += [] if published is None else [_published_handle(published)]
-    handles += draw.spread_handle(tables[0]["n"].min(), tables[0]["n"].max())
-    if units.is_fraction(metric):
-        draw.percent_ticks(ax.yaxis)
+    handles += style.spread_handle(tables[0]["n"].min(), tables[0]["n"].max())
+    if formatting.is_fraction(metric):
+        style.percent_ticks(ax.yaxis)
     sizes = pd.concat(tables)["x"]
-    ax.set_xlim(draw.log_limits(sizes, margin=0.05, least=0.5))
-    draw.count_ticks(ax, sizes)
+    ax.set_xlim(style.log_limits(sizes, margin=0.05, least=0.5))
+    style.count_ticks(ax, sizes)
     return Drawn(handles, partial(label_ends, ax, labels, lines))
 
 
@@ -256,7 +264,7 @@ def data_scale(
     ['303M', '14M', '1.3M']
     """
     tables, height = _by_size(runs, metric, published)
-    ax = draw.new_axes(height=max(4.4, height)) if ax is None else ax
+    ax = style.new_axes(height=max(4.4, height)) if ax is None else ax
     return finish(ax, _data_scale(ax, tables, metric, published))
 
 

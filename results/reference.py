@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pandas as pd
 
-from results import parquet
+from results.ledger import parquet
 from results.schema import ResultsError, suggestion
 from results.store import PANDAS_TYPES
 
@@ -97,7 +97,7 @@ def table5() -> pd.DataFrame:
 def scores(name: str) -> pd.DataFrame:
     """The scores of Table 2, 5 or 6 ("table2" and so on) in long form, one row per cell.
 
-    As `results.scores` makes them of a ledger: `dataset` is that of the transfer, after which the
+    As `columns.scores` makes them of a ledger: `dataset` is that of the transfer, after which the
     row's `value`; Table 2 brings the `std` of its `n` = 3 runs, and core-days of a TPUv3 as
     `accelerator_days`. Raises UnknownReference.
     """

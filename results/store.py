@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from results import parts
-from results import trace as traces
+from results.ledger import origin as traces
+from results.ledger import segments
 from results.schema import ResultsError, columns
 
 # Numbers that are whole stay whole beside nulls; floats hold null as NaN, as all of numpy does.
@@ -61,7 +61,7 @@ class Study:
         return self._read("attempts")
 
     def _read(self, table: str) -> pd.DataFrame:
-        wholes = [parts.read_table(folder, table) for folder in self.folders]
+        wholes = [segments.read_table(folder, table) for folder in self.folders]
         for whole in wholes:
             self.skipped.extend(whole.skipped)
             self.notes.extend(_about_newer(whole.newer))

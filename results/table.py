@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from results import cells, forms, summary, units
-from results import scores as long
-from results.render import Grid
+from results.columns import configurations, formatting
+from results.columns import scores as long
 from results.schema import suggestion
+from results.tables import cells, layouts
+from results.tables.render import Grid
 
 AGGREGATES = ("mean", "median", "min", "max", "best")
 DRAWS = "draws of the images a run was adapted to"
@@ -43,7 +44,7 @@ def _summarise(
     by = list(dict.fromkeys([*keys, "metric"]))
     sign = _sign(table["metric"]) if aggregate == "best" else 1
     table = table.assign(value=table["value"] * sign)
-    frame = summary.over_seeds(
+    frame = configurations.over_seeds(
         table, by, "value", costs, "max" if aggregate == "best" else aggregate
     )
     if aggregate == "best":
@@ -59,21 +60,21 @@ def _summarise(
 
 
 def _sign(metrics: pd.Series) -> pd.Series:
-    return metrics.map(lambda name: 1 if units.higher_is_better(name) else -1).astype(float)
+    return metrics.map(lambda name: 1 if formatting.higher_is_better(name) else -1).astype(float)
 
 
 # --- from numbers to texts
 
 
 def _title(metric: str, aggregate: str) -> str:
-    return units.header(metric) + ("" if aggregate == "mean" else f", {aggregate}")
+    return formatting.header(metric) + ("" if aggregate == "mean" else f", {aggregate}")
 
 
 def _columns(
-    scores: cells.Scores, layout: forms.Layout, costs: cells.Columns, title: str
+    scores: cells.Scores, layout: layouts.Layout, costs: cells.Columns, title: str
 ) -> tuple[cells.Columns, int]:
     """The columns with their headers, and the place of the first one that holds scores."""
-    left = [(units.header(name), cells.keys(scores.lines[name])) for name in layout.rows]
+    left = [(formatting.header(name), cells.keys(scores.lines[name])) for name in layout.rows]
     left += costs if layout.costs_at == "left" else []
     titles = cells.titles(scores.sides) if layout.columns else [title]
     made = [(text, cells.texts(scores, at)) for at, text in enumerate(titles)]
@@ -84,18 +85,18 @@ def _columns(
 
 
 def _grid(
-    table: pd.DataFrame, layout: forms.Layout, metrics: Sequence[str], aggregate: str
+    table: pd.DataFrame, layout: layouts.Layout, metrics: Sequence[str], aggregate: str
 ) -> Grid:
     """The comparison in its layout: keys, scores with ± and n, costs in readable units."""
     keys = [*layout.rows, *layout.columns]
-    summary.check_columns(table, [*keys, *layout.costs])
+    configurations.check_columns(table, [*keys, *layout.costs])
     covered = [*keys, *(long.EVALUATION if "evaluation" in keys else ())]
     known = [name for name in dict.fromkeys(covered) if name in table]
-    pooled = summary.varying(table, known, forms.POOLED)
+    pooled = configurations.varying(table, known, layouts.POOLED)
     table, over = _one_score_per_run(table, keys)
     frame = _summarise(table, keys, layout.costs, aggregate)
     scores = cells.arrange(frame, layout.rows, layout.columns, aggregate)
-    by_model = summary.model_column(table) in layout.columns
+    by_model = configurations.model_column(table) in layout.columns
     below = layout.costs_at == "below"
     costs = cells.costs(frame, layout.costs, scores.sides if below else scores.lines)
     columns, first = _columns(scores, layout, costs, _title(metrics[0], aggregate))
@@ -104,7 +105,7 @@ def _grid(
     if below:
         lines += [(title, *[""] * (first - 1), *texts) for title, texts in costs]
     is_number = [pd.api.types.is_numeric_dtype(scores.lines[name]) for name in layout.rows]
-    over = ", ".join([over, *(units.name(name) for name in pooled)])
+    over = ", ".join([over, *(formatting.name(name) for name in pooled)])
     return Grid(
         header=tuple(title for title, _ in columns),
         cells=tuple(lines),
@@ -118,14 +119,14 @@ def _grid(
 
 def _footnote(
     scores: cells.Scores,
-    layout: forms.Layout,
+    layout: layouts.Layout,
     metrics: Sequence[str],
     aggregate: str,
     over: str,
 ) -> str:
     """What the scores are, what ± is over, what n counts, what an empty cell means."""
-    what = ", ".join(units.header(name) for name in metrics)
-    sides = f", by {', '.join(map(units.name, layout.columns))}" if layout.columns else ""
+    what = ", ".join(formatting.header(name) for name in metrics)
+    sides = f", by {', '.join(map(formatting.name, layout.columns))}" if layout.columns else ""
     is_mean = aggregate == "mean"
     how = "mean ± sample standard deviation (ddof = 1)" if is_mean else aggregate
     things = "evaluations of finished runs" if over.startswith(DRAWS) else "finished runs"
@@ -193,7 +194,7 @@ def comparison(
     """
     if aggregate not in AGGREGATES:
         choices = suggestion(aggregate, AGGREGATES)
-        raise forms.UnknownForm(f"aggregate {aggregate!r} is unknown; {choices}")
+        raise layouts.UnknownForm(f"aggregate {aggregate!r} is unknown; {choices}")
     metrics, beside = _names(metric), _names(columns)
     table = long.of_runs(runs, metrics) if evals is None else long.of_evals(runs, evals, metrics)
     table = table if published is None else pd.concat([table, published], ignore_index=True)
@@ -205,16 +206,16 @@ def comparison(
     if form is not None or "evaluation" in (*beside, *asked):
         table = table.assign(evaluation=long.describe(table))
     if form is None:
-        layout = forms.usual(table, beside)
+        layout = layouts.usual(table, beside)
     else:
-        table, layout = forms.of_paper(form, table)
+        table, layout = layouts.of_paper(form, table)
     if rows is not None or (form is not None and beside):
         layout = replace(layout, rows=_names(rows) or layout.rows, columns=beside or layout.columns)
     if costs is not None:
         layout = replace(layout, costs=tuple(costs))
     elif rows is not None:
         along = layout.columns if layout.costs_at == "below" else layout.rows
-        if summary.model_column(table) not in along:
+        if configurations.model_column(table) not in along:
             layout = replace(layout, costs=())  # of several models together they mean little
     return _grid(table, layout, metrics, aggregate)
 

@@ -11,7 +11,7 @@ from typing import Any
 from bench.run.config import Run, read_run
 from bench.run.protocols import FewShot, read_trace
 from bench.run.provenance import software
-from results.files import write_whole
+from results.ledger.files import write_whole
 from sweeps import cancel, launch
 from sweeps.expand import resources
 from sweeps.schedulers import limits, submissions

@@ -17,8 +17,10 @@ study, half finished, that ships with the tests; the published rows are those of
     """>>>
 %matplotlib inline
 from IPython.display import HTML, Markdown
-from results import compare, fit, frontier, plot, plot_laws
-from results import printed, reference, render, store, table
+from results import compare, fit, frontier, plot, reference, store, table
+from results.figures import laws as plot_laws
+from results.tables import paper as printed
+from results.tables import render
 
 study = store.load("tests/data/ledger_v1")
 study.runs[["label", "train_examples", "train_flops", "top1_accuracy"]]""",

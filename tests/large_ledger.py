@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from results import parquet
+from results.ledger import parquet
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 MODELS = {

@@ -18,7 +18,7 @@ from bench.run.attempt import (
     read_disk,
     unrecorded,
 )
-from results import parquet
+from results.ledger import parquet
 
 CLAIM = """
 import sys, time

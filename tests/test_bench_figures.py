@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.app import main
-from results import parquet
+from results.ledger import parquet
 
 LEDGER = str(Path(__file__).parent / "data" / "ledger_v1")
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.cli.app import main
-from results import parquet
+from results.ledger import parquet
 
 NUM, SEEDS = 8, 2
 

@@ -11,7 +11,7 @@ import models.cost.macs
 from bench.run import ledger
 from bench.run.config import DataInfo, Run, RunConfig
 from bench.run.ledger import Evaluation
-from results import parquet
+from results.ledger import parquet
 from results.schema import TABLES
 
 DATA = DataInfo(

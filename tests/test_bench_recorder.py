@@ -17,7 +17,7 @@ from bench.run.config import EngineConfig, Run, RunConfig
 from bench.run.ledger import Evaluation
 from bench.training.clock import Clock
 from bench.training.recorder import Recorder, Silence
-from results import parquet
+from results.ledger import parquet
 
 WORLD = World(0, 0, 1, torch.device("cpu"))
 DEVICE = "A processor"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.app import main
-from results import parquet, store
+from results import store
+from results.ledger import parquet
 
 
 @pytest.fixture

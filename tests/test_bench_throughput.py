@@ -14,7 +14,7 @@ import models
 import models.cost.macs
 from bench.cli.app import main
 from bench.measure import throughput
-from results import parquet
+from results.ledger import parquet
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3, 63, 64, 65, 300, 1000])

@@ -21,7 +21,8 @@ from bench.run.config import (
     RunConfig,
 )
 from bench.training.loop import NonFiniteLoss, train
-from results import parquet, store
+from results import store
+from results.ledger import parquet
 from results.schema import STUDY_TABLES
 
 STEPS, BATCH_SIZE = 12, 32

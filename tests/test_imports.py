@@ -41,7 +41,7 @@ DOORS = {
     },
     "datasets": {"bench/data/sources.py"},
     "fvcore": {"bench/flops.py"},
-    "jinja2": {"results/report.py"},
+    "jinja2": {"results/report/write.py"},
 }
 
 

@@ -3,17 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from results import cautions
+from results.laws import warnings
 
-PACKAGE = Path(cautions.__file__).parent
+PACKAGE = Path(warnings.__file__).parent
 
 
 def test_an_unheard_of_code_is_a_mistake() -> None:
     with pytest.raises(AssertionError):
-        cautions.Caution("unheard_of", "")
+        warnings.Caution("unheard_of", "")
 
 
 def test_every_code_is_given_somewhere_and_documented() -> None:
     text = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
     given = set(re.findall(r"Caution\(\s*\"([a-z_]+)\"", text))
-    assert given == set(cautions.CAUTIONS)
+    assert given == set(warnings.CAUTIONS)

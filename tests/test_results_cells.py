@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import cells
+from results.tables import cells
 
 
 def make_scores(values=(0.5, 0.7, 0.6), std=(0.01, np.nan, 0.02), n=(2, 1, 3), **columns):

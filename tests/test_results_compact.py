@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from results import compact, parquet, parts, store
+from results import store
+from results.ledger import compact, parquet, segments
 from results.schema import STUDY_TABLES
 
 
@@ -162,13 +163,13 @@ def test_a_part_of_a_newer_version_keeps_its_columns(study):
 def test_a_part_replaced_while_it_is_merged_is_not_removed(study, monkeypatch):
     path = study / "a" / "curve" / "1-0.parquet"
     more = curve_rows("a", range(5), lr=0.5)
-    index_text = parts.index_text
+    index_text = segments.index_text
 
     def write_again(merged):
         parquet.write(path, "curve", more)
         return index_text(merged)
 
-    monkeypatch.setattr(parts, "index_text", write_again)
+    monkeypatch.setattr(segments, "index_text", write_again)
     compact.compact(study)
     assert pq.read_table(path).column("lr").to_pylist() == [0.5] * 5
     assert tables(study)["curve"].lr.count() == 5

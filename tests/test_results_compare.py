@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import compare, crossing, reference
+from results import compare, reference
+from results.comparison import crossing
 
 EXA = 1e18
 PAPER = reference.table6()

@@ -1,10 +1,11 @@
 import pytest
 
-from results import constants, reference
+from results import reference
+from results.laws import published_constants
 
 
 def test_compute_of_the_points_follows_from_the_paper() -> None:
-    made = constants.points("imagenet_finetune_error")
+    made = published_constants.points("imagenet_finetune_error")
     # L/16 forward is 122.9 GFLOPs at 224 pixels (Table 2), 20,000 steps are of 4,096 images.
     run = made[(made["label"] == "L/16") & (made["epochs"] == 20_000 * 4096 / 30e6)].iloc[0]
     assert run["train_flops"] == pytest.approx(3 * 122.9e9 * 20_000 * 4096)
@@ -12,7 +13,7 @@ def test_compute_of_the_points_follows_from_the_paper() -> None:
 
 
 def test_the_curve_of_the_paper_is_found_from_its_points() -> None:
-    for refitted in constants.refit(replicas=200):
+    for refitted in published_constants.refit(replicas=200):
         made, theirs = refitted.made, refitted.published
         paper = theirs["a"] * (made.x + theirs["d"]) ** -theirs["b"] + theirs["e"]
         # Core-days at one utilization for all are off by up to a quarter either way, which is
@@ -25,4 +26,4 @@ def test_the_curve_of_the_paper_is_found_from_its_points() -> None:
 def test_every_published_law_is_fitted_or_said_to_have_no_points() -> None:
     table = reference.load("scaling_law_constants")
     laws = set(table["law"]) - {"zhai_2021_results", "zhai_2021_recipe", "training_flops"}
-    assert laws == {constants.LAW, *constants.WITHOUT_POINTS}
+    assert laws == {published_constants.LAW, *published_constants.WITHOUT_POINTS}

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import compare, crossing, reference
-from results.curves import Curve
+from results import compare, reference
+from results.comparison import crossing
+from results.comparison.lines import Curve
 
 FIVE = reference.table5()
 

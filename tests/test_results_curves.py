@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import curves, reference, summary
+from results import reference
+from results.columns import configurations
+from results.comparison import lines
 from results.frontier import frontier
 
 RUNS = pd.DataFrame(
@@ -21,7 +23,7 @@ RUNS = pd.DataFrame(
 
 
 def made(runs, x="cost"):
-    return curves.configurations(runs, metric="accuracy", x=x)
+    return lines.configurations(runs, metric="accuracy", x=x)
 
 
 def test_a_configuration_is_everything_but_the_seed():
@@ -40,9 +42,9 @@ def test_names_say_what_differs_within_a_model():
 
 def test_order_and_repeated_rows_change_nothing():
     runs = reference.table6()
-    once = curves.configurations(runs, metric="average_of_five_accuracy", x="train_flops_valid")
+    once = lines.configurations(runs, metric="average_of_five_accuracy", x="train_flops_valid")
     doubled = pd.concat([runs, runs.iloc[::-1], runs]).sample(frac=1, random_state=0)
-    again = curves.configurations(doubled, metric="average_of_five_accuracy", x="train_flops_valid")
+    again = lines.configurations(doubled, metric="average_of_five_accuracy", x="train_flops_valid")
     pd.testing.assert_frame_equal(once, again)
 
 
@@ -53,21 +55,21 @@ def test_runs_without_a_value_are_left_out():
 
 
 def test_a_group_is_found_by_family_label_name_or_label_and_epochs():
-    table = curves.configurations(
+    table = lines.configurations(
         reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
     )
-    assert len(curves.of(table, "vit")) == len(curves.of(table, "ViT")) == 6
-    assert len(curves.of(table, "ResNet")) == len(curves.of(table, "bit")) == 7
-    assert len(curves.of(table, "ViT-L/16")) == 2
-    (row,) = curves.of(table, "vit-l/16@14").itertuples()
+    assert len(lines.of(table, "vit")) == len(lines.of(table, "ViT")) == 6
+    assert len(lines.of(table, "ResNet")) == len(lines.of(table, "bit")) == 7
+    assert len(lines.of(table, "ViT-L/16")) == 2
+    (row,) = lines.of(table, "vit-l/16@14").itertuples()
     assert (row.name, row.x) == ("ViT-L/16, 14 ep", pytest.approx(1567e18, rel=1e-11))
-    assert len(curves.of(table, "ViT-L/16, 14 ep")) == 1
+    assert len(lines.of(table, "ViT-L/16, 14 ep")) == 1
 
 
 def test_an_unknown_group_comes_with_the_near_matches():
-    with pytest.raises(curves.UnknownGroup, match=r"did you mean .*ViT-L/16"):
-        curves.of(
-            curves.configurations(
+    with pytest.raises(lines.UnknownGroup, match=r"did you mean .*ViT-L/16"):
+        lines.of(
+            lines.configurations(
                 reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
             ),
             "ViT-L16",
@@ -86,12 +88,12 @@ def test_an_unknown_group_comes_with_the_near_matches():
     ],
 )
 def test_an_accuracy_may_be_called_by_its_data_set(short, full):
-    assert curves.column(reference.table6(), short) == full
+    assert lines.column(reference.table6(), short) == full
 
 
 def test_an_unknown_metric_is_named():
-    with pytest.raises(summary.MissingColumn, match="imagnet"):
-        curves.column(reference.table6(), "imagnet")
+    with pytest.raises(configurations.MissingColumn, match="imagnet"):
+        lines.column(reference.table6(), "imagnet")
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -99,7 +101,7 @@ def test_the_curve_passes_the_frontier_and_nothing_else(sign):
     generator = np.random.default_rng(0)
     for _ in range(50):
         x, y = generator.integers(1, 12, (2, 30)).astype(float)
-        curve = curves.frontier_curve(x, y, sign)
+        curve = lines.frontier_curve(x, y, sign)
         on = frontier(x, -sign * y)
         assert set(zip(curve.x, curve.y, strict=True)) == set(zip(x[on], y[on], strict=True))
         assert (np.diff(curve.x) > 0).all()
@@ -107,7 +109,7 @@ def test_the_curve_passes_the_frontier_and_nothing_else(sign):
 
 
 def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do():
-    curve = curves.frontier_curve(np.array([1.0, 100.0]), np.array([0.2, 0.4]), 1)
+    curve = lines.frontier_curve(np.array([1.0, 100.0]), np.array([0.2, 0.4]), 1)
     assert curve.at(10.0) == pytest.approx(0.3)
     assert curve.reach(0.3) == pytest.approx(10.0)
     assert curve.at([1.0, 100.0]).tolist() == [0.2, 0.4]
@@ -117,25 +119,25 @@ def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do():
 
 
 def test_a_lower_loss_is_reached_at_a_higher_cost():
-    curve = curves.frontier_curve(np.array([1.0, 10.0, 100.0]), np.array([3.0, 3.5, 1.0]), -1)
+    curve = lines.frontier_curve(np.array([1.0, 10.0, 100.0]), np.array([3.0, 3.5, 1.0]), -1)
     assert curve.y.tolist() == [3.0, 1.0]
     assert curve.reach(2.0) == pytest.approx(10.0)
 
 
 def test_the_best_at_each_size_need_not_rise():
-    curve = curves.best_curve(np.array([1.0, 1.0, 2.0]), np.array([0.5, 0.6, 0.4]), 1)
+    curve = lines.best_curve(np.array([1.0, 1.0, 2.0]), np.array([0.5, 0.6, 0.4]), 1)
     assert (curve.x.tolist(), curve.y.tolist()) == ([1.0, 2.0], [0.6, 0.4])
 
 
 def test_the_cheapest_that_reaches_and_the_best_within_a_budget():
-    table = curves.configurations(
+    table = lines.configurations(
         reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
     )
     # 87.12 is reached by ViT-L/16@14 (1567) and R50+L/16@14 (1668), on the threshold.
-    assert curves.cheapest(table, 0.8712)["name"] == "ViT-L/16, 14 ep"
-    assert curves.cheapest(table, 0.85)["name"] == "R50x1+ViT-L/32"
-    assert curves.cheapest(table, 0.89) is None
-    assert curves.best(table, 106 * 1e18)["name"] == "R50x1+ViT-B/32"
-    assert curves.best(table, 105 * 1e18)["name"] == "ViT-B/32"
-    assert curves.best(table, 1668 * 1e18)["name"] == "ViT-L/16, 14 ep"  # the cheaper of equals
-    assert curves.best(table, 49 * 1e18) is None
+    assert lines.cheapest(table, 0.8712)["name"] == "ViT-L/16, 14 ep"
+    assert lines.cheapest(table, 0.85)["name"] == "R50x1+ViT-L/32"
+    assert lines.cheapest(table, 0.89) is None
+    assert lines.best(table, 106 * 1e18)["name"] == "R50x1+ViT-B/32"
+    assert lines.best(table, 105 * 1e18)["name"] == "ViT-B/32"
+    assert lines.best(table, 1668 * 1e18)["name"] == "ViT-L/16, 14 ep"  # the cheaper of equals
+    assert lines.best(table, 49 * 1e18) is None

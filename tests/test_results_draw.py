@@ -4,7 +4,8 @@ import doctest
 
 import pytest
 
-from results import draw, summary
+from results.columns import configurations
+from results.figures import style
 
 
 def tick_texts(axis):
@@ -12,23 +13,23 @@ def tick_texts(axis):
 
 
 def test_the_examples_hold():
-    assert doctest.testmod(draw) == (0, 3)
+    assert doctest.testmod(style) == (0, 3)
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own():
-    assert set(draw.STYLES) == set(summary.FAMILIES)
-    looks = [*draw.STYLES.values(), *draw.OTHERS]
+    assert set(style.STYLES) == set(configurations.FAMILIES)
+    looks = [*style.STYLES.values(), *style.OTHERS]
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
 
 
 def test_an_unknown_family_always_looks_the_same():
-    assert draw.style("mixer") == draw.style("mixer") in draw.OTHERS
+    assert style.style("mixer") == style.style("mixer") in style.OTHERS
 
 
 def test_lighter_goes_from_the_colour_to_white():
-    assert draw.lighter("#0072b2", 0) == "#0072b2"
-    assert draw.lighter("#0072b2", 1) == "#ffffff"
-    assert draw.lighter("#000000", 0.5) == "#808080"
+    assert style.lighter("#0072b2", 0) == "#0072b2"
+    assert style.lighter("#0072b2", 1) == "#ffffff"
+    assert style.lighter("#000000", 0.5) == "#808080"
 
 
 @pytest.mark.parametrize(
@@ -40,30 +41,30 @@ def test_lighter_goes_from_the_colour_to_white():
     ],
 )
 def test_log_ticks_stand_at_round_per_cents(low, high, expected):
-    ax = draw.new_axes()
+    ax = style.new_axes()
     ax.set(yscale="log", ylim=(low, high))
-    draw.log_ticks(ax.yaxis, low, high, draw.percent)
+    style.log_ticks(ax.yaxis, low, high, style.percent)
     assert tick_texts(ax.yaxis) == expected
     assert ax.get_ylim() == (low, high)
 
 
 def test_log_limits_leave_a_margin_and_at_least_some_decades():
-    low, high = draw.log_limits([10.0, 1000.0], margin=0.5, least=1.0)
+    low, high = style.log_limits([10.0, 1000.0], margin=0.5, least=1.0)
     assert (low, high) == pytest.approx((1.0, 10_000.0))
-    low, high = draw.log_limits([10.0], margin=0.5, least=2.0)
+    low, high = style.log_limits([10.0], margin=0.5, least=2.0)
     assert (low, high) == pytest.approx((1.0, 100.0))
 
 
 def test_counts_are_ticks_as_far_as_they_have_room():
-    ax = draw.new_axes()
+    ax = style.new_axes()
     ax.set(xscale="log", xlim=(90, 2e6))
-    draw.count_ticks(ax, [100, 1437, 1500, 1_300_000, 100])
+    style.count_ticks(ax, [100, 1437, 1500, 1_300_000, 100])
     assert tick_texts(ax.xaxis) == ["1.3M", "1.5k", "100"]
 
 
 def test_a_legend_reads_along_its_rows_and_is_no_wider_than_the_axes():
-    ax = draw.new_axes(width=3.0)
-    draw.legend(ax, draw.family_handles(["bit", "vit", "hybrid", *"abcdefgh"]))
+    ax = style.new_axes(width=3.0)
+    style.legend(ax, style.family_handles(["bit", "vit", "hybrid", *"abcdefgh"]))
     made = ax.get_legend()
     assert made.get_window_extent().width <= ax.get_window_extent().width
     texts = made.get_texts()
@@ -73,7 +74,7 @@ def test_a_legend_reads_along_its_rows_and_is_no_wider_than_the_axes():
 
 
 def test_one_run_per_point_needs_no_word_on_spread():
-    assert draw.spread_handle(1, 1) == []
-    (handle,) = draw.spread_handle(2, 2)
+    assert style.spread_handle(1, 1) == []
+    (handle,) = style.spread_handle(2, 2)
     assert handle.get_label() == "mean ± 1 std, n = 2 seeds"
-    assert draw.spread_handle(1, 3)[0].get_label() == "mean ± 1 std, n = 1 to 3 seeds"
+    assert style.spread_handle(1, 3)[0].get_label() == "mean ± 1 std, n = 1 to 3 seeds"

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from results import files
+from results.ledger import files
 
 KILLED = """
 import os, signal, sys
-from results import files
+from results.ledger import files
 def fill(stream):
     stream.write(b"half of the n")
     stream.flush()

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import fit, laws, resample
-from results.summary import MissingColumn
+from results import fit
+from results.columns.configurations import MissingColumn
+from results.laws import clusters, curve
 
 ZHAI = np.array([[0.63, 0.32, 0.52, 0.12]])  # 10-shot error over core-days, arXiv:2106.04560
 
@@ -20,7 +21,7 @@ def study(num: int = 9, seeds: int = 3, noise: float = 0.01, seed: int = 0) -> p
         for s in range(seeds)
     ]
     runs = pd.DataFrame(rows)
-    log_error = laws.log_error(ZHAI, runs["accelerator_days"].to_numpy())[0]
+    log_error = curve.log_error(ZHAI, runs["accelerator_days"].to_numpy())[0]
     runs["top1_accuracy"] = 1 - np.exp(log_error + noise * rng.standard_normal(len(runs)))
     return runs
 
@@ -144,4 +145,4 @@ def test_two_seeds_of_the_bootstrap_agree() -> None:
     made, other = law(study(), replicas=1000), law(study(), replicas=1000, seed=9)
     widths = [np.subtract(*m.band([2e4])[::-1])[0] for m in (made, other)]
     assert widths[0] == pytest.approx(widths[1], rel=0.25)
-    assert len(resample.interval([0.0, 1.0])) == 2
+    assert len(clusters.interval([0.0, 1.0])) == 2

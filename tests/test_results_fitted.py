@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from results import fit
-from results.fitted import HoldOut
+from results.laws.fit_result import HoldOut
 
 
 def study() -> pd.DataFrame:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import isoflop
 from results.fit import FitError
+from results.laws import isoflop
 
 BUDGETS = (1e15, 4e15, 1.6e16)
 A, B, E = 0.5, 0.4, 0.1

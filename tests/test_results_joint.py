@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from results.fit import FitError
-from results.joint import fit_joint
+from results.laws.joint import fit_joint
 
 # N in millions, D in millions of images.
 TRUTH = {"a": 0.2, "alpha": 0.5, "b": 0.3, "beta": 0.4, "e": 0.08}

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from results import draw, labels, plot, reference
+from results import plot, reference
+from results.figures import labels, style
 
 
 def text_boxes(texts):
@@ -25,7 +26,7 @@ def crowd():
     """Axes with 60 points, most of them in one corner."""
     generator = np.random.default_rng(1)
     points = generator.beta(0.8, 2.5, (60, 2))
-    ax = draw.new_axes()
+    ax = style.new_axes()
     ax.set(xlim=(-0.1, 1.1), ylim=(-0.1, 1.1))
     ax.plot(*points.T, "o", markersize=labels.MARKER_SIZE)
     return ax, points
@@ -92,7 +93,7 @@ def test_a_leader_goes_from_the_nearest_place_of_its_text_to_its_marker(pets):
 
 
 def test_a_text_stands_nearest_to_its_own_point_where_there_is_a_choice():
-    ax = draw.new_axes()
+    ax = style.new_axes()
     ax.set(xlim=(0, 1), ylim=(0, 1))
     # above and right of the point, the usual place, the text would stand above another
     points = np.array([[0.3, 0.5], [0.34, 0.5]])
@@ -107,7 +108,7 @@ def test_a_text_stands_nearest_to_its_own_point_where_there_is_a_choice():
 
 @pytest.mark.parametrize("name", ["a$\\foo{$b", "$\\frac$", "$x_1$"])
 def test_names_are_written_letter_by_letter(name):
-    ax = draw.new_axes()
+    ax = style.new_axes()
     points = np.array([[0.5, 0.5]])
     (written,) = labels.place_labels(ax, [labels.Label(0.5, 0.5, name, "#000000")], points)
     assert not written.get_parse_math()

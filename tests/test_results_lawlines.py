@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from results import compare, reference
-from results.crossing import crossing
+from results.comparison.crossing import crossing
 from results.fit import FitError
 
 FACTOR = 2.5

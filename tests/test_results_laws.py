@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from results import laws, solve
+from results.laws import curve as laws
+from results.laws import solver
 
 X = np.array([2.0, 5.0, 30.0, 200.0, 900.0])
 
@@ -31,7 +32,7 @@ def test_exact_points_give_the_law_back(form: str) -> None:
     truth = np.array([0.5, 0.35, 0.8 * has_d, 0.1 * has_e])
     x = np.geomspace(0.5, 500, 9)
     curve = laws.Curve(form, x, unit=10.0)
-    theta, _, _ = solve.fit_one(curve, laws.log_error(truth[None], x)[0], 4)
+    theta, _, _ = solver.fit_one(curve, laws.log_error(truth[None], x)[0], 4)
     np.testing.assert_allclose(curve.natural(theta[None], 1.0)[0], truth, rtol=1e-3, atol=1e-5)
 
 
@@ -45,7 +46,7 @@ def test_a_form_holds_what_it_lacks_at_zero() -> None:
 def test_the_offset_stays_below_the_smallest_error() -> None:
     log_error = np.log(np.array([[0.5, 0.3, 0.21, 0.2, 0.2]]))
     curve = laws.Curve("saturating", X, unit=20.0)
-    theta, _ = solve.fit(curve, log_error, np.ones_like(log_error), 0.01)
+    theta, _ = solver.fit(curve, log_error, np.ones_like(log_error), 0.01)
     assert 0 <= theta[0, 3] <= 0.2
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import curves, pairs
+from results.comparison import lines, pair
 
 
 def side(scores, name="a"):
@@ -15,8 +15,8 @@ def side(scores, name="a"):
         for seed, score in enumerate(runs)
     ]
     runs = pd.DataFrame(rows, columns=["family", "label", "seed", "cost", "accuracy"])
-    table = curves.configurations(runs, metric="accuracy", x="cost")
-    return pairs.Side(name, table, 1)
+    table = lines.configurations(runs, metric="accuracy", x="cost")
+    return pair.Side(name, table, 1)
 
 
 def test_without_seeds_a_resample_is_a_part_of_the_configurations():
@@ -33,7 +33,7 @@ def test_the_spread_over_seeds_is_that_of_a_mean():
     # The mean of n scores has the standard error s / sqrt(n), with ddof 1.
     generator = np.random.default_rng(0)
     scores = [tuple(generator.normal(0.5, 0.1, n)) for n in (2, 5)]
-    noise = pairs._seed_noise(pd.Series(scores), 20_000, 0)
+    noise = pair._seed_noise(pd.Series(scores), 20_000, 0)
     expected = [np.std(runs, ddof=1) / np.sqrt(len(runs)) for runs in scores]
     assert noise.std(axis=0) == pytest.approx(expected, rel=0.03)
     assert noise.mean(axis=0) == pytest.approx([0, 0], abs=0.003)
@@ -49,11 +49,11 @@ def test_the_same_configurations_have_the_same_resamples():
 
 def test_replicas_without_an_answer_widen_the_interval_until_there_is_none():
     samples = np.linspace(1, 2, 1000)
-    assert pairs.interval(samples, 0.9)[:2] == pytest.approx((1.05, 1.95), abs=2e-3)
+    assert pair.interval(samples, 0.9)[:2] == pytest.approx((1.05, 1.95), abs=2e-3)
     samples[:30] = np.nan  # 3 %: each end may be 3 % further out
-    low, high, cautions = pairs.interval(samples, 0.9)
+    low, high, cautions = pair.interval(samples, 0.9)
     assert (low, high) == pytest.approx((1.05, 1.98), abs=2e-3)
     assert cautions == ()
     samples[:60] = np.nan
-    low, high, cautions = pairs.interval(samples, 0.9)
+    low, high, cautions = pair.interval(samples, 0.9)
     assert (low, high, cautions[0].code) == (None, None, "too_few_near")

@@ -5,7 +5,8 @@ import itertools
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from results import panels, plot, reference
+from results import plot, reference
+from results.figures import panels
 
 
 def test_several_metrics_are_several_axes_under_one_legend():

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results import parquet
+from results.ledger import parquet
 from results.schema import CURVE, RUNS, SchemaError
 
 NOW = datetime(2026, 7, 1, 10, 30, 0, 123456, tzinfo=UTC)

@@ -5,7 +5,7 @@ import os
 import pyarrow.parquet as pq
 import pytest
 
-from results import parquet, parts
+from results.ledger import parquet, segments
 
 
 def curve(run_id, steps):
@@ -21,14 +21,14 @@ def study(tmp_path):
 
 
 def merge(study, name, index, rows):
-    pairs = {parts.INDEX_KEY: parts.index_text(index)} if index else {}
+    pairs = {segments.INDEX_KEY: segments.index_text(index)} if index else {}
     table = parquet.read_table(parquet.write(study / "x.parquet", "curve", rows))
-    path = study / parts.COMPACT / "curve" / name
+    path = study / segments.COMPACT / "curve" / name
     return parquet.write_table(path, "curve", table.replace_schema_metadata(None), pairs)
 
 
 def steps(study):
-    whole = parts.read_table(study, "curve")
+    whole = segments.read_table(study, "curve")
     return list(
         zip(*(whole.rows.column(name).to_pylist() for name in ("run_id", "step")), strict=True)
     )
@@ -38,7 +38,7 @@ def test_parts_are_listed_by_run_and_name_without_temporary_ones(study):
     (study / "a" / "curve" / ".3.parquet.0.tmp").write_bytes(b"")
     (study / "a" / "curve" / "notes.txt").write_bytes(b"")
     (study / "study.json").write_text("{}")
-    found = parts.list_own(study, "curve")
+    found = segments.list_own(study, "curve")
     assert list(found) == ["a/curve/1.parquet", "a/curve/2.parquet", "b/curve/1.parquet"]
     status = (study / "b" / "curve" / "1.parquet").stat()
     assert found["b/curve/1.parquet"] == (status.st_mtime_ns, status.st_ino)
@@ -48,7 +48,7 @@ def test_the_row_of_a_run_is_listed_by_its_name(study):
     parquet.write(
         study / "a" / "run.parquet", "runs", [{"study": "s", "run_id": "a", "state": "done"}]
     )
-    assert list(parts.list_own(study, "runs")) == ["a/run.parquet"]
+    assert list(segments.list_own(study, "runs")) == ["a/run.parquet"]
 
 
 def test_lone_rows_and_longer_parts_stand_in_the_order_of_their_names(study):
@@ -56,22 +56,22 @@ def test_lone_rows_and_longer_parts_stand_in_the_order_of_their_names(study):
 
 
 def test_a_part_is_not_opened_where_its_merged_rows_are_of_the_same_file(study):
-    which = parts.list_own(study, "curve")["b/curve/1.parquet"]
-    merge(study, "m.parquet", [parts.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8]))
+    which = segments.list_own(study, "curve")["b/curve/1.parquet"]
+    merge(study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8]))
     assert steps(study)[3:] == [("b", 7), ("b", 8)]
 
 
 def test_a_part_of_another_time_or_inode_is_opened_and_counts(study):
-    time, inode = parts.list_own(study, "curve")["b/curve/1.parquet"]
+    time, inode = segments.list_own(study, "curve")["b/curve/1.parquet"]
     for at, which in enumerate([(time - 1, inode), (time, inode + 1)]):
-        index = [parts.Part("b/curve/1.parquet", which, 1)]
+        index = [segments.Part("b/curve/1.parquet", which, 1)]
         merge(study, f"{at}.parquet", index, curve("b", [7]))
     assert steps(study)[3:] == [("b", 0), ("b", 1), ("b", 2)]
 
 
 def test_of_two_merged_files_the_newer_part_counts(study):
     for name, time, step in (("x", 5, 8), ("y", 9, 9), ("z", 5, 7)):
-        index = [parts.Part("b/curve/0.parquet", (time, 1), 1)]
+        index = [segments.Part("b/curve/0.parquet", (time, 1), 1)]
         merge(study, f"{name}.parquet", index, curve("b", [step]))
     assert steps(study)[3] == ("b", 9)
     assert len(steps(study)) == 7
@@ -84,16 +84,18 @@ def test_a_merged_file_without_index_gives_way_to_own_parts(study):
 
 def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(study, monkeypatch):
     own = study / "b" / "curve" / "1.parquet"
-    read_own = parts.read_own
+    read_own = segments.read_own
 
     def merged_first(folder, names, table):
-        which = parts.identity(own.stat())
-        merge(study, "m.parquet", [parts.Part("b/curve/1.parquet", which, 3)], curve("b", range(3)))
+        which = segments.identity(own.stat())
+        merge(
+            study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 3)], curve("b", range(3))
+        )
         own.unlink()
         return read_own(folder, names, table)
 
     expected = steps(study)
-    monkeypatch.setattr(parts, "read_own", merged_first)
+    monkeypatch.setattr(segments, "read_own", merged_first)
     assert steps(study) == expected
 
 
@@ -102,13 +104,13 @@ def test_a_folder_that_changes_while_it_is_listed_is_listed_again(study, monkeyp
         [["old.parquet"], ["new.parquet"], ["new.parquet", ".t.tmp"]] + [["new.parquet"]] * 2
     )
     monkeypatch.setattr(os, "listdir", lambda _: next(listings))
-    assert parts.list_merged(study, "curve") == ["new.parquet"]
+    assert segments.list_merged(study, "curve") == ["new.parquet"]
     assert next(listings, None) is None
 
 
 def test_rows_that_agree_in_the_key_are_one_the_last(study):
     parquet.write(study / "b" / "curve" / "2.parquet", "curve", curve("b", [2, 3]))
-    whole = parts.read_table(study, "curve")
+    whole = segments.read_table(study, "curve")
     assert whole.rows.num_rows == 7
     assert [part.num_rows for part in whole.parts] == [1, 2, 2, 2]
 
@@ -117,4 +119,4 @@ def test_columns_of_a_newer_version_are_named_by_part(study):
     path = study / "a" / "curve" / "1.parquet"
     newer = parquet.read_table(path).append_column("water_liters", [[1.0]])
     pq.write_table(newer, path)
-    assert parts.read_table(study, "curve").newer == {"a/curve/1.parquet": ["water_liters"]}
+    assert segments.read_table(study, "curve").newer == {"a/curve/1.parquet": ["water_liters"]}

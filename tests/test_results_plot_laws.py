@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import draw, fit, isoflop, plot_laws, reference
-from results.points import NothingToDraw
+from results import fit, reference
+from results.figures import laws as plot_laws
+from results.figures import style
+from results.figures.points import NothingToDraw
+from results.laws import isoflop
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +85,9 @@ def test_each_profile_has_its_parabola_and_its_minimum():
 
 
 def test_an_axes_can_be_passed_in(law):
-    ax = draw.new_axes()
+    ax = style.new_axes()
     assert plot_laws.fits(law, ax=ax) is ax
-    ax = draw.new_axes()
+    ax = style.new_axes()
     assert plot_laws.isoflop(make_profiles(), ax=ax) is ax
     with pytest.raises(NothingToDraw):
         plot_laws.isoflop([])

@@ -5,8 +5,9 @@ import itertools
 import pandas as pd
 import pytest
 
-from results import draw, plot_speed, summary
-from results.points import NothingToDraw
+from results.columns import configurations
+from results.figures import style, throughput
+from results.figures.points import NothingToDraw
 
 
 def make_table(sizes=(64, 128), batches=(1, 8, 64), devices=("A100",), largest=8):
@@ -39,7 +40,7 @@ def lines_of(ax):
 
 
 def test_speed_is_the_best_over_batches_at_each_image_size():
-    ax = plot_speed.speed(make_table())
+    ax = throughput.speed(make_table())
     assert ax.get_xlabel() == "image size (pixels)"
     assert lines_of(ax)[0] == [[64, 1e5], [128, 1e5 * 8 / 128]]
     assert sorted(text.get_text() for text in ax.texts) == ["BIT_S", "VIT_S"]
@@ -47,31 +48,31 @@ def test_speed_is_the_best_over_batches_at_each_image_size():
 
 
 def test_the_largest_batch_is_the_largest_that_fits():
-    ax = plot_speed.largest_batch(make_table())
+    ax = throughput.largest_batch(make_table())
     assert lines_of(ax)[0] == [[64, 64], [128, 8]]
 
 
 def test_of_one_image_size_speed_is_over_batches():
-    ax = plot_speed.speed(make_table(sizes=(64,)))
+    ax = throughput.speed(make_table(sizes=(64,)))
     assert ax.get_xlabel() == "batch size (images)"
     assert [x for x, _ in lines_of(ax)[0]] == [1, 8, 64]
 
 
 def test_what_was_varied_is_told_apart():
-    ax = plot_speed.speed(make_table(devices=("A100", "H100")))
+    ax = throughput.speed(make_table(devices=("A100", "H100")))
     assert len(lines_of(ax)) == 4
     assert {text.get_text() for text in ax.texts} >= {"VIT_S, A100", "VIT_S, H100"}
 
 
 def test_both_stand_side_by_side_where_memory_ended():
-    assert len(plot_speed.throughput(make_table()).axes) == 2
-    assert len(plot_speed.throughput(make_table(largest=64)).axes) == 1
+    assert len(throughput.throughput(make_table()).axes) == 2
+    assert len(throughput.throughput(make_table(largest=64)).axes) == 1
 
 
 def test_axes_and_errors():
-    ax = draw.new_axes()
-    assert plot_speed.speed(make_table(), ax=ax) is ax
+    ax = style.new_axes()
+    assert throughput.speed(make_table(), ax=ax) is ax
     with pytest.raises(NothingToDraw):
-        plot_speed.speed(make_table().assign(fits=False))
-    with pytest.raises(summary.MissingColumn, match="image_size"):
-        plot_speed.speed(make_table().drop(columns="image_size"))
+        throughput.speed(make_table().assign(fits=False))
+    with pytest.raises(configurations.MissingColumn, match="image_size"):
+        throughput.speed(make_table().drop(columns="image_size"))

@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from results import points, reference, summary
+from results import reference
+from results.columns import configurations
+from results.figures import points
 
 
 def make_runs(*rows):
@@ -115,5 +117,5 @@ def test_nothing_to_draw_says_what_was_missing():
 
 
 def test_a_missing_column_comes_with_the_near_match():
-    with pytest.raises(summary.MissingColumn, match=r"'train_flop' is missing.*train_flops"):
+    with pytest.raises(configurations.MissingColumn, match=r"'train_flop' is missing.*train_flops"):
         points.of_error(make_runs({"top1_accuracy": 0.5}), "top1_accuracy", "train_flop")

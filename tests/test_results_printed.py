@@ -4,13 +4,14 @@ import doctest
 
 import pytest
 
-from results import printed, reference, render
+from results import reference
+from results.tables import paper, render
 
 
 def cells_of(name):
     """(first column, header) -> text."""
-    made = printed.table(name)
-    keys = len(printed.FORMS[name].rows)
+    made = paper.table(name)
+    keys = len(paper.FORMS[name].rows)
     return {
         (*row[:keys], title): text
         for row in made.cells
@@ -62,7 +63,7 @@ def test_table_2_has_the_starred_figure_and_empty_cells():
 
 
 def test_the_best_of_a_data_set_is_bold():
-    markdown = render.to_markdown(printed.table("table2"))
+    markdown = render.to_markdown(paper.table("table2"))
     bold = ["88.55 ± 0.04", "90.72 ± 0.05", "99.50 ± 0.06", "94.55 ± 0.04", "97.56 ± 0.03"]
     for text in [*bold, "99.74 ± 0.00", "77.63 ± 0.23"]:
         assert f"**{text}**" in markdown
@@ -71,8 +72,8 @@ def test_the_best_of_a_data_set_is_bold():
 
 def test_an_unknown_table_comes_with_the_choices():
     with pytest.raises(reference.UnknownReference, match="table6"):
-        printed.table("table7")
+        paper.table("table7")
 
 
 def test_the_example_holds():
-    assert doctest.testmod(printed) == (0, 1)
+    assert doctest.testmod(paper) == (0, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import propose
+from results.comparison import design
 
 
 def runs(seeds=2, noise=0.03, sizes=5, steeper=0.0):
@@ -38,7 +38,7 @@ def candidates(**columns):
 
 def asked(budget, question="ratio", **options):
     table = runs(steeper=0.125 * (question == "crossing"))
-    return propose.propose(
+    return design.propose(
         table, candidates(), budget=budget, families=("vit", "bit"), question=question, **options
     )
 
@@ -47,7 +47,7 @@ def width(estimates):
     return sum(math.log(one.high / one.low) for one in estimates)
 
 
-@pytest.mark.parametrize("question", propose.QUESTIONS)
+@pytest.mark.parametrize("question", design.QUESTIONS)
 def test_the_proposal_narrows_and_stays_within_the_budget(question):
     made = asked(15, question)
     assert made.cost == sum(candidates()["cost"][list(made.chosen)]) <= 15
@@ -72,7 +72,7 @@ def test_a_law_far_out_is_narrowed_by_a_far_run():
 
 
 def test_only_the_families_that_are_asked_for_are_run():
-    made = propose.propose(
+    made = design.propose(
         runs(), candidates(), budget=100, families=("vit",), question="law", at=1e15
     )
     assert set(candidates()["family"][list(made.chosen)]) == {"vit"}
@@ -84,9 +84,7 @@ def test_the_expected_width_is_that_of_least_squares():
     vit = table[table.family == "vit"]
     logs, errors = np.log(vit.train_flops), np.log(1 - vit.top1_accuracy)
     (_, _), covariance = np.polyfit(logs, errors, 1, cov=True)  # slope first
-    made = propose.propose(
-        table, candidates(), budget=1, families=("vit",), question="law", at=1e14
-    )
+    made = design.propose(table, candidates(), budget=1, families=("vit",), question="law", at=1e14)
     place = np.array([math.log(1e14), 1])
     half = math.log(made.before[0].high / made.before[0].low) / 2
     quantile = 2.3534  # Student's t, 3 degrees of freedom, 95 %
@@ -94,33 +92,33 @@ def test_the_expected_width_is_that_of_least_squares():
 
 
 def test_what_cannot_be_paid_is_said_with_the_cheapest():
-    with pytest.raises(propose.ProposeError, match=r"given 0\.5, the cheapest takes 1"):
+    with pytest.raises(design.ProposeError, match=r"given 0\.5, the cheapest takes 1"):
         asked(0.5)
 
 
 def test_too_few_runs_are_said():
-    with pytest.raises(propose.ProposeError, match="an interval needs more"):
-        propose.propose(runs(sizes=2), candidates(), budget=9, families=("vit", "bit"))
+    with pytest.raises(design.ProposeError, match="an interval needs more"):
+        design.propose(runs(sizes=2), candidates(), budget=9, families=("vit", "bit"))
 
 
 def test_families_that_share_no_error_are_not_comparable():
     table = runs()
     worse = table["family"] == "bit"
     table.loc[worse, "top1_accuracy"] = 0.1 * table.loc[worse, "top1_accuracy"]
-    with pytest.raises(propose.ProposeError, match="not comparable"):
-        propose.propose(table, candidates(), budget=9, families=("vit", "bit"))
+    with pytest.raises(design.ProposeError, match="not comparable"):
+        design.propose(table, candidates(), budget=9, families=("vit", "bit"))
 
 
 def test_an_unknown_question_is_refused():
-    with pytest.raises(propose.QuestionError, match="expected ratio, crossing, law"):
+    with pytest.raises(design.QuestionError, match="expected ratio, crossing, law"):
         asked(9, "best")
-    with pytest.raises(propose.QuestionError, match="expected two"):
-        propose.propose(runs(), candidates(), budget=9, families=("vit",))
+    with pytest.raises(design.QuestionError, match="expected two"):
+        design.propose(runs(), candidates(), budget=9, families=("vit",))
 
 
 def test_lines_that_cross_nowhere_near_the_runs_are_no_question():
-    with pytest.raises(propose.ProposeError, match="vit and bit do not cross near the runs"):
-        propose.propose(
+    with pytest.raises(design.ProposeError, match="vit and bit do not cross near the runs"):
+        design.propose(
             runs(steeper=0.01),
             candidates(),
             budget=9,
@@ -130,5 +128,5 @@ def test_lines_that_cross_nowhere_near_the_runs_are_no_question():
 
 
 def test_an_error_above_one_is_no_error():
-    with pytest.raises(propose.QuestionError, match="given 85, expected an error as a fraction"):
+    with pytest.raises(design.QuestionError, match="given 85, expected an error as a fraction"):
         asked(9, at=85.0)

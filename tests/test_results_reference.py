@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from results import parquet, reference
+from results import reference
+from results.ledger import parquet
 from results.published import make
 
 FOLDER = Path(make.__file__).parent

@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from results import render, table
+from results import table
+from results.tables import render
 
 FRAME = pd.DataFrame({"label": ["A", "B"], "flops": [5.1e10, None], "top1": [0.5, 0.25]})
 

@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 import large_ledger
 import pytest
 
-from results import report, store
+from results import store
+from results.columns.configurations import MissingColumn
+from results.report import write
 from results.schema import ResultsError
-from results.summary import MissingColumn
 
 EVIL = "<script>alert(1)</script>"
 LOADING = {"src", "href", "action", "data", "poster", "srcset", "formaction", "background"}
@@ -55,14 +56,14 @@ def evil(tmp_path_factory):
 
 
 def test_nothing_is_loaded_from_elsewhere(study):
-    for tag, attributes in Page(report.html(study)).tags:
+    for tag, attributes in Page(write.html(study)).tags:
         for name in LOADING & attributes.keys():
             assert attributes[name].startswith("#"), (tag, attributes)
         assert tag not in ("link", "iframe", "img", "object", "embed", "base"), tag
 
 
 def test_only_the_pages_own_scripts_may_run(study):
-    page = Page(report.html(study))
+    page = Page(write.html(study))
     (policy,) = [a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a]
     assert policy.startswith("default-src 'none';") and "unsafe-eval" not in policy
     allowed = re.findall(r"sha256-([^']+)", policy)
@@ -73,7 +74,7 @@ def test_only_the_pages_own_scripts_may_run(study):
 
 
 def test_names_are_escaped_everywhere(evil):
-    text = report.html(evil)
+    text = write.html(evil)
     assert EVIL not in text
     page = Page(text)
     assert len(page.scripts) == 3
@@ -81,14 +82,14 @@ def test_names_are_escaped_everywhere(evil):
 
 
 def test_the_page_has_what_a_reader_looks_for(study):
-    words = " ".join(Page(report.html(study)).words)
+    words = " ".join(Page(write.html(study)).words)
     for title in ("Charts", "Ledger", "Comparison", "Costs", "Provenance"):
         assert title in words
     assert "117 of 120" in words  # rows 7, 57 and 107 failed
 
 
 def test_controls_have_labels(study):
-    text = report.html(study)
+    text = write.html(study)
     page = Page(text)
     labelled = {a["for"] for tag, a in page.tags if tag == "label" and "for" in a}
     for tag, attributes in page.tags:
@@ -98,23 +99,23 @@ def test_controls_have_labels(study):
 
 
 def test_published_rows_lie_beside_the_studys_own(study):
-    assert "ViT paper, Table 6" in report.html(study, published=True)
+    assert "ViT paper, Table 6" in write.html(study, published=True)
 
 
 def test_an_unknown_column_and_an_empty_study_are_refused(study, tmp_path):
     with pytest.raises(MissingColumn, match="'accuracy'"):
-        report.html(study, metric="accuracy")
+        write.html(study, metric="accuracy")
     (tmp_path / "study.json").write_text("{}")
     with pytest.raises(ResultsError, match="no run has ended"):
-        report.html(store.load(tmp_path))
+        write.html(store.load(tmp_path))
 
 
 def test_a_study_without_scores_or_costs_has_a_report_all_the_same(tmp_path):
     nothing = dict.fromkeys(("top1_accuracy", "loss", "train_flops", "params", "label", "family"))
     study = store.load(large_ledger.write(tmp_path / "s", 5, **nothing))
-    assert "Comparison" not in " ".join(Page(report.html(study)).words)
+    assert "Comparison" not in " ".join(Page(write.html(study)).words)
 
 
 def test_ten_thousand_runs_are_a_file_of_less_than_4_megabytes(tmp_path):
     study = store.load(large_ledger.write(tmp_path / "s", 10_000))
-    assert report.write(study, tmp_path / "new" / "large.html").stat().st_size < 4e6
+    assert write.write(study, tmp_path / "new" / "large.html").stat().st_size < 4e6

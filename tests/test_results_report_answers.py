@@ -6,8 +6,14 @@ import pytest
 
 from results import compare, reference, store
 from results.fit import FitError
-from results.fitted import Fit
-from results.report_answers import comparisons, fitted, law_curves, law_table, replicas
+from results.laws.fit_result import Fit
+from results.report.answers import (
+    comparisons,
+    fitted,
+    law_curves,
+    law_table,
+    replicas,
+)
 
 COST, METRIC = "train_flops", "top1_accuracy"
 

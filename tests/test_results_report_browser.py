@@ -8,7 +8,8 @@ from urllib.parse import urlparse
 import large_ledger
 import pytest
 
-from results import report, store
+from results import store
+from results.report import write
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -61,7 +62,7 @@ def visit(browser):
 def demo(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("report")
     study = store.load(request.config.rootpath / DEMO)
-    return study, report.write(study, folder / "demo.html", published=True)
+    return study, write.write(study, folder / "demo.html", published=True)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +70,14 @@ def middle(tmp_path_factory):
     """300 runs: 15 models in 4 sizes of the training set, 5 seeds each, 6 of them failed."""
     folder = tmp_path_factory.mktemp("report")
     study = store.load(large_ledger.write(folder / "study", 300))
-    return study, report.write(study, folder / "middle.html")
+    return study, write.write(study, folder / "middle.html")
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     study = store.load(large_ledger.write(folder / "study", 10_000))
-    return study, report.write(study, folder / "large.html")
+    return study, write.write(study, folder / "large.html")
 
 
 def points(page, chart):
@@ -301,7 +302,7 @@ def test_names_are_shown_and_never_run(visit, tmp_path):
     names |= {"dataset": "<img src=x onerror=alert(2)>", "git_commit": '"><b onclick=alert(3)>'}
     folder = large_ledger.write(tmp_path / "study", 5, **names)
     (folder / "study.json").write_text(f'{{"study": "{EVIL}", "spec": "{EVIL}"}}')
-    page = visit(report.write(store.load(folder), tmp_path / "evil.html"))
+    page = visit(write.write(store.load(folder), tmp_path / "evil.html"))
     assert page.locator("h1").text_content() == EVIL
     assert page.locator("img, [onerror], [onclick]").count() == 0
     assert EVIL in "\n".join(hovered(page, "frontier", EVIL))

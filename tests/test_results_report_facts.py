@@ -5,8 +5,15 @@ import json
 import large_ledger
 import pytest
 
-from results import parquet, store
-from results.report_facts import costs, duration, provenance, specs, total
+from results import store
+from results.ledger import parquet
+from results.report.facts import (
+    costs,
+    duration,
+    provenance,
+    specs,
+    total,
+)
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def test_the_writers_version_is_the_distributions():
 
 
 def test_reading_and_writing_import_neither_pandas_nor_scipy_nor_matplotlib():
-    code = "import sys; import results.parquet; print(*sys.modules)"
+    code = "import sys; import results.ledger.parquet; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pandas", "scipy", "matplotlib", "torch", "pyarrow.dataset"}
     assert not heavy & set(done.stdout.split())

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from results import scores, summary
+from results.columns import configurations, scores
 
 RUNS = pd.DataFrame(
     {
@@ -43,7 +43,7 @@ def test_a_run_has_a_row_per_metric():
     assert made["metric"].tolist() == ["top1_accuracy"] * 2 + ["loss"] * 2
     assert made["value"].tolist()[:3] == [0.5, 0.6, 1.0]
     assert pd.isna(made["value"].iloc[3])
-    with pytest.raises(summary.MissingColumn, match="top5"):
+    with pytest.raises(configurations.MissingColumn, match="top5"):
         scores.of_runs(RUNS, ["top5"])
 
 

@@ -4,9 +4,10 @@ import doctest
 
 import pytest
 
-from results import compare, reference, sentences
-from results.crossing import crossing
-from results.pairs import Answer
+from results import compare, reference
+from results.comparison import sentences
+from results.comparison.crossing import crossing
+from results.comparison.pair import Answer
 
 
 def pair(a="vit", b="bit", metric="imagenet", **options):

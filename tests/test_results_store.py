@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from results import parquet, store
+from results import store
+from results.ledger import parquet
 from results.schema import STUDY_TABLES
 
 NOW = datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
@@ -158,7 +159,7 @@ def test_no_path_at_all_is_an_error():
 
 WRITER = """
 import sys
-from results import parquet
+from results.ledger import parquet
 folder, run_id = sys.argv[1:]
 for part in range(40):
     ids = {"study": "digits", "run_id": run_id, "attempt": 1}

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from results import solve
-from results.surface import Surface, best_n
+from results.laws import solver
+from results.laws.surface import Surface, best_n
 
 N, D = (part.ravel() for part in np.meshgrid(np.geomspace(0.1, 20, 4), np.geomspace(0.2, 9, 5)))
 SURFACE = Surface(np.log(N), np.log(D))
@@ -18,16 +18,16 @@ def test_derivatives_are_those_of_differences() -> None:
 
 
 def test_exact_points_give_the_law_back() -> None:
-    theta, _, _ = solve.fit_one(SURFACE, SURFACE(TRUTH)[0][0], 5)
+    theta, _, _ = solver.fit_one(SURFACE, SURFACE(TRUTH)[0][0], 5)
     np.testing.assert_allclose(theta, TRUTH[0], rtol=1e-3)
 
 
 def test_one_start_of_the_grid_is_as_good_as_many() -> None:
     rng = np.random.default_rng(0)
     log_error = SURFACE(TRUTH)[0] + 0.02 * rng.standard_normal((30, len(N)))
-    _, value = solve.fit(SURFACE, log_error, np.ones_like(log_error), 0.03)
+    _, value = solver.fit(SURFACE, log_error, np.ones_like(log_error), 0.03)
     for row, one in zip(log_error, value, strict=True):
-        assert one <= 1.001 * solve.fit_one(SURFACE, row, 5, delta=0.03)[1]
+        assert one <= 1.001 * solver.fit_one(SURFACE, row, 5, delta=0.03)[1]
 
 
 def test_the_best_division_is_that_of_the_paper() -> None:

@@ -7,7 +7,9 @@ import statistics
 import pandas as pd
 import pytest
 
-from results import forms, reference, render, summary, table
+from results import reference, table
+from results.columns import configurations
+from results.tables import layouts, render
 
 SCORES = {("vit_s8", 100): [0.50, 0.54], ("vit_s8", 400): [0.80], ("bit_r8", 100): [0.60, 0.60]}
 
@@ -124,7 +126,7 @@ def test_no_runs_make_an_empty_table():
 
 
 def test_a_missing_column_comes_with_the_near_match():
-    with pytest.raises(summary.MissingColumn, match=r"'top1' is missing.*top1_accuracy"):
+    with pytest.raises(configurations.MissingColumn, match=r"'top1' is missing.*top1_accuracy"):
         table.comparison(make_runs(), metric="top1")
 
 
@@ -264,7 +266,7 @@ def test_costs_of_several_models_together_are_left_out_unless_asked_for():
 
 @pytest.mark.parametrize("given", [{"form": "table3"}, {"aggregate": "mode"}])
 def test_what_does_not_exist_comes_with_the_choices(given):
-    with pytest.raises(forms.UnknownForm, match=r"choices|did you mean"):
+    with pytest.raises(layouts.UnknownForm, match=r"choices|did you mean"):
         table.comparison(*make_ledger(), **given)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from results import parquet, store, trace
-from results.compact import compact
+from results import store
+from results.ledger import origin, parquet
+from results.ledger.compact import compact
 
 LEDGER = Path(__file__).parent / "data" / "ledger_v1"
 LONG = "vit_nano2-digits-n200-s0-a2cbc70b0f30"
@@ -74,9 +75,9 @@ def test_a_run_that_never_began_has_its_config(study):
 
 def test_an_id_may_be_cut_short_but_not_too_short(study):
     assert store.trace(study, "bit_nano-digits-n100").run_id == NEVER_BEGUN
-    with pytest.raises(trace.UnknownRun, match=r"given run 'vit', which may be .* or vit_nano2"):
+    with pytest.raises(origin.UnknownRun, match=r"given run 'vit', which may be .* or vit_nano2"):
         store.trace(study, "vit")
-    with pytest.raises(trace.UnknownRun, match=f"did you mean {LONG}"):
+    with pytest.raises(origin.UnknownRun, match=f"did you mean {LONG}"):
         store.trace(study, LONG.replace("a2c", "b2c"))
 
 

@@ -5,40 +5,43 @@ import math
 
 import pytest
 
-from results import units
+from results.columns import formatting
 
 
 def test_the_examples_in_the_docstrings_hold():
-    assert doctest.testmod(units) == (0, 5)
+    assert doctest.testmod(formatting) == (0, 5)
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(1437, "1.4k"), (100, "100"), (9e6, "9M"), (1.3e6, "1.3M"), (3e9, "3B")]
 )
 def test_counts_are_short_on_axes(value, text):
-    assert units.short_count(value) == text
+    assert formatting.short_count(value) == text
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_an_unknown_number_is_empty(value):
-    assert units.number(value) == ""
-    assert units.score(value, 0.1, "loss") == ""
+    assert formatting.number(value) == ""
+    assert formatting.score(value, 0.1, "loss") == ""
 
 
 def test_a_column_stands_in_one_unit_that_suits_its_maximum():
-    assert units.scaled("accelerator_days", [0.25, 0.5]) == ("accelerator hours", ["6.00", "12.0"])
-    assert units.scaled("train_flops", [5e12, math.nan]) == ("train teraFLOPs", ["5.00", ""])
-    assert units.scaled("params", [500.0]) == ("params", ["500"])
-    assert units.scaled("params", []) == ("params", [])
+    assert formatting.scaled("accelerator_days", [0.25, 0.5]) == (
+        "accelerator hours",
+        ["6.00", "12.0"],
+    )
+    assert formatting.scaled("train_flops", [5e12, math.nan]) == ("train teraFLOPs", ["5.00", ""])
+    assert formatting.scaled("params", [500.0]) == ("params", ["500"])
+    assert formatting.scaled("params", []) == ("params", [])
 
 
 def test_a_laptops_runs_beside_the_papers_stand_in_powers_of_ten():
-    header, cells = units.scaled("train_flops", [7.52e10, 4.262e21, math.nan])
+    header, cells = formatting.scaled("train_flops", [7.52e10, 4.262e21, math.nan])
     assert (header, cells) == ("train FLOPs", ["7.52e+10", "4.26e+21", ""])
 
 
 def test_fractions_are_shown_in_per_cent_and_losses_are_not():
-    assert units.header("top5_accuracy") == "top-5 (%)"
-    assert units.scaled("model_flops_utilization", [0.43])[1] == ["43.0"]
-    assert units.higher_is_better("cifar10_accuracy")
-    assert not units.higher_is_better("loss")
+    assert formatting.header("top5_accuracy") == "top-5 (%)"
+    assert formatting.scaled("model_flops_utilization", [0.43])[1] == ["43.0"]
+    assert formatting.higher_is_better("cifar10_accuracy")
+    assert not formatting.higher_is_better("loss")

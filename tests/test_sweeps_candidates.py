@@ -9,7 +9,7 @@ import pytest
 
 import models
 from bench.cli.app import main
-from results import parquet
+from results.ledger import parquet
 from sweeps import expand, submit
 from sweeps import spec as specs
 from sweeps.forecast import candidates, plan

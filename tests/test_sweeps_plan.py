@@ -10,7 +10,7 @@ import pytest
 import models
 import models.cost.macs
 from bench.run.accelerators import peak_flops
-from results import parquet
+from results.ledger import parquet
 from sweeps.expand import expand, resources
 from sweeps.forecast import plan
 from sweeps.resources import Resources

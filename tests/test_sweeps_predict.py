@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench.run.accelerators import find
-from results import parquet
+from results.ledger import parquet
 from sweeps.forecast.predict import Kind, read_ledger, speed
 from sweeps.resources import Resources
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.run.attempt import Attempt, read_disk
-from results import parquet
+from results.ledger import parquet
 from sweeps import expand, submit
 from sweeps.jobs import requeue
 from sweeps.schedulers import nodes, submissions

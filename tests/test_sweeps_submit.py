@@ -15,7 +15,8 @@ import pytest
 
 from bench.run.attempt import read_disk
 from bench.run.config import Run
-from results import parquet, store
+from results import store
+from results.ledger import parquet
 from sweeps.expand import expand
 from sweeps.schedulers import submissions
 from sweeps.spec import SpecError, StudySpec

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from results import parquet, store
+from results import store
+from results.ledger import parquet
 
 SPEC = """
 study: walk

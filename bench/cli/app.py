@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:
         from bench.run.errors import BenchError
         from models import ModelsError
-        from results.compact import NotWritten
+        from results.ledger.compact import NotWritten
         from results.schema import NoAnswer, ResultsError
         from sweeps.forecast.plan import LimitExceeded
         from sweeps.forecast.probe import ProbeFailed

@@ -12,9 +12,17 @@ import pandas as pd
 
 from bench.cli import output
 from bench.run.errors import BenchError
-from results import compare, curves, frontier, reference, resample, sentences, store, summary, units
-from results.crossing import crossing
-from results.pairs import Pair
+from results import (
+    compare,
+    frontier,
+    reference,
+    store,
+)
+from results.columns import configurations, formatting
+from results.comparison import lines, sentences
+from results.comparison.crossing import crossing
+from results.comparison.pair import Pair
+from results.laws import clusters
 
 Row = dict[str, Any]
 
@@ -37,8 +45,8 @@ class Question:
     cost: str | None = None
     accuracy: float | None = None
     budget: float | None = None
-    level: float = resample.LEVEL
-    replicas: int = resample.REPLICAS
+    level: float = clusters.LEVEL
+    replicas: int = clusters.REPLICAS
     method: str = "frontier"
 
 
@@ -70,8 +78,8 @@ def runs_of(
 
 def answer(runs: pd.DataFrame, question: Question, *, json: bool) -> None:
     """Prints what the runs say to the question; raises ComparisonError and ResultsError."""
-    metric = curves.column(runs, question.metric)
-    if question.accuracy is not None and units.is_fraction(metric) and question.accuracy > 1:
+    metric = lines.column(runs, question.metric)
+    if question.accuracy is not None and formatting.is_fraction(metric) and question.accuracy > 1:
         raise ComparisonError(
             f"--at-accuracy: given {question.accuracy:g}, expected a fraction, as 0.85 for 85 %"
         )
@@ -104,22 +112,22 @@ def _usual_cost(runs: pd.DataFrame) -> str | None:
 
 def _single_runs(runs: pd.DataFrame, metric: str, cost: str | None, question: Question) -> Row:
     """Every configuration with its place on the frontiers, and the best within the limits."""
-    table = curves.configurations(runs, metric=metric, x=cost or DATA)
+    table = lines.configurations(runs, metric=metric, x=cost or DATA)
     if table.empty:
         raise ComparisonError(f"no finished run has both {metric} and {cost or DATA}")
     if cost is None:
         return {"configurations": []}
-    higher = units.higher_is_better(metric)
+    higher = formatting.higher_is_better(metric)
     marked = frontier.mark(
         table, cost="x", metric="y", by="group", name="name", higher_is_better=higher
     )
     made: Row = {"configurations": [_configuration(row) for row in marked.to_dict("records")]}
     sign = 1 if higher else -1
     if question.accuracy is not None:
-        found = curves.cheapest(table, question.accuracy, sign)
+        found = lines.cheapest(table, question.accuracy, sign)
         made["cheapest"] = None if found is None else _configuration(found.to_dict())
     if question.budget is not None:
-        found = curves.best(table, question.budget, sign)
+        found = lines.best(table, question.budget, sign)
         made["best"] = None if found is None else _configuration(found.to_dict())
     return made
 
@@ -140,8 +148,8 @@ def _pairs(runs: pd.DataFrame, metric: str, axis: str, question: Question) -> li
     """What to compare with what: the two asked for, or families with each other."""
     if question.families is not None:
         return [question.families]
-    table = curves.configurations(runs, metric=metric, x=axis)
-    known = [name for name in summary.FAMILIES if name in set(table["group"])]
+    table = lines.configurations(runs, metric=metric, x=axis)
+    known = [name for name in configurations.FAMILIES if name in set(table["group"])]
     known += sorted(set(table["group"]) - set(known))
     ours = [name for name in known if not name.startswith(PUBLISHED)]
     pairs = list(itertools.combinations(ours, 2))
@@ -220,8 +228,8 @@ def _print(document: Row) -> None:
     columns: list[output.Column] = [
         ("name", "run", str),
         ("family", "family", sentences.group),
-        ("cost", units.name(cost) if cost else "", lambda x: units.amount(cost, x)),
-        ("value", units.name(metric), lambda y: compare.shown(metric, y)),
+        ("cost", formatting.name(cost) if cost else "", lambda x: formatting.amount(cost, x)),
+        ("value", formatting.name(metric), lambda y: compare.shown(metric, y)),
         ("n", "n", str),
         ("frontier", "on the frontier of", str),
         ("dominated_by", "dominated by", "; ".join),
@@ -253,7 +261,7 @@ def _membership(row: Row) -> str:
 
 def _costs(document: Row, found: Row) -> str:
     value = compare.shown(document["metric"], found["value"])
-    return f"{value} at {units.amount(document['cost'], found['cost'])}"
+    return f"{value} at {formatting.amount(document['cost'], found['cost'])}"
 
 
 def _answers(made: Row) -> list[Row]:

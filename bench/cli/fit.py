@@ -9,9 +9,11 @@ import pandas as pd
 
 from bench.cli import output
 from bench.run.errors import BenchError
-from results import constants, isoflop, reference, scales, store, summary, units
 from results import fit as fits
-from results.joint import fit_joint
+from results import reference, store
+from results.columns import configurations, formatting
+from results.laws import isoflop, points, published_constants
+from results.laws.joint import fit_joint
 
 Record = dict[str, Any]
 ENDS = ("low", "high")
@@ -83,7 +85,7 @@ def law(
         paper = reference.table6()
         paper = paper.assign(train_flops=paper["train_flops_valid"])
         theirs = fits.fit_groups(paper, ["family"], **settings)
-        found |= {f"{name}{summary.THEIRS}": made for name, made in theirs.items()}
+        found |= {f"{name}{configurations.THEIRS}": made for name, made in theirs.items()}
     good = {name: made for name, made in found.items() if isinstance(made, fits.Fit)}
     refused = {name: str(made) for name, made in found.items() if name not in good}
     _refuse_if_none(good, refused)
@@ -101,7 +103,7 @@ def profiles(
     """Prints the IsoFLOP profiles of each group of runs; raises FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, runs in scales.groups(_runs(studies), by):
+    for name, runs in points.groups(_runs(studies), by):
         try:
             found[name] = isoflop.profiles(runs, **settings)
         except fits.FitError as error:
@@ -141,7 +143,7 @@ def joint(
     """Prints the joint law of each group of runs and divides budgets; raises FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, runs in scales.groups(_runs(studies), by):
+    for name, runs in points.groups(_runs(studies), by):
         try:
             found[name] = fit_joint(runs, **settings)
         except fits.FitError as error:
@@ -176,21 +178,22 @@ def joint(
 
 def published(*, replicas: int, level: float, json: bool) -> None:
     """Prints the published constants that come with their points, and what a fit of these gives."""
-    found = constants.refit(replicas=replicas, level=level)
+    found = published_constants.refit(replicas=replicas, level=level)
     rows = [row for made in found for row in made.rows()]
     if json:
         fitted = [{"metric": r.metric, **r.made.record()} for r in found]
-        without = constants.WITHOUT_POINTS
+        without = published_constants.WITHOUT_POINTS
         output.document({"constants": rows, "fits": fitted, "without_points": without})
         return
     form = "{:.3g}".format
     said = [row | {"ours": _with_interval(row, form, "value", ENDS)} for row in rows]
     output.rows(said, json=False, columns=CONSTANTS)
     output.note(
-        f"{constants.LAW}: E = a·(C + d)^-b + e through the frontier of the published points, C in "
-        f"TPUv3 core-days at a utilization of {constants.UTILIZATION:g}: it moves a and d only"
+        f"{published_constants.LAW}: E = a·(C + d)^-b + e through the frontier of the "
+        "published points, C in TPUv3 core-days at a utilization of "
+        f"{published_constants.UTILIZATION:g}: it moves a and d only"
     )
-    for law, why in constants.WITHOUT_POINTS.items():
+    for law, why in published_constants.WITHOUT_POINTS.items():
         output.note(f"{law}: not fitted: {why}")
 
 
@@ -211,7 +214,7 @@ def _runs(studies: Sequence[Path]) -> pd.DataFrame:
 
 def _error(metric: str) -> Callable[[float], str]:
     """How errors are written: those of accuracies in per cent."""
-    if units.higher_is_better(metric):
+    if formatting.higher_is_better(metric):
         return lambda value: f"{100 * value:.2f} %"
     return lambda value: f"{value:.4g}"
 
@@ -250,7 +253,7 @@ def _print(records: Sequence[Record], metric: str) -> None:
         output.rows(predictions, json=False, columns=PREDICTIONS)
     level = f"{100 * records[0]['level']:g} %"
     output.note(
-        f"error of {units.name(metric)}; {level} intervals by a bootstrap over configurations"
+        f"error of {formatting.name(metric)}; {level} intervals by a bootstrap over configurations"
     )
 
 

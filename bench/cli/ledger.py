@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli import output
-from results import compact as compacts
 from results import store
+from results.ledger import compact as compacts
 
 
 def compact(studies: Sequence[Path], *, json: bool) -> None:

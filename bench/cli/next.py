@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.cli import output as show
-from results import propose
+from results.comparison import design
 
 Row = dict[str, Any]
 
@@ -27,12 +27,12 @@ class Asked:
     budget_days: float
 
 
-def find(runs: pd.DataFrame, rows: Sequence[Row], asked: Asked) -> propose.Proposal:
+def find(runs: pd.DataFrame, rows: Sequence[Row], asked: Asked) -> design.Proposal:
     """The proposal from a ledger's runs and rows of `plan`; raises ProposeError."""
     candidates = pd.DataFrame(rows).rename(columns={"accelerator_days": "cost"})
     if candidates.empty:
-        raise propose.ProposeError("every run that could be added is there already")
-    return propose.propose(
+        raise design.ProposeError("every run that could be added is there already")
+    return design.propose(
         runs,
         candidates,
         budget=asked.budget_days,
@@ -46,7 +46,7 @@ def find(runs: pd.DataFrame, rows: Sequence[Row], asked: Asked) -> propose.Propo
 
 
 def show_all(
-    made: propose.Proposal, rows: Sequence[Row], spec: str, output: Path | None, *, json: bool
+    made: design.Proposal, rows: Sequence[Row], spec: str, output: Path | None, *, json: bool
 ) -> None:
     """The spec on standard output, unless it went to a file, and what it is expected to bring."""
     if json:

@@ -14,8 +14,14 @@ from bench.cli.table import (
     select,
     where,
 )
-from results import curves, fit, isoflop, parquet, plot_laws, plot_speed, reference, scores, summary
+from results import fit, reference
 from results import plot as plots
+from results.columns import configurations, scores
+from results.comparison import lines
+from results.figures import laws as plot_laws
+from results.figures import throughput
+from results.laws import isoflop
+from results.ledger import parquet
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
@@ -81,7 +87,7 @@ def _of_runs(runs: pd.DataFrame, question: Question, beside: pd.DataFrame | None
     """The rows of runs with their own scores, whose names may be short as those of `compare`."""
     known = dict.fromkeys([*runs, *(() if beside is None else beside)])
     columns = pd.DataFrame(columns=list(known))
-    return _Rows(runs, tuple(curves.column(columns, name) for name in question.metrics), beside)
+    return _Rows(runs, tuple(lines.column(columns, name) for name in question.metrics), beside)
 
 
 def _beside(rows: _Rows, cost: str | None = None) -> pd.DataFrame | None:
@@ -130,7 +136,7 @@ def _fit(
     if (beside := _beside(rows, cost)) is not None:
         paid = beside.assign(**{cost: beside[plots.paid_in(beside, cost)]})
         theirs = fit.fit_groups(paid, x=cost, metric=rows.metrics[0])
-        laws |= {f"{name}{summary.THEIRS}": made for name, made in theirs.items()}
+        laws |= {f"{name}{configurations.THEIRS}": made for name, made in theirs.items()}
     return plot_laws.fit_panels(laws), len(rows.runs)
 
 
@@ -160,7 +166,7 @@ def _throughput(
     for text in question.where:
         key, _, value = text.partition("=")
         table = where(table, key, value)
-    return plot_speed.throughput(table), len(table)
+    return throughput.throughput(table), len(table)
 
 
 KINDS = {

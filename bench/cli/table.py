@@ -9,11 +9,13 @@ import pandas as pd
 
 from bench.cli import output as show
 from bench.run.errors import BenchError
-from results import printed, reference, scores, store, summary
+from results import reference, store
 from results import table as tables
-from results.files import write_whole
-from results.forms import COSTS
-from results.render import RENDERERS, Grid
+from results.columns import configurations, scores
+from results.ledger.files import write_whole
+from results.tables import paper as printed
+from results.tables.layouts import COSTS
+from results.tables.render import RENDERERS, Grid
 
 
 class AnswerError(BenchError):
@@ -125,7 +127,7 @@ def _comparison(studies: Sequence[Path], question: Question, with_published: boo
 
 def where(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     """The rows whose `column` reads `value`, numbers compared as numbers."""
-    summary.check_columns(frame, [column])
+    configurations.check_columns(frame, [column])
     if not pd.api.types.is_numeric_dtype(frame[column]):
         return frame[frame[column].astype(str) == value]
     try:
@@ -138,7 +140,7 @@ def report(
     studies: Sequence[Path], *, output: Path, cost: str, metric: str, published: bool
 ) -> None:
     """Writes the report of some studies into `output`, an .html file; raises AnswerError."""
-    from results import report as reports  # plotly and jinja2 are for this verb alone
+    from results.report import write as reports
 
     if output.suffix not in (".html", ".htm"):
         raise AnswerError(f"-o: given {output}, expected a name in .html")

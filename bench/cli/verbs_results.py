@@ -282,8 +282,9 @@ def propose(
 ) -> None:
     """Propose the runs that would narrow an interval most per cost, as a spec for submit."""
     from bench.cli import next
-    from results import propose, store
-    from results.files import write_whole
+    from results import store
+    from results.comparison import design as propose
+    from results.ledger.files import write_whole
     from sweeps import spec as specs
     from sweeps.forecast import candidates
 

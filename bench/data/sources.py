@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bench.data.subsets import held_out
 from bench.run.config import DataInfo
 from bench.run.errors import BenchError
-from results import parquet
+from results.ledger import parquet
 from results.schema import ResultsError
 
 Image = npt.NDArray[np.uint8]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bench.run import seeds
 from bench.run.config import DataInfo
 from bench.run.errors import ConfigError
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 Indices = npt.NDArray[np.int64]
 

@@ -22,7 +22,7 @@ from bench.engine import shards
 from bench.engine.engine import Engine, World
 from bench.run.config import EngineConfig
 from bench.run.errors import BenchError
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 POINTER, STATE = "latest.json", "state.json"
 # Beyond the tensors: headers of shards and the state.

@@ -21,7 +21,7 @@ from bench.run.accelerators import peak_flops
 from bench.run.errors import BenchError
 from bench.run.provenance import software
 from models.cost.macs import train_flops
-from results import parquet
+from results.ledger import parquet
 
 Row = dict[str, Any]
 

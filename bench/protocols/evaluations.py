@@ -18,7 +18,7 @@ from bench.data.transforms import evaluation_batch, normalize
 from bench.run.config import Run, read_run
 from bench.run.errors import BenchError
 from bench.run.protocols import FewShot, traced
-from results import parquet
+from results.ledger import parquet
 
 Row = dict[str, Any]
 

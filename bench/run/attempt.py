@@ -19,7 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from bench.run.errors import BenchError
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 State = Literal["missing", "queued", "running", "done", "failed", "cancelled"]
 
@@ -50,7 +50,7 @@ def read_disk(run_dir: Path) -> Disk:
         return Disk("running", number, beat)
     ledger = f"{run_dir}/run.parquet"
     if os.path.exists(ledger):  # noqa: PTH110 (10,000 of them)
-        from results import parquet
+        from results.ledger import parquet
 
         row = parquet.read_rows(ledger)[0]
         # A row of earlier attempts says nothing of a run that has been started again.

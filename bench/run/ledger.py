@@ -19,7 +19,7 @@ from bench.run.attempt import (
 )
 from bench.run.config import Run
 from models.cost.macs import train_flops
-from results import parquet
+from results.ledger import parquet
 
 Row = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.run.attempt import job_id
 from bench.run.config import DataInfo, Run
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 SHOTS = (1, 5, 10, 25)
 SEEDS = (0, 1, 2)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 # What the allocators of torch, the C++ library and the kernel say.
 OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate|bad_alloc", re.I)

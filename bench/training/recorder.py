@@ -18,7 +18,7 @@ from bench.run.config import Run
 from bench.run.ledger import Evaluation
 from bench.run.provenance import software
 from bench.training.clock import Clock
-from results import parquet
+from results.ledger import parquet
 
 log = logging.getLogger("scalebench")
 

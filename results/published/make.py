@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.files import write_whole
+from results.ledger.files import write_whole
 from results.schema import SCHEMA_VERSION, WRITER_VERSION, ResultsError
 
 DESCRIPTIONS = {

@@ -10,7 +10,7 @@ from typing import Any
 from bench.run.accelerators import find, peak_flops
 from bench.run.config import Run
 from models.cost.macs import train_flops
-from results import parquet
+from results.ledger import parquet
 from sweeps.resources import Resources
 from sweeps.spec import SpecError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.run.config import Run
-from results import parquet
+from results.ledger import parquet
 from sweeps.resources import Resources
 
 Row = dict[str, Any]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 FOLDER = "analysis"
 TRACE = "analysis.json"

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.run.attempt import job_id, last_attempt, read_beats
-from results.files import write_whole
+from results.ledger.files import write_whole
 from sweeps.jobs.retry import lemons
 
 FOLDER = "nodes"

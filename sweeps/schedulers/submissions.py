@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.run.protocols import from_json
-from results.files import write_whole
+from results.ledger.files import write_whole
 
 FOLDER = "submissions"
 SUBMIT_LOCK = ".submit.lock"

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from results import laws, refit, solve
+from results.laws import bootstrap, solver
+from results.laws import curve as laws
 
 Floats = npt.NDArray[np.float64]
 REPLICAS, ROUNDS, CHECKED, STARTS = 1000, 5, 100, 10
@@ -38,7 +39,7 @@ class Task:
 
     def ours(self) -> Floats:
         """Objectives (R,)."""
-        return solve.fit(self.curve, self.log_error, np.ones_like(self.log_error), self.delta)[1]
+        return solver.fit(self.curve, self.log_error, np.ones_like(self.log_error), self.delta)[1]
 
     def scipy(self, replica: int, start: Floats) -> float:
         """The objective of one replica from one start."""
@@ -67,9 +68,9 @@ def task(num: int, robust: bool) -> Task:
     log_error = laws.log_error(LAW, x)[0] + 0.02 * rng.standard_normal(num)
     log_error += 0.1 * (rng.random(num) < 0.05)
     curve = laws.Curve("double_saturating", x, float(np.exp(np.log(x).mean())))
-    theta, _, delta = solve.fit_one(curve, log_error, 4, None if robust else np.inf)
+    theta, _, delta = solver.fit_one(curve, log_error, 4, None if robust else np.inf)
     line, cluster = curve(theta[None])[0][0], np.arange(num)
-    noise = refit.noise(log_error, line, cluster, 4)
+    noise = bootstrap.noise(log_error, line, cluster, 4)
     replicas = noise.studies(line, cluster, noise.scales(REPLICAS, rng), rng)
     return Task(curve, theta, replicas, delta)
 

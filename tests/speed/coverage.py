@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from results import fit, laws
+from results import fit
+from results.laws import curve as laws
 
 PLACES = ("smallest", "middle", "largest", "octave beyond")
 LOWEST, HIGHEST = 0.85, 0.95

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import large_ledger
 
-from results import report, store
+from results import store
+from results.report import write
 
 ROUNDS = 9
 LIMIT = 3.0
@@ -52,7 +53,7 @@ def main() -> int:
         for size in SIZES:
             study = store.load(large_ledger.write(Path(folder) / str(size), size))
             start = time.perf_counter()
-            paths[size] = report.write(study, Path(folder) / f"{size}.html")
+            paths[size] = write.write(study, Path(folder) / f"{size}.html")
             seconds, size_mb = time.perf_counter() - start, paths[size].stat().st_size / 1e6
             print(f"{size:6,} runs: written in {seconds:.1f} s, {size_mb:.1f} MB")
         options = ["--no-sandbox"] if os.geteuid() == 0 else []

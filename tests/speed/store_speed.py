@@ -22,8 +22,8 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 
-from results import parquet
-from results.compact import compact
+from results.ledger import parquet
+from results.ledger.compact import compact
 
 RUNS, ROWS = 10_000, 100
 RATIO, MERGED_SECONDS, COMPACT_SECONDS, ANSWER_SECONDS, PEAK_MB = 1.3, 1.0, 15.0, 4.0, 1000

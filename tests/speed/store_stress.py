@@ -23,8 +23,9 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from results import parquet, store
-from results.compact import compact
+from results import store
+from results.ledger import parquet
+from results.ledger.compact import compact
 from results.schema import STUDY_TABLES, columns
 
 fork = multiprocessing.get_context("fork")

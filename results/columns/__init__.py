@@ -1,0 +1,1 @@
+"""Columns as people read them: configurations, scores, names and numbers."""

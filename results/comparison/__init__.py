@@ -1,0 +1,1 @@
+"""Groups of runs compared: lines, pairs, crossings, and which runs to add."""

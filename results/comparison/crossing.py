@@ -1,0 +1,144 @@
+"""Where one group of runs overtakes another, in compute or in data."""
+
+import itertools
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from results.columns import formatting
+from results.comparison.lines import Curve
+from results.comparison.pair import (
+    Answer,
+    Pair,
+    group,
+    interval,
+)
+from results.frontier import settled
+from results.laws.warnings import Caution
+
+
+@dataclass(frozen=True)
+class Change:
+    """A place where another group gets ahead: `ahead` is "a" or "b" from there on."""
+
+    x: float
+    ahead: str
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """The last change of leader in the shared range, and all `changes` by rising x.
+
+    `overtaking` is the name of the group that is ahead from `at` on, None if the lines do not
+    cross; `ahead` then names the group that is ahead all along, if one is. `shared` is the range
+    of x in which both have runs.
+    """
+
+    at: Answer
+    overtaking: str | None
+    ahead: str | None
+    changes: tuple[Change, ...]
+    shared: tuple[float, float] | None
+
+
+def _gaps(a: Curve, b: Curve) -> tuple[np.ndarray, np.ndarray]:
+    """The x of both lines' points in the range they share (K,), and by how much a is ahead."""
+    if not len(a.x) or not len(b.x):
+        return np.empty(0), np.empty(0)
+    low, high = max(a.x[0], b.x[0]), min(a.x[-1], b.x[-1])
+    x = np.unique(np.concatenate([a.x, b.x]))
+    x = x[(x >= low) & (x <= high)]
+    ahead = settled(a.sign * a.at(x)) - settled(a.sign * b.at(x))
+    return x, ahead
+
+
+def changes(a: Curve, b: Curve) -> tuple[Change, ...]:
+    """Where the lines cross, by rising x; one that only touches the other does not cross it.
+
+    Where both are equal over a stretch, the change is at its end.
+    """
+    x, gap = _gaps(a, b)
+    found = []
+    decided = np.flatnonzero(gap)
+    for before, after in itertools.pairwise(decided):
+        if gap[before] * gap[after] > 0:
+            continue
+        start = after - 1  # equal there, unless it is `before`
+        share = gap[start] / (gap[start] - gap[after])
+        log_x = np.log(x[start]) + share * np.log(x[after] / x[start])
+        found.append(Change(float(np.exp(log_x)), "a" if gap[after] > 0 else "b"))
+    return tuple(found)
+
+
+def _place(a: Curve, b: Curve, ahead: str) -> float:
+    """Where `ahead` gets ahead for good: -inf if it is all along, inf if it never does."""
+    x, gap = _gaps(a, b)
+    if len(x) < 2:
+        return np.nan
+    found = changes(a, b)
+    if found and found[-1].ahead == ahead:
+        return found[-1].x
+    last = np.sign(gap[np.flatnonzero(gap)][-1:])
+    if not len(last):
+        return np.nan
+    return -np.inf if (last[0] > 0) == (ahead == "a") else np.inf
+
+
+def crossing(pair: Pair) -> Crossing:
+    """Where one side of the pair overtakes the other for good, on the pair's axis.
+
+    Resamples in which the same side is ahead all along count as an earlier crossing, those in
+    which it never is as a later one; with more than half of 1 - level of them the interval is
+    open on that side. It is widened to hold the crossing itself, which resamples of lines that
+    cross several times may all put elsewhere.
+
+    >>> runs = reference.table5()
+    >>> pair = compare.of(runs, "ViT-B/16", "ViT-L/16", cost="train_examples")
+    >>> found = crossing(pair)
+    >>> found.overtaking, round(found.at.value / 1e6, 1)  # million images
+    ('ViT-L/16', 4.7)
+    """
+    a, b = pair.a.curve, pair.b.curve
+    found = changes(a, b)
+    if not found:
+        return _none(pair)
+    last = found[-1]
+    cautions = pair.too_few()
+    low = high = None
+    if not cautions:
+        low, high, cautions = interval(
+            pair.samples(lambda one, other: _place(one, other, last.ahead)), pair.level
+        )
+        low = None if low is None else min(low, last.x)
+        high = None if high is None else max(high, last.x)
+    if len(found) > 1:
+        places = ", ".join(f"{change.x:.3g}" for change in found)
+        text = f"the lines cross {len(found)} times, at {places}; the last is given"
+        cautions = (*cautions, Caution("several_crossings", text))
+    cautions = (*cautions, *pair.cautions)
+    answer = Answer(last.x, low, high, pair.level, pair.method, cautions=cautions)
+    x, _ = _gaps(a, b)
+    return Crossing(answer, _name(pair, last.ahead), None, found, (float(x[0]), float(x[-1])))
+
+
+def _name(pair: Pair, side: str) -> str:
+    return pair.a.name if side == "a" else pair.b.name
+
+
+def _none(pair: Pair) -> Crossing:
+    """No crossing, and why."""
+    x, gap = _gaps(pair.a.curve, pair.b.curve)
+    spans = pair.ranges(lambda curve: curve.x, partial(formatting.amount, pair.x))
+    ahead, shared = None, None
+    if not len(x):
+        reason = f"not comparable, the ranges do not overlap: {spans}"
+    else:
+        shared = float(x[0]), float(x[-1])
+        ends = [formatting.amount(pair.x, end) for end in shared]
+        where = f"in the whole range that they share, {ends[0]} to {ends[1]}"
+        where = where if len(x) > 1 else f"at the one place that they share, {ends[0]}"
+        ahead = _name(pair, "a" if gap[gap != 0][0] > 0 else "b") if gap.any() else None
+        reason = f"{group(ahead)} is ahead {where}" if ahead else f"both are equal {where}"
+    at = Answer(None, level=pair.level, method=pair.method, reason=reason)
+    return Crossing(at, None, ahead, (), shared)

@@ -1,0 +1,75 @@
+"""A group's line as the law of its error: the same questions as of frontiers, asked of fits."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from results import fit
+from results.comparison.lines import Curve, Floats
+from results.comparison.pair import Side
+from results.laws.fit_result import Fit
+from results.laws.warnings import Caution
+
+GRID = 200  # places along a line: between them it is straight to 1e-4
+MARGIN = 2.0  # how far beyond its runs a replica may answer; the law itself does not
+
+
+@dataclass(frozen=True)
+class LawSide(Side):
+    """A group whose line is a law fitted to all of its runs, within the range of these.
+
+    Replicas are the fit's own: noise of whole configurations drawn anew.
+    """
+
+    kind: str = "law"
+    metric: str = ""
+    num: int = 1000
+    seed: int = 0
+
+    @cached_property
+    def fitted(self) -> Fit:
+        """The law; raises FitError where the runs bear none."""
+        counts = self.points["n"].to_numpy()
+        scores = np.array([score for run in self.points["scores"] for score in run])
+        return fit.fit_points(
+            np.repeat(self.points["x"].to_numpy(), counts),
+            self._turned(scores),
+            np.repeat(np.arange(len(counts)), counts),
+            metric=self.metric,
+            replicas=self.num,
+            seed=self.start(self.seed),
+        )
+
+    def _turned(self, values: Floats) -> Floats:
+        """Errors from scores, and scores from errors."""
+        return 1 - values if self.sign > 0 else values
+
+    def _grid(self, margin: float) -> Floats:
+        x = self.fitted.x
+        return np.geomspace(x.min() / margin, x.max() * margin, GRID)
+
+    @cached_property
+    def curve(self) -> Curve:
+        """The law between its smallest and its largest run."""
+        grid = self._grid(1)
+        return Curve(grid, self._turned(self.fitted.predict(grid)), self.sign)
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Those of the fit, which are also documented with it."""
+        found = self.fitted.warnings
+        return tuple(Caution(one.code, f"{self.name}: {one.text}") for one in found)
+
+    def too_few(self) -> Caution | None:
+        """Why the fit bears no interval, if it does not."""
+        if self.fitted.replicas(self.fitted.x) is not None:
+            return None
+        return Caution("too_few_scales", f"{self.name} has too few sizes for a law's interval")
+
+    def replicas(self, num: int, seed: int) -> list[Curve]:
+        """The law in each of the fit's own replicas, of which there are as many."""
+        grid = self._grid(MARGIN)
+        errors = self.fitted.replicas(grid)
+        assert errors is not None and len(errors) == num
+        return [Curve(grid, self._turned(row), self.sign) for row in errors]

@@ -1,0 +1,170 @@
+"""What each group of runs has reached at which cost: its configurations and the line they make."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from results.columns import configurations as summary
+from results.columns import formatting
+from results.schema import ResultsError, suggestion
+
+Floats = npt.NDArray[np.float64]
+EDGE = 1e-12  # relative; a value this close to the end of a line is on it
+
+
+class UnknownGroup(ResultsError):
+    """No run belongs to the group that was asked for."""
+
+
+def column(runs: pd.DataFrame, name: str) -> str:
+    """The column of that name, or the one accuracy of which it is short.
+
+    `column(reference.table6(), "real")` is "imagenet_real_accuracy". Raises MissingColumn.
+    """
+    if name in runs:
+        return name
+    full = [known for known in map(str, runs) if known.endswith(f"{name}_accuracy")]
+    exact = [known for known in full if known == f"{name}_accuracy"] or full
+    if len(exact) != 1:
+        summary.check_columns(runs, [name])
+    return exact[0]
+
+
+def _suffix(name: str, value: object) -> str:
+    """What tells a configuration from others of its model, in few letters."""
+    if name == "train_examples":
+        return f"{formatting.short_count(float(str(value)))} images"
+    if name in ("epochs", "image_size"):
+        return f"{value:g} {'ep' if name == 'epochs' else 'px'}"
+    return str(value)
+
+
+def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:
+    """A name per row: the model, and what differs between the rows of this model."""
+    parts = [table[model].astype(str).tolist()]
+    for name in varied:
+        differs = table.groupby(model)[name].transform("nunique", dropna=False) > 1
+        values = zip(table[name], differs, strict=True)
+        parts.append([_suffix(name, v) if d and pd.notna(v) else "" for v, d in values])
+    return [", ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
+
+
+def _rounded(values: pd.Series) -> Floats:
+    """To 12 digits, so that means which differ by how they were added up are the same number."""
+    return np.array([float(f"{value:.12g}") for value in values], dtype=float)
+
+
+def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family") -> pd.DataFrame:
+    """One row per configuration, which is everything but the seed, by rising x.
+
+    Columns: `group` (the value of `by`), `label`, `name` (unique, as "ViT-L/16, 14 ep"), `x` and
+    `y` (means over the seeds), `n` and `scores` (of each run), and what varies. Only finished
+    runs that have both count, and a row that is there twice counts once. Raises MissingColumn.
+    """
+    model = summary.model_column(runs)
+    summary.check_columns(runs, [metric, x, by, model])
+    if "state" in runs:
+        runs = runs[runs["state"].isna() | (runs["state"] == "done")]
+    values = runs[[x, metric]].apply(pd.to_numeric).astype(float)
+    runs = runs[np.isfinite(values).all(axis=1) & (values[x] > 0)]
+    varied = [name for name in summary.varying(runs, [by, model]) if name != "params"]
+    keys = list(dict.fromkeys([by, model, *varied]))
+    same = [name for name in ("run_id", "seed") if name in runs]
+    runs = runs.drop_duplicates(list(dict.fromkeys([*keys, *same, x, metric])))
+    grouped = runs.sort_values([metric, x]).groupby(keys, dropna=False, sort=False)
+    table = grouped.agg(
+        x_mean=(x, "mean"), y_mean=(metric, "mean"), scores=(metric, tuple)
+    ).reset_index()
+    table["group"] = table[by].fillna("").astype(str)
+    table["label"] = table[model].astype(str)
+    table["name"] = _names(table, model, [name for name in varied if name in table])
+    table["x"], table["y"] = _rounded(table.pop("x_mean")), _rounded(table.pop("y_mean"))
+    table["n"] = table["scores"].map(len)
+    return table.sort_values(["x", "y", "group", "name"]).reset_index(drop=True)
+
+
+def of(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
+    """The configurations of a group, of a model, or the one of that name.
+
+    `wanted` is a group ("vit"), a family as people write it ("ResNet"), a label ("ViT-L/16"), a
+    name ("ViT-L/16, 14 ep") or a label with epochs ("ViT-L/16@14"); upper case does not matter.
+    Raises UnknownGroup.
+    """
+    text = wanted.casefold()
+    families = {shown.casefold(): name for name, shown in summary.FAMILIES.items()}
+    keys = [table["group"], table["label"], table["name"]]
+    if "model" in table:
+        keys.append(table["model"])
+    if "epochs" in table:
+        epochs = table["epochs"].map(lambda value: "" if pd.isna(value) else f"@{value:g}")
+        keys.append(table["label"] + epochs)
+    for key in keys:
+        lower = key.astype(str).str.casefold()
+        found = lower == (families.get(text, text) if key is keys[0] else text)
+        if found.any():
+            return table[found].reset_index(drop=True)
+    known = list(dict.fromkeys([*table["group"], *table["label"], *table["name"]]))
+    raise UnknownGroup(f"{wanted!r}: no finished run has it; {suggestion(wanted, known)}")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line through points of rising x, linear in y against log x, and nothing beyond its ends.
+
+    `x` and `y` (K,); `sign` is 1 where a higher y is better and -1 where a lower one is.
+    """
+
+    x: Floats
+    y: Floats
+    sign: int
+
+    def at(self, x: npt.ArrayLike) -> Floats:
+        """y at x (M,), NaN outside of the line."""
+        return _between(np.log(np.asarray(x, dtype=float)), np.log(self.x), self.y)
+
+    def reach(self, y: npt.ArrayLike) -> Floats:
+        """The x at which a frontier reaches y (M,), NaN for what it does not pass."""
+        wanted = self.sign * np.asarray(y, dtype=float)
+        return np.exp(_between(wanted, self.sign * self.y, np.log(self.x)))
+
+
+def _between(wanted: Floats, known: Floats, values: Floats) -> Floats:
+    if not len(known):
+        return np.full(np.shape(wanted), np.nan)
+    margin = EDGE * np.maximum(np.abs(known[[0, -1]]), 1e-3)
+    inside = (wanted >= known[0] - margin[0]) & (wanted <= known[-1] + margin[1])
+    return np.where(inside, np.interp(wanted, known, values), np.nan)
+
+
+def frontier_curve(x: Floats, y: Floats, sign: int) -> Curve:
+    """The line through the Pareto frontier of points (N,), as `frontier.frontier` defines it."""
+    order = np.lexsort((-sign * y, x))
+    best = np.maximum.accumulate(sign * y[order])
+    on = order[:1] if len(x) < 2 else order[np.append(True, best[1:] > best[:-1])]
+    return Curve(x[on], y[on], sign)
+
+
+def best_curve(x: Floats, y: Floats, sign: int) -> Curve:
+    """The line through the best y at each x of points (N,)."""
+    order = np.lexsort((-sign * y, x))
+    xs, first = np.unique(x[order], return_index=True)
+    return Curve(xs, y[order][first], sign)
+
+
+def cheapest(table: pd.DataFrame, accuracy: float, sign: int = 1) -> pd.Series | None:
+    """The configuration that reaches an accuracy at the least cost, the better of equals.
+
+    `table` is that of `configurations`; None if none reaches it.
+    """
+    enough = table[sign * table["y"] >= sign * accuracy - EDGE]
+    ranked = enough.assign(_=-sign * enough["y"]).sort_values(["x", "_", "name"])
+    return None if ranked.empty else ranked.drop(columns="_").iloc[0]
+
+
+def best(table: pd.DataFrame, cost: float, sign: int = 1) -> pd.Series | None:
+    """The best configuration of at most this cost, the cheaper of equals; None if there is none."""
+    paid = table[table["x"] <= cost * (1 + EDGE)]
+    ranked = paid.assign(_=-sign * paid["y"]).sort_values(["_", "x", "name"])
+    return None if ranked.empty else ranked.drop(columns="_").iloc[0]

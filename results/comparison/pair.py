@@ -1,0 +1,189 @@
+"""Two groups of runs on the same axes, their lines, and intervals by resampling configurations."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from results.columns import configurations
+from results.comparison import lines
+from results.comparison.lines import Curve, Floats
+from results.laws import clusters
+from results.laws.warnings import Caution
+
+MIN_CONFIGURATIONS = 4  # the two parameters of a line, and two more
+METHODS = {
+    "frontier": "Pareto frontiers, linear in the metric against log cost",
+    "best": "the best run at each size, linear in the metric against log size",
+    "law": "a law of the error of each group, fitted to all of its runs",
+}
+
+Statistic = Callable[[Curve, Curve], float]
+
+
+def group(name: str) -> str:
+    """A group as people call it: the family's name, or what it was asked by."""
+    return configurations.FAMILIES.get(name, name)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One number with its interval. `value` is None, and `reason` says why, if not comparable.
+
+    `low` or `high` is None where the interval is open or unknown; `cautions` say which.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    level: float = clusters.LEVEL
+    method: str = ""
+    reason: str | None = None
+    cautions: tuple[Caution, ...] = ()
+
+
+@dataclass(frozen=True)
+class Side:
+    """One group of a comparison: its configurations (as `curves.configurations`) and its line."""
+
+    name: str
+    points: pd.DataFrame
+    sign: int
+    kind: str = "frontier"
+
+    def _curve(self, x: Floats, y: Floats) -> Curve:
+        make = lines.frontier_curve if self.kind == "frontier" else lines.best_curve
+        return make(x, y, self.sign)
+
+    @cached_property
+    def curve(self) -> Curve:
+        """The line through what the group has reached."""
+        return self._curve(self.points["x"].to_numpy(), self.points["y"].to_numpy())
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Why not to believe the line itself."""
+        return ()
+
+    def too_few(self) -> Caution | None:
+        """Why the group bears no interval, if it does not."""
+        if len(self.points) >= MIN_CONFIGURATIONS:
+            return None
+        text = f"{self.name} has {len(self.points)} configurations"
+        return Caution("too_few_configurations", f"{text}, an interval needs {MIN_CONFIGURATIONS}")
+
+    def start(self, seed: int) -> int:
+        """Where the resamples of this group begin, whatever it is compared with."""
+        x, y = self.points["x"].tolist(), self.points["y"].tolist()
+        return zlib.crc32(repr((self.name, x, y)).encode()) + seed
+
+    def replicas(self, num: int, seed: int) -> list[Curve]:
+        """The line in each of `num` resamples, the same for the same configurations."""
+        x, y = self.points["x"].to_numpy(), self.points["y"].to_numpy()
+        start = self.start(seed)
+        drawn = clusters.weights(np.arange(len(x)), num, start) > 0
+        shifted = y + _seed_noise(self.points["scores"], num, start)
+        return [self._curve(x[row], score[row]) for row, score in zip(drawn, shifted, strict=True)]
+
+
+def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
+    """How the mean over seeds differs between resamples of the seeds: (num, N), 0 for one seed.
+
+    Scaled by sqrt(n / (n - 1)): the spread of a resample of n is too small by that.
+    """
+    generator = np.random.default_rng(seed)
+    noise = np.zeros((num, len(scores)))
+    for at, runs in enumerate(scores):
+        n = len(runs)
+        if n > 1:
+            values = np.array(runs) - np.mean(runs)
+            means = values[generator.integers(0, n, (num, n))].mean(axis=1)
+            noise[:, at] = means * np.sqrt(n / (n - 1))
+    return noise
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides on the same axes, and how intervals are drawn.
+
+    `compare.of(reference.table6(), "vit", "bit", metric="imagenet")` makes one.
+    """
+
+    a: Side
+    b: Side
+    metric: str
+    x: str
+    level: float = clusters.LEVEL
+    num_replicas: int = clusters.REPLICAS
+    seed: int = 0
+    _drawn: dict[str, list[Curve]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def method(self) -> str:
+        """How the lines were made, to be printed with every number."""
+        return METHODS[self.a.kind]
+
+    def samples(self, statistic: Statistic) -> Floats:
+        """`statistic` in each replica (R,), NaN where it has no value."""
+        for side in (self.a, self.b):
+            if side.name not in self._drawn:
+                self._drawn[side.name] = side.replicas(self.num_replicas, self.seed)
+        drawn = zip(self._drawn[self.a.name], self._drawn[self.b.name], strict=True)
+        return np.array([statistic(a, b) for a, b in drawn])
+
+    def too_few(self) -> tuple[Caution, ...]:
+        """A caution for each side that bears no interval."""
+        found = (side.too_few() for side in (self.a, self.b))
+        return tuple(caution for caution in found if caution is not None)
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Why not to believe one of the lines."""
+        return (*self.a.cautions, *self.b.cautions)
+
+    def answer(self, statistic: Statistic, reason: str) -> Answer:
+        """The statistic of the two lines with its interval; `reason` if they have none."""
+        value = statistic(self.a.curve, self.b.curve)
+        if np.isnan(value):
+            return Answer(None, level=self.level, method=self.method, reason=reason)
+        low = high = None
+        cautions = self.too_few()
+        if not cautions:
+            low, high, cautions = interval(self.samples(statistic), self.level)
+        cautions = (*cautions, *self.cautions)
+        return Answer(value, low, high, self.level, self.method, cautions=cautions)
+
+    def ranges(self, values: Callable[[Curve], Floats], shown: Callable[[float], str]) -> str:
+        """What each side spans, in words, as the reason of a refusal."""
+        spans = []
+        for side in (self.a, self.b):
+            ends = values(side.curve)
+            span = f"{shown(min(ends))} to {shown(max(ends))}" if len(ends) else "nothing"
+            spans.append(f"{group(side.name)} spans {span}")
+        return ("on the frontiers " if self.a.kind == "frontier" else "") + "; ".join(spans)
+
+
+def interval(
+    samples: Floats, level: float = clusters.LEVEL
+) -> tuple[float | None, float | None, tuple[Caution, ...]]:
+    """The ends of the percentile interval over replicas (R,), None where it is open.
+
+    A replica without a value could have been anything: it counts as below the lower end and as
+    above the upper one, so more than half of 1 - level of them leave no interval.
+    """
+    unknown = np.isnan(samples)
+    share, tail = unknown.mean(), (1 - level) / 2
+    # The rank on the outer side, so that infinite values are never averaged with others.
+    low = np.quantile(np.where(unknown, -np.inf, samples), tail, method="lower")
+    high = np.quantile(np.where(unknown, np.inf, samples), 1 - tail, method="higher")
+    ends = [float(end) if np.isfinite(end) else None for end in (low, high)]
+    cautions = []
+    if share >= tail:
+        text = f"{share:.0%} of the resamples have no answer; too few runs reach that far"
+        cautions.append(Caution("too_few_near", text))
+    elif None in ends:
+        cautions.append(Caution("open_interval", "the interval has no end on one side"))
+    return ends[0], ends[1], tuple(cautions)

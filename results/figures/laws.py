@@ -1,0 +1,240 @@
+"""Figures of laws: curves with their bands, and IsoFLOP profiles with their minima."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from results.columns import formatting
+from results.figures import style
+from results.figures.end_labels import label_ends
+from results.figures.labels import Label
+from results.figures.panels import (
+    PANEL,
+    Drawn,
+    finish,
+    panels,
+)
+from results.figures.points import NothingToDraw
+from results.fit import FitError
+from results.laws.fit_result import OCTAVE, Fit
+from results.laws.isoflop import Profile
+
+SAMPLES = 200  # of a curve
+NOTE_WIDTH = 105  # letters of a line under a figure
+NOTE_SIZE = 7.0
+TINY = 1e-9  # an error that has a logarithm
+
+
+def _note(ax: Axes, lines: Sequence[str]) -> None:
+    """Text below the axes, what must be said of what it shows; nothing where there is nothing."""
+    if not lines:
+        return
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    room = max(int(NOTE_WIDTH * ax.bbox.width / figure.dpi / 5.0), 40)
+    text = "\n".join(textwrap.fill(line, room, subsequent_indent="   ") for line in lines)
+    title = f"{ax.get_xlabel()}\n\n"
+    ax.set_xlabel(title.rstrip(), labelpad=4)
+    ax.annotate(
+        text,
+        (0, 0),
+        xytext=(0, -38),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="top",
+        fontsize=NOTE_SIZE,
+        color=style.GREY,
+        annotation_clip=False,
+        parse_math=False,
+    )
+
+
+def _next_run(made: Fit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]] | None:
+    """The interval of a new run, whose drawn noise is smoothed: a parabola on both logarithms."""
+    interval, band = made.next_run(x), made.band(x)
+    if interval is None or band is None:
+        return None
+    z = np.log(x / np.sqrt(x[0] * x[-1]))
+    ends = [np.exp(np.polyval(np.polyfit(z, np.log(np.maximum(y, TINY)), 2), z)) for y in interval]
+    ends = [np.minimum(ends[0], band[0]), np.maximum(ends[1], band[1])]
+    return [np.minimum(end, made.largest_error) for end in ends]
+
+
+def _curve(ax: Axes, name: str, made: Fit) -> tuple[float, float]:
+    """One family's points, curve, bands and hold-out; returns the end of its curve."""
+    color, marker = style.style(name)
+    x = np.geomspace(made.x.min() / OCTAVE**0.5, made.x.max() * OCTAVE, SAMPLES)
+    inside = x <= made.x.max()
+    y = made.predict(x)
+    band, wider = made.band(x), _next_run(made, x)
+    for interval, alpha in ((wider, 0.10), (band, 0.22)):
+        if interval is not None:
+            ax.fill_between(x, *interval, color=color, alpha=alpha, linewidth=0, zorder=1)
+    ax.plot(x[inside], y[inside], color=color, linewidth=1.5, zorder=2.5)
+    ax.plot(x[~inside], y[~inside], color=color, linewidth=1.2, linestyle="--", zorder=2.5)
+    ax.plot(
+        *(made.x, made.error, marker),
+        color=color,
+        markersize=5.5,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        zorder=3,
+    )
+    if made.hold_out is not None:
+        at, low, high = made.hold_out.predicted, made.hold_out.low, made.hold_out.high
+        bar = None if low is None or high is None else [[at - low], [high - at]]
+        ax.errorbar(
+            [made.hold_out.x],
+            [at],
+            bar,
+            fmt=marker,
+            markersize=7,
+            markerfacecolor="none",
+            color=style.GREY,
+            elinewidth=1.1,
+            capsize=3,
+            zorder=3.5,
+        )
+    return float(x[-1]), float(y[-1])
+
+
+def _said(name: str, made: Fit | FitError) -> list[str]:
+    """What stands under the figure of a law: its cautions, or why there is none."""
+    title = style.title(name)
+    if isinstance(made, FitError):
+        return [f"{title}: no law, {made}"]
+    return [f"{title}: {caution.code}, {caution.text}" for caution in made.warnings]
+
+
+def _fits(ax: Axes, fits: Mapping[str, Fit | FitError]) -> Drawn:
+    known = {name: made for name, made in fits.items() if isinstance(made, Fit)}
+    if not known:
+        raise NothingToDraw("; ".join(line for name in fits for line in _said(name, fits[name])))
+    first = next(iter(known.values()))
+    is_fraction = formatting.is_fraction(first.metric)
+    title = (
+        f"{formatting.name(first.metric)} error" if is_fraction else style.axis_title(first.metric)
+    )
+    ax.set(xscale="log", yscale="log", xlabel=style.axis_title(first.x_name), ylabel=title)
+    style.tidy(ax)
+    ends = {name: _curve(ax, name, made) for name, made in known.items()}
+    shown = np.concatenate(
+        [np.concatenate([made.error, [ends[n][1]]]) for n, made in known.items()]
+    )
+    low, high = style.log_limits(shown, margin=0.15, least=0.3)
+    left, right = style.log_limits(np.concatenate([made.x for made in known.values()]), 0.04, 0.5)
+    right = max(right, *(end[0] for end in ends.values()))
+    ax.set(xlim=(left, right), ylim=(low, high))
+    style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
+    style.log_ticks(ax.xaxis, left, right, style.power_of_ten)
+    _note(ax, [line for name in fits for line in _said(name, fits[name])])
+    handles = style.family_handles(known)
+    handles += [
+        Patch(color=style.GREY, alpha=0.35, linewidth=0, label=f"curve, {first.level:.0%}"),
+        Patch(color=style.GREY, alpha=0.15, linewidth=0, label=f"next run, {first.level:.0%}"),
+    ]
+    if any(made.hold_out is not None for made in known.values()):
+        hollow = Line2D([], [], linestyle="", color=style.GREY, marker="o", markerfacecolor="none")
+        hollow.set_label("predicted without the last octave")
+        handles.append(hollow)
+    labels = [
+        Label(*ends[name], f"b = {made.parameters['b'].value:.2g}", style.style(name)[0])
+        for name, made in known.items()
+    ]
+    return Drawn(handles, partial(label_ends, ax, labels, []))
+
+
+def fits(laws: Mapping[str, Fit | FitError] | Fit, *, ax: Axes | None = None) -> Axes:
+    """Laws by family, as `fit.fit_groups` gives them: points, curve, and two bands.
+
+    The darker band is where the curve runs, the lighter one where a new run ends; beyond the data
+    the curve is dashed. The hollow mark is what a fit without the largest octave predicts of the
+    largest configuration. Cautions stand below. Raises NothingToDraw.
+    """
+    laws = {"runs": laws} if isinstance(laws, Fit) else laws
+    ax = style.new_axes(height=4.8) if ax is None else ax
+    return finish(ax, _fits(ax, laws))
+
+
+def fit_panels(laws: Mapping[str, Fit | FitError]) -> Figure:
+    """`fits`, an axes per family, where bands would hide each other; raises NothingToDraw."""
+    shown = [name for name, made in laws.items() if isinstance(made, Fit)] or list(laws)
+    others = {name: made for name, made in laws.items() if name not in shown}
+    parts = [{name: laws[name]} for name in shown]
+    parts[-1] |= others  # why there is none is said under the last
+    drawers = [lambda ax, part=part: _fits(ax, part) for part in parts]
+    return panels(drawers, height=PANEL[1] + 0.8)
+
+
+# --- IsoFLOP profiles
+
+
+def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget: str) -> Drawn:
+    unit = style.unit_of(budget)
+    is_fraction = formatting.is_fraction(metric)
+    title = f"{formatting.name(metric)} error" if is_fraction else style.axis_title(metric)
+    ax.set(xscale="log", yscale="log", xlabel=style.axis_title(size), ylabel=title)
+    style.tidy(ax)
+    labels, lines = [], []
+    for place, profile in enumerate(found):
+        # one hue, darker for more compute
+        color = style.lighter(style.style("vit")[0], 0.6 * (1 - (place + 1) / len(found)))
+        x = np.geomspace(profile.size.min(), profile.size.max(), SAMPLES)
+        y = profile.predict(x)
+        ax.plot(x, y, color=color, linewidth=1.4)
+        ax.plot(
+            profile.size, profile.error, "o", color=color, markersize=5, markeredgecolor="white"
+        )
+        if profile.best_size is not None and profile.best_error is not None:
+            ax.plot(
+                *([profile.best_size.value], [profile.best_error], "*"),
+                color=style.style("hybrid")[0],
+                markersize=11,
+                markeredgecolor="white",
+                zorder=4,
+            )
+        lines.append(np.column_stack([x, y]))
+        labels.append(
+            Label(x[-1], y[-1], f"{style.power_of_ten(profile.budget)} {unit}", color, math=True)
+        )
+    errors = np.concatenate([profile.error for profile in found])
+    low, high = style.log_limits(errors, margin=0.12, least=0.2)
+    left, right = style.log_limits(np.concatenate([p.size for p in found]), 0.05, 0.3)
+    ax.set(xlim=(left, right), ylim=(low, high))
+    style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
+    style.log_ticks(ax.xaxis, left, right, lambda value, _=None: formatting.short_count(value))
+    said = [f"{p.budget:.2g} {unit}: {c.code}, {c.text}" for p in found for c in p.warnings]
+    _note(ax, said)
+    handles = [
+        Line2D(
+            [], [], color=style.GREY, marker="o", label=f"runs of equal {formatting.name(budget)}"
+        ),
+        Line2D([], [], color=style.style("hybrid")[0], marker="*", linestyle="", markersize=10),
+    ]
+    handles[1].set_label("minimum of the parabola")
+    return Drawn(handles, partial(label_ends, ax, labels, lines))
+
+
+def isoflop(
+    found: Sequence[Profile],
+    *,
+    ax: Axes | None = None,
+    size: str = "params",
+    metric: str = "top1_accuracy",
+    budget: str = "train_flops",
+) -> Axes:
+    """Error over size at equal compute, as `isoflop.profiles` gives it, with the best sizes.
+
+    `budget` is the column of the compute. Raises NothingToDraw for no profile.
+    """
+    if not found:
+        raise NothingToDraw("nothing to draw: no budget has three sizes")
+    ax = style.new_axes(height=4.8) if ax is None else ax
+    return finish(ax, _profiles(ax, found, size, metric, budget))

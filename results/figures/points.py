@@ -1,0 +1,104 @@
+"""Runs as the points of a figure: one per configuration, with its spread, number and label."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results.columns import configurations, formatting
+from results.schema import ResultsError
+
+SMALLEST_ERROR = 1e-3  # where a point without error is drawn if there is no other
+NO_ERROR = 1e-12  # what rounding leaves of 1 - 1.0
+
+
+class NothingToDraw(ResultsError):
+    """No run has what the figure shows."""
+
+
+def _suffix(column: str, value: Any) -> str:
+    """What tells a configuration from others of the same model, in few letters."""
+    if column == "train_examples":
+        return f"{formatting.short_count(value)} images"
+    if column in ("epochs", "image_size"):
+        return f"{value:g} {'ep' if column == 'epochs' else 'px'}"
+    return str(value)
+
+
+def _texts(points: pd.DataFrame, varied: Sequence[str]) -> list[str]:
+    """A label per point: the model, what differs between its points, n where it is fewer."""
+    models = points.groupby("model", dropna=False)
+    columns = [column for column in varied if column != "params"]
+    differs = {name: models[name].transform("nunique", dropna=False) > 1 for name in columns}
+    texts, most = [], points["n"].max()
+    for at, row in enumerate(points.to_dict("records")):
+        told = [name for name in columns if differs[name].iat[at]]
+        parts = [str(row["model"]), *(_suffix(name, row[name]) for name in told)]
+        if row["n"] < most:
+            parts.append(f"n = {row['n']}")
+        texts.append(", ".join(parts))
+    return texts
+
+
+def _points(
+    runs: pd.DataFrame, metric: str, across: str, by: Sequence[str], varied: Sequence[str]
+) -> pd.DataFrame:
+    """One row per model and `by`: `family`, `model`, `x`, `mean`, `std`, `n`, `text`.
+
+    `x` is the mean of `across`; the text names what is in `varied`. Raises MissingColumn, and
+    NothingToDraw where no configuration has both x and a mean.
+    """
+    configurations.check_columns(runs, [across, metric])
+    runs = runs.assign(model=runs[configurations.model_column(runs)])
+    if "family" not in runs:
+        runs = runs.assign(family="")
+    keys = list(dict.fromkeys(["family", "model", *by]))
+    points = configurations.over_seeds(runs, keys, metric, [] if across in keys else [across])
+    points = points.rename(columns={f"{metric}_{part}": part for part in ("mean", "std", "n")})
+    points["x"] = points[across].astype(float)
+    scored, paid = points["mean"].notna(), points["x"] > 0
+    drawable = scored & paid
+    if not drawable.any():
+        raise NothingToDraw(
+            f"nothing to draw: of {len(points)} configurations ({len(runs)} runs), "
+            f"{(~scored).sum()} have no finished run with {metric}, "
+            f"{(scored & ~paid).sum()} have one, but no {across}"
+        )
+    points = points[drawable].reset_index(drop=True)
+    points["text"] = _texts(points, varied)
+    return points
+
+
+def of_error(runs: pd.DataFrame, metric: str, cost: str) -> pd.DataFrame:
+    """Points of `error` against `cost`, with `y`, where it is drawn, and `down`, the bar below.
+
+    The error is 1 - accuracy, or the loss itself. A logarithmic axis has no zero: no error at
+    all is drawn below all others, and its text says so. Raises MissingColumn and NothingToDraw.
+    """
+    configurations.check_columns(runs, [cost, metric])
+    varied = configurations.varying(runs, [configurations.model_column(runs)])
+    points = _points(runs, metric, cost, varied, varied)
+    error = 1 - points["mean"] if formatting.higher_is_better(metric) else points["mean"]
+    some = error > NO_ERROR
+    floor = error[some].min() / 2 if some.any() else SMALLEST_ERROR
+    y = error.where(some, floor)
+    text = points["text"].where(some, points["text"] + ", no error")
+    return points.assign(error=error, y=y, down=np.minimum(points["std"], 0.9 * y), text=text)
+
+
+def by_data_scale(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Points of `metric` against training images, with `line`, the number of a point's line.
+
+    A line is a model and whatever else was varied at one training-set size; also a data set,
+    where one of them comes in several sizes. Raises MissingColumn and NothingToDraw.
+    """
+    size = "train_examples"
+    configurations.check_columns(runs, [size, metric])
+    varied = list(configurations.varying(runs, [configurations.model_column(runs), size]))
+    if "dataset" in runs and "dataset" not in varied:
+        sizes = runs.groupby("dataset")[size].nunique()
+        varied += ["dataset"] if len(sizes) > 1 and sizes.max() > 1 else []
+    points = _points(runs, metric, size, [*varied, size], varied)
+    groups = points.groupby(["family", "model", *varied], dropna=False, sort=False)
+    return points.assign(line=groups.ngroup())

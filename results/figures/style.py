@@ -1,0 +1,240 @@
+"""What all figures share: the look of a family, and axes that show numbers as people read them."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colors, ticker
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+
+from results.columns import configurations, formatting
+from results.schema import RUNS, THROUGHPUT
+
+# Colours that people of all kinds of colour vision tell apart (Okabe and Ito, 2008).
+STYLES = {"vit": ("#0072B2", "o"), "hybrid": ("#D55E00", "D"), "bit": ("#009E73", "s")}
+OTHERS = (("#CC79A7", "^"), ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"))
+GREY = "#555555"
+TEXT_SIZE = 8.0
+# First digits of the ticks of a logarithmic axis, by the decades it spans at most.
+FIRST_DIGITS = (
+    (0.3, (1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)),
+    (0.7, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)),
+    (1.5, (1, 2, 3, 5, 7)),
+    (3.5, (1, 2, 5)),
+    (5.0, (1, 3)),
+    (math.inf, (1,)),
+)
+WIDE = 5.0  # inches of an x axis; a narrower one has room for fewer ticks
+TICK_ROOM = 0.07  # of the axis, between two labelled counts
+
+
+def title(family: str) -> str:
+    """A family as people call it: "vit, ViT paper" is "ViT, ViT paper"."""
+    name, *rest = family.partition(configurations.THEIRS)
+    return "".join([configurations.FAMILIES.get(name, name or "runs"), *rest])
+
+
+def style(family: str) -> tuple[str, str]:
+    """Colour and marker of a family, the same in every figure; other families get spare ones.
+
+    The paper's own have those of the family, in a lighter tone.
+    """
+    if family.endswith(configurations.THEIRS):
+        color, marker = style(family.removesuffix(configurations.THEIRS))
+        return lighter(color, 0.45), marker
+    return STYLES.get(family) or OTHERS[sum(map(ord, family)) % len(OTHERS)]
+
+
+def lighter(color: str, amount: float) -> str:
+    """`color` mixed with white: 0 leaves it, 1 is white."""
+    red, green, blue = (part + (1 - part) * amount for part in colors.to_rgb(color))
+    return colors.to_hex((red, green, blue))
+
+
+def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
+    """The axes of a new figure (inches) that belongs to no window and no global state."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure.add_subplot()
+
+
+def unit_of(column: str) -> str:
+    """The unit of a column, empty where it has none."""
+    return next((known.unit for known in (*RUNS, *THROUGHPUT) if known.name == column), "")
+
+
+def axis_title(column: str) -> str:
+    """The name of a column with its unit.
+
+    >>> axis_title("train_flops"), axis_title("train_examples")
+    ('training compute (FLOPs)', 'training images')
+    """
+    unit, name = unit_of(column), formatting.name(column)
+    return name if name.endswith(unit) else f"{name} ({unit})"
+
+
+def tidy(ax: Axes) -> None:
+    """Leaves of an axes what carries information: two spines, faint lines at the labelled ticks."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(GREY)
+    ax.tick_params(which="both", color=GREY, labelcolor="#222222", labelsize=TEXT_SIZE + 0.5)
+    ax.tick_params(which="minor", length=2)
+    ax.grid(visible=True, which="major", color="#E6E6E6", linewidth=0.6)
+    ax.set_axisbelow(True)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.label.set(fontsize=TEXT_SIZE + 1.5, parse_math=False)
+
+
+# --- the legend
+
+
+def family_handles(families: Iterable[str]) -> list[Artist]:
+    """Legend entries of the families, in their usual order."""
+    found = set(families)
+    known = [family for family in configurations.FAMILIES if family in found]
+    handles: list[Artist] = []
+    for family in [*known, *sorted(found - set(known))]:
+        color, marker = style(family)
+        handles.append(
+            Line2D([], [], linestyle="", marker=marker, color=color, label=title(family))
+        )
+    return handles
+
+
+def spread_handle(low: int, high: int) -> list[Artist]:
+    """What the bars are, where points are means of `low` to `high` runs; nothing for one run."""
+    if high < 2:
+        return []
+    n = f"n = {high}" if low == high else f"n = {low} to {high}"
+    label = f"mean ± 1 std, {n} seeds"
+    return [Line2D([], [], color=GREY, linestyle="", marker="|", markersize=9, label=label)]
+
+
+def _by_rows(handles: Sequence[Artist], columns: int) -> list[Artist]:
+    """The handles in the order that makes a legend, which fills columns, read along its rows."""
+    return [handle for column in range(columns) for handle in handles[column::columns]]
+
+
+def legend(ax: Axes, handles: Sequence[Artist]) -> None:
+    """A legend above the axes, where it covers nothing, in as few rows as fit."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
+    _legend(ax, handles, ax.get_window_extent().width, place)
+
+
+def figure_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """The same above all axes of a figure."""
+    _legend(figure, handles, figure.bbox.width, {"loc": "outside upper left"})
+
+
+def _legend(
+    on: Axes | Figure, handles: Sequence[Artist], room: float, place: dict[str, Any]
+) -> None:
+    made: Legend | None = None
+    for rows in range(1, len(handles) + 1):
+        if made is not None:
+            made.remove()
+        columns = math.ceil(len(handles) / rows)
+        made = on.legend(
+            handles=_by_rows(handles, columns),
+            ncols=columns,
+            frameon=False,
+            fontsize=TEXT_SIZE,
+            borderpad=0.3,
+            borderaxespad=0.2,
+            handlelength=1.6,
+            handletextpad=0.4,
+            columnspacing=1.2,
+            **place,
+        )
+        for text in made.get_texts():
+            text.set_parse_math(False)  # families are named by data
+        if made.get_window_extent().width <= room:
+            break
+
+
+# --- limits and ticks
+
+
+def log_limits(values: Iterable[float], margin: float, least: float) -> tuple[float, float]:
+    """The limits of a logarithmic axis around positive `values`, at least `least` decades apart."""
+    logs = np.log10(np.asarray(list(values), dtype=float))
+    low, high = logs.min(), logs.max()
+    wider = max(margin * (high - low), (least - (high - low)) / 2)
+    return float(10 ** (low - wider)), float(10 ** (high + wider))
+
+
+def percent(value: float, _: object = None) -> str:
+    """A fraction as an axis shows it.
+
+    >>> percent(0.125)
+    '12.5%'
+    """
+    return f"{100 * value:.4g}%"
+
+
+def plain(value: float, _: object = None) -> str:
+    """A number as an axis shows it, without a power of ten."""
+    return f"{value:.4g}"
+
+
+def power_of_ten(value: float, _: object = None) -> str:
+    """A number as an axis shows it, to two digits.
+
+    >>> power_of_ten(5e10), power_of_ten(1e11), power_of_ten(1.2e11)
+    ('$5 \\\\times 10^{10}$', '$10^{11}$', '$1.2 \\\\times 10^{11}$')
+    """
+    digits, exponent = f"{value:.1e}".split("e")
+    digits, power = digits.removesuffix(".0"), f"10^{{{int(exponent)}}}"
+    return f"${power}$" if digits == "1" else rf"${digits} \times {power}$"
+
+
+def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> None:
+    """Ticks at round numbers of a logarithmic axis from low to high, written by `text`."""
+    ax = axis.axes
+    inches = ax.bbox.width / ax.figure.dpi if axis is ax.xaxis else math.inf
+    decades = math.log10(high / low) * max(WIDE / inches, 1.0)
+    digits = next(digits for most, digits in FIRST_DIGITS if decades <= most)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for power in powers for digit in digits]
+    axis.set_ticks([tick for tick in ticks if low <= tick <= high])
+    axis.set_major_formatter(ticker.FuncFormatter(text))
+    axis.set_minor_locator(ticker.NullLocator())
+
+
+def percent_ticks(axis: Axis) -> None:
+    """Ticks at round per cents of a linear axis that shows fractions."""
+    axis.set_major_locator(ticker.MaxNLocator(steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(ticker.FuncFormatter(percent))
+
+
+def exact_ticks(ax: Axes, values: Iterable[float]) -> None:
+    """Ticks of the logarithmic x axis at whole numbers that were measured, written out."""
+    kept = _with_room(ax, values)
+    ax.set_xticks(kept, [f"{value:.0f}" for value in kept])
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+
+
+def count_ticks(ax: Axes, counts: Iterable[float]) -> None:
+    """Ticks of the logarithmic x axis at the counts themselves, as far as they have room."""
+    kept = _with_room(ax, counts)
+    ax.set_xticks(kept, [formatting.short_count(count) for count in kept])
+    ax.xaxis.set_minor_locator(ticker.NullLocator())
+
+
+def _with_room(ax: Axes, counts: Iterable[float]) -> list[float]:
+    low, high = np.log10(ax.get_xlim())
+    kept: list[float] = []
+    for count in sorted(set(counts), reverse=True):
+        if not kept or np.log10(kept[-1] / count) > TICK_ROOM * (high - low):
+            kept.append(count)
+    return kept

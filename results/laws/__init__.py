@@ -1,0 +1,1 @@
+"""Scaling laws: forms, solver, bootstrap, intervals, warnings."""

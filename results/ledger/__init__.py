@@ -1,0 +1,1 @@
+"""How the rows of a study lie on disk: whole files, segments, merging, origin."""

@@ -1,0 +1,303 @@
+"""The files of a study's tables: parts as their writers left them, and what `compact` merged.
+
+A part belongs to one writer and appears whole. A merged file holds the rows of many parts, one
+part after the other, and an index of them in its metadata: each part's name in the study, what
+told this file from any other of that name, and its number of rows. So a reader knows which parts
+it need not open, and which rows a part that was written again has replaced.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from results.ledger import parquet
+from results.ledger.files import is_temporary
+from results.schema import ResultsError, Row, columns
+
+COMPACT = "_compact"
+INDEX_KEY = "scalebench.parts"
+MOVED = frozenset({"curve"})  # parts nobody looks for by name: once merged, they are removed
+THREADS = 4  # waits for a network file system overlap; on a local disk no gain and no loss
+CHUNK_FILES = 64
+GONE = (errno.ENOENT, errno.ESTALE)
+
+Identity = tuple[int, int]  # a file of a name is told from a later one: time in ns, inode
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that was read: its name (as run/curve/0001.parquet), which file it was, its rows."""
+
+    name: str
+    identity: Identity
+    num_rows: int
+
+
+@dataclass
+class Read:
+    """The rows of some parts, in the order of `parts`, and what was in the way.
+
+    `skipped` has a line per unreadable file, `vanished` the names of files that are gone, `newer`
+    the columns that this version does not know, by part.
+    """
+
+    tables: list[pa.Table] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    newer: dict[str, list[str]] = field(default_factory=dict)
+
+
+def identity(status: os.stat_result) -> Identity:
+    """What tells a file from any other that had or will have its name."""
+    return status.st_mtime_ns, status.st_ino
+
+
+# --- which files there are
+
+
+def list_own(study: Path, table: str) -> dict[str, Identity]:
+    """The parts of one table where their writers put them, by run and name."""
+    found = {}
+    for run in sorted(os.listdir(study)):
+        if run.startswith("_") or is_temporary(run):
+            continue
+        try:
+            if table == "runs":
+                found[f"{run}/run.parquet"] = identity(Path(f"{study}/{run}/run.parquet").stat())
+                continue
+            with os.scandir(f"{study}/{run}/{table}") as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for entry in inside:
+            if entry.name.endswith(".parquet") and not is_temporary(entry.name):
+                try:
+                    found[f"{run}/{table}/{entry.name}"] = identity(entry.stat())
+                except FileNotFoundError:
+                    continue  # merged meanwhile: it is in a file that is listed later
+    return found
+
+
+def list_merged(study: Path, table: str) -> list[str]:
+    """The names of the merged files of one table.
+
+    A folder that changes while it is listed may show neither a file that has just been made nor
+    those it replaces; two equal listings in a row say that this did not happen.
+    """
+    before = None
+    while True:
+        try:
+            found = sorted(os.listdir(study / COMPACT / table))
+        except FileNotFoundError:
+            found = []
+        if found == before:
+            return [n for n in found if n.endswith(".parquet") and not is_temporary(n)]
+        before = found
+
+
+# --- what is in them
+
+
+def _conform(part: pa.Table, table: str, wanted: pa.Schema) -> pa.Table:
+    """`part` with exactly the columns of `table`: null where it is older, cast where it differs."""
+    if part.schema.equals(wanted):
+        return part.replace_schema_metadata(None)
+    for column in columns(table):
+        if column.required and column.name not in part.schema.names:
+            raise parquet.WrongColumns(f"column {column.name} is missing")
+    arrays = []
+    for name, kind in zip(wanted.names, wanted.types, strict=True):
+        if name in part.schema.names:
+            arrays.append(part.column(name).cast(kind))
+        else:
+            arrays.append(pa.nulls(part.num_rows, kind))
+    return pa.table(arrays, schema=wanted)
+
+
+def _read_chunk(study: Path, names: Iterable[str], table: str) -> Read:
+    wanted = parquet.arrow_schema(table)
+    known = set(wanted.names)
+    read, lone, lone_parts = Read(), list[Row](), list[Part]()
+    for name in names:
+        path = f"{study}/{name}"
+        try:
+            with Path(path).open("rb", buffering=0) as file:
+                which = identity(os.fstat(file.fileno()))
+                content = file.read()
+            rows = parquet.decode_part(content, path)
+            if isinstance(rows, dict):
+                if rows.keys() == known:
+                    lone.append(rows)
+                    lone_parts.append(Part(name, which, 1))
+                    continue
+                rows = pa.Table.from_pylist([rows])
+            conformed = _conform(rows, table, wanted)
+        except (ResultsError, pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno in GONE:
+                read.vanished.append(name)
+                continue
+            text = str(error)
+            read.skipped.append(text if path in text else f"{path}: {text}")
+            continue
+        read.tables.append(conformed)
+        read.parts.append(Part(name, which, conformed.num_rows))
+        if not known.issuperset(rows.schema.names):
+            read.newer[name] = sorted(set(rows.schema.names) - known)
+    if lone:
+        read.tables.append(pa.Table.from_pylist(lone, wanted))
+        read.parts += lone_parts
+    read.tables = [pa.concat_tables(read.tables).combine_chunks()] if read.tables else []
+    return read
+
+
+def read_own(study: Path, names: list[str], table: str) -> Read:
+    """The rows of these parts; whatever state they are in, nothing is raised."""
+    chunks = [names[at : at + CHUNK_FILES] for at in range(0, len(names), CHUNK_FILES)]
+    together = Read()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for read in pool.map(lambda chunk: _read_chunk(study, chunk, table), chunks):
+            together.tables += read.tables
+            together.parts += read.parts
+            together.skipped += read.skipped
+            together.vanished += read.vanished
+            together.newer |= read.newer
+    return together
+
+
+def index_text(parts: Iterable[Part]) -> str:
+    """The index of a merged file, for its metadata."""
+    return json.dumps([[part.name, *part.identity, part.num_rows] for part in parts])
+
+
+def read_merged(study: Path, name: str, table: str) -> Read:
+    """The rows of one merged file; one without an index counts as a part of its own name."""
+    path = study / COMPACT / table / name
+    try:
+        content = parquet.read_table(path)
+        rows = _conform(content, table, parquet.arrow_schema(table))
+        text = (content.schema.metadata or {}).get(INDEX_KEY.encode(), b"null")
+        index = json.loads(text) or [[f"{COMPACT}/{table}/{name}", 0, 0, rows.num_rows]]
+    except (ResultsError, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in GONE:
+            return Read(vanished=[name])
+        return Read(skipped=[str(error) if str(path) in str(error) else f"{path}: {error}"])
+    read = Read([rows], [Part(part, (at, inode), count) for part, at, inode, count in index])
+    unknown = sorted(set(content.schema.names) - set(rows.schema.names))
+    read.newer = {part.name: unknown for part in read.parts} if unknown else {}
+    return read
+
+
+# --- all of a table
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All rows of a table of a study, each once, with the parts they are from.
+
+    `own` are the parts that were listed where their writers put them, `merged` the names of the
+    merged files that were read and understood, `is_merged` says whether one of them holds exactly
+    these rows.
+    """
+
+    rows: pa.Table
+    parts: list[Part]
+    own: dict[str, Identity]
+    merged: list[str]
+    is_merged: bool
+    skipped: list[str]
+    newer: dict[str, list[str]]
+
+
+def _read_all_merged(study: Path, table: str, before: dict[str, Read]) -> dict[str, Read]:
+    """The merged files that there are, those in `before` not being read again."""
+    while True:
+        found = {
+            name: before.get(name) or read_merged(study, name, table)
+            for name in list_merged(study, table)
+        }
+        before = {name: read for name, read in found.items() if not read.vanished}
+        if len(before) == len(found):
+            return found
+
+
+def _chosen(study: Path, reads: list[Read], own: dict[str, Identity], table: str) -> list[bool]:
+    """For each part of the reads, merged ones first, whether its rows are the ones that count.
+
+    The newest of a name do. What is removed by hand does not count any more: the run's folder, or
+    the part's file where `compact` leaves it.
+    """
+    folders = {COMPACT, *os.listdir(study)}
+    best: dict[str, tuple[Identity, int]] = {}
+    parts = [part for read in reads for part in read.parts]
+    num_merged = len(parts) - len(reads[-1].parts)
+    for at, part in enumerate(parts):
+        if at >= num_merged:
+            best[part.name] = part.identity, at
+        elif part.name not in best or part.identity > best[part.name][0]:
+            run = part.name.split("/")[0]
+            moved = table in MOVED or run == COMPACT or part.name in own
+            if run in folders and (moved or (study / part.name).exists()):
+                best[part.name] = part.identity, at
+    kept = {at for _, at in best.values()}
+    return [at in kept for at in range(len(parts))]
+
+
+def select(rows: pa.Table, parts: list[Part], kept: list[bool]) -> tuple[pa.Table, list[Part]]:
+    """The rows of the kept parts, by the names of the parts; those without an index first."""
+    names = [(not part.name.startswith(COMPACT), part.name.split("/")) for part in parts]
+    order = sorted((at for at, keep in enumerate(kept) if keep), key=names.__getitem__)
+    if order == list(range(len(parts))):
+        return rows, parts
+    counts = np.array([part.num_rows for part in parts], dtype=np.int64)
+    starts = np.cumsum(counts) - counts
+    chosen = np.array(order, dtype=np.int64)
+    lengths = counts[chosen]
+    steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return rows.take(np.repeat(starts[chosen], lengths) + steps), [parts[at] for at in order]
+
+
+def _without_doubles(rows: pa.Table, parts: list[Part], table: str) -> tuple[pa.Table, list[Part]]:
+    """Of rows that agree in the key, the last one."""
+    key = [column.name for column in columns(table) if column.key]
+    double = rows.select(key).to_pandas().duplicated(keep="last").to_numpy()
+    if not double.any():
+        return rows, parts
+    ends = np.cumsum([part.num_rows for part in parts])
+    left = np.diff(np.concatenate([[0], np.cumsum(~double)])[np.concatenate([[0], ends])])
+    counted = zip(parts, left.tolist(), strict=True)
+    return rows.filter(~double), [replace(part, num_rows=count) for part, count in counted]
+
+
+def read_table(study: Path, table: str) -> Whole:
+    """All rows of one table of a study, while others write and merge its files.
+
+    Where the writers put their files is listed first, what was merged afterwards: a part that is
+    merged in between is found twice, and counts once, but is never missed.
+    """
+    own = list_own(study, table)
+    merged = _read_all_merged(study, table, {})
+    indexed = {(part.name, part.identity) for read in merged.values() for part in read.parts}
+    read = read_own(study, [name for name in own if (name, own[name]) not in indexed], table)
+    if read.vanished:
+        merged = _read_all_merged(study, table, merged)
+    reads = [*merged.values(), read]
+    kept = _chosen(study, reads, own, table)
+    is_merged = len(merged) == 1 and not read.parts and all(kept)
+    tables = [rows for read in reads for rows in read.tables]
+    rows = pa.concat_tables([parquet.arrow_schema(table).empty_table(), *tables])
+    parts = [part for read in reads for part in read.parts]
+    if not is_merged:
+        rows, parts = select(rows, parts, kept)
+        rows, parts = _without_doubles(rows, parts, table)
+    skipped = [line for read in reads for line in read.skipped]
+    newer = {name: unknown for read in reads for name, unknown in read.newer.items()}
+    understood = [name for name, found in merged.items() if not found.skipped and not found.newer]
+    return Whole(rows, parts, own, understood, is_merged, skipped, newer)

@@ -1,0 +1,213 @@
+"""Ledgers as the compact columns that the report's page reads."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results.columns import configurations, formatting
+from results.figures import style
+from results.schema import RUNS
+
+AXES = (
+    "train_flops",
+    "train_flops_valid",
+    "accelerator_days",
+    "normalized_accelerator_days",
+    "energy_joules",
+    "train_seconds",
+    "params",
+    "forward_macs_per_image",
+    "forward_macs_valid_per_image",
+    "train_examples",
+    "examples_seen",
+    "epochs",
+    "steps",
+    "image_size",
+    "peak_memory_bytes",
+    "images_per_second",
+)
+SHOWN_FIRST = (
+    "label",
+    "dataset",
+    "train_examples",
+    "epochs",
+    "seed",
+    "state",
+    "top1_accuracy",
+    "loss",
+    "train_flops",
+    "accelerator_days",
+    "energy_joules",
+    "git_commit",
+)
+SYMBOLS = {
+    "o": "circle",
+    "D": "diamond",
+    "s": "square",
+    "^": "triangle-up",
+    "v": "triangle-down",
+    "P": "cross",
+    "X": "x",
+}
+DIGITS = 7  # of floating-point numbers: more than any chart or cell shows
+IDENTITY = ("study", "run_id")
+EVALUATION = ("protocol", "dataset", "split", "shots", "lr", "image_size", "metric")
+MISSING = -1  # the code of an unknown value
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    """A cell as JSON has it; null for unknown, infinite and undefined."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return str(value)
+
+
+def encode(values: pd.Series) -> list[Any] | dict[str, Any]:
+    """A column in few bytes: `{"of": [...], "at": [...]}` where few values repeat, else a list.
+
+    >>> encode(pd.Series(["a", "a", None, "b", "a", "b"], dtype="string"))
+    {'of': ['a', 'b'], 'at': [0, 0, -1, 1, 0, 1]}
+    """
+    codes, distinct = pd.factorize(values)
+    if 2 * len(distinct) > len(values):
+        return [_plain(value) for value in values.astype(object)]
+    plain = [_plain(value) for value in distinct.astype(object)]
+    if len(plain) == 1 and (codes == 0).all():
+        return {"all": plain[0]}
+    known = np.array([*(value is not None for value in plain), False])
+    return {"of": plain, "at": np.where(known[codes], codes, MISSING).tolist()}
+
+
+def _evaluation_name(key: Sequence[Any], varying: Sequence[bool]) -> str:
+    """How people call an evaluation: "fewshot digits, 5 shots, top-1"."""
+    protocol, dataset, split, shots, lr, image_size, metric = key
+    parts = [f"{protocol} {dataset}"]
+    texts = (f"{split}", f"{shots} shots", f"lr {lr}", f"{image_size} px")
+    wanted = zip((split, shots, lr, image_size), varying, texts, strict=True)
+    parts += [text for value, varies, text in wanted if varies and not pd.isna(value)]
+    return ", ".join([*parts, formatting.name(str(metric))])
+
+
+def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """`runs` with a column per evaluation beside the runs' own; their names.
+
+    A value is the mean over the draws (seeds) of one evaluation at its last step. The upstream
+    protocol is left out: `runs` has it.
+    """
+    found = evals[(evals["protocol"] != "upstream") & evals["value"].notna()]
+    if found.empty:
+        return runs, []
+    by = list(EVALUATION)
+    last = found.groupby([*IDENTITY, *by], dropna=False)["step"].transform("max")
+    found = found[found["step"].isna() | (found["step"] == last)]
+    inner = EVALUATION[2:-1]
+    varying = [True if c == "shots" else found[c].nunique(dropna=False) > 1 for c in inner]
+    groups = found.groupby([*IDENTITY, *by], dropna=False, sort=False)["value"].mean().reset_index()
+    keys = groups[by].drop_duplicates()
+    names = [_evaluation_name(tuple(key), varying) for key in keys.itertuples(index=False)]
+    # The ending tells the page that the numbers are fractions, as in every column of runs.
+    named = keys.assign(name=[f"{n} accuracy" if "top-" in n else n for n in names])
+    wide = groups.merge(named, on=by).pivot_table(
+        index=list(IDENTITY), columns="name", values="value", sort=False
+    )
+    return runs.merge(wide.reset_index(), on=list(IDENTITY), how="left"), list(wide.columns)
+
+
+def _column(name: str, values: pd.Series) -> dict[str, str]:
+    """What the page needs to know of a column: name, words for people, kind, unit, meaning."""
+    known = next((column for column in RUNS if column.name == name), None)
+    if formatting.is_fraction(name):
+        kind = "fraction"
+    elif known is not None and known.type in ("text", "bool", "time"):
+        kind = known.type
+    else:
+        kind = "number" if pd.api.types.is_numeric_dtype(values) else "text"
+    return {
+        "name": name,
+        "words": formatting.name(name),
+        "kind": kind,
+        "unit": known.unit if known is not None else "",
+        "meaning": known.meaning if known is not None else "",
+    }
+
+
+def _groups(runs: pd.DataFrame, apart_from: Sequence[str]) -> pd.Series:
+    """The number of each run's configuration, in which only `apart_from` and the seed differ."""
+    model = configurations.model_column(runs)
+    by = [
+        model,
+        *(name for name in configurations.varying(runs, [model]) if name not in apart_from),
+    ]
+    return runs.groupby(by, dropna=False, sort=False).ngroup()
+
+
+def _table(runs: pd.DataFrame) -> dict[str, Any]:
+    scale = ("train_examples", "epochs", "study")
+    hidden = {"configuration": _groups(runs, ()), "line": _groups(runs, scale)}
+    data = {str(name): encode(runs[name]) for name in runs if runs[name].notna().any()}
+    return {"count": len(runs), "data": data | {k: encode(v) for k, v in hidden.items()}}
+
+
+def _families(frames: Sequence[pd.DataFrame]) -> list[dict[str, str]]:
+    found = {str(name) for frame in frames for name in frame["family"].dropna().unique()}
+    known = [name for name in configurations.FAMILIES if name in found]
+    made = []
+    for name in [*known, *sorted(found - set(known))]:
+        color, marker = style.style(name)
+        words = configurations.FAMILIES.get(name, name)
+        made.append({"name": name, "words": words, "color": color, "symbol": SYMBOLS[marker]})
+    return made
+
+
+def payload(
+    runs: pd.DataFrame,
+    evals: pd.DataFrame,
+    published: Mapping[str, pd.DataFrame],
+    *,
+    cost: str,
+    metric: str,
+) -> dict[str, Any]:
+    """Everything the page draws and lists; `cost` and `metric` are what it shows first.
+
+    `published` holds what lies beside the runs in the charts "frontier" and "scale".
+    """
+    ordered = configurations.in_order(runs.reset_index(drop=True))
+    wide, measured = add_evaluations(ordered, evals)
+    known = [str(name) for name in wide if wide[name].notna().any()]
+    own = [name for name in known if name.endswith("accuracy") or name == "loss"]
+    several = runs["study"].nunique() > 1
+    first = [name for name in SHOWN_FIRST if name in known]
+    return {
+        "columns": [_column(name, wide[name]) for name in known],
+        "shown": (["study"] if several else []) + first,
+        "axes": [name for name in AXES if name in known],
+        "metrics": list(dict.fromkeys([*own, *measured])),
+        "cost": cost,
+        "metric": metric,
+        "families": _families([wide, *published.values()]),
+        "runs": _table(wide),
+        "published": {
+            chart: _table(frame) | {"label": frame.attrs.get("label", "published")}
+            for chart, frame in published.items()
+        },
+    }
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON that cannot end the script element it stands in, nor begin a comment."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text

@@ -1,0 +1,155 @@
+"""What studies cost and where their runs come from, as tables of text for the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from results.columns import configurations, formatting
+from results.store import Study
+
+COSTS = ("train_flops", "accelerator_days", "energy_joules")
+SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
+ORIGIN = (
+    "study",
+    "git_commit",
+    "git_dirty",
+    "code_hash",
+    "torch_version",
+    "deepspeed_version",
+    "device",
+    "host",
+)
+MOST_ROWS = 200  # of a table that people read in a page
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A table of text: `rows` (R, C) under `header` (C), and a `note` on what it leaves out."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    remarks: bool = False  # whether the last column is prose
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> duration(7.84), duration(125), duration(7260), duration(200_000)
+    ('7.84 s', '2 min 5 s', '2 h 1 min', '2 d 8 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    parts = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+    size, name, small, rest = next(part for part in parts if seconds >= part[0])
+    return f"{seconds // size:.0f} {name} {seconds % size // small:.0f} {rest}"
+
+
+def in_units(column: str, value: float) -> str:
+    """A total in the unit that suits it.
+
+    >>> in_units("train_flops", 4.2e15), in_units("energy_joules", 7.2e6)
+    ('4.20 petaFLOPs', '2.00 kWh')
+    """
+    words, (number,) = formatting.scaled(column, [value])
+    if column not in formatting.UNITS:
+        return f"{number} {words}"
+    inside = words.split("(")[-1].rstrip(")").removesuffix(", valid")
+    return f"{number} {inside.removeprefix('train ').removeprefix('accelerator ')}"
+
+
+def total(values: pd.Series, column: str) -> str:
+    """The sum of the known values, and of how many where some are unknown; nothing for none."""
+    known = values.dropna().astype(float)
+    if known.empty:
+        return ""
+    part = "" if len(known) == len(values) else f" ({len(known):,} of {len(values):,})"
+    if column.endswith("_seconds"):
+        return duration(known.sum()) + part
+    return (in_units(column, known.sum()) if column in COSTS else f"{known.sum():,.0f}") + part
+
+
+def _capped(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Facts:
+    texts = tuple(tuple(map(str, row)) for row in rows[:MOST_ROWS])
+    left = len(rows) - len(texts)
+    return Facts(title, tuple(header), texts, f"{left:,} more rows are not shown." if left else "")
+
+
+def costs(study: Study) -> list[Facts]:
+    """What the runs of each study and family cost, how attempts ended and why runs failed."""
+    runs = study.runs
+    header = ["study", "family", "runs", "done", "failed", "attempts", *map(formatting.name, COSTS)]
+    header += [name.removesuffix("_seconds") for name in SECONDS]
+    rows = []
+    parts: list[tuple[Any, pd.DataFrame]] = list(runs.groupby(["study", "family"], dropna=False))
+    for (name, given), part in parts if len(parts) == 1 else [*parts, (("all", ""), runs)]:
+        family = "" if pd.isna(given) else configurations.FAMILIES.get(given, given)
+        states = part["state"]
+        counts = [len(part), (states == "done").sum(), (states == "failed").sum()]
+        sums = [total(part[column], column) for column in ("attempts", *COSTS, *SECONDS)]
+        rows.append([name, family, *(f"{count:,}" for count in counts), *sums])
+    made = [_capped("By family", header, rows)]
+    ended = study.attempts.assign(ended=study.attempts["ended"].fillna("not ended"))
+    if len(ended):
+        spent = ended.groupby("ended")["train_seconds"]
+        ways = [(str(how), len(part), total(part, "train_seconds")) for how, part in spent]
+        ways.sort(key=lambda way: -way[1])
+        lines = [(how, f"{n:,}", seconds) for how, n, seconds in ways]
+        made.append(_capped("How attempts ended", ("ended", "attempts", "training time"), lines))
+    failures = runs["failure"].dropna().value_counts()
+    if len(failures):
+        reasons = [(reason, f"{n:,}") for reason, n in failures.items()]
+        made.append(_capped("Why runs failed", ("reason", "runs"), reasons))
+    return made
+
+
+def _text(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
+
+
+def _counted(runs: pd.DataFrame, title: str, by: Sequence[str]) -> Facts:
+    """How many runs there are of each combination of `by`, the most frequent first."""
+    names = [name for name in by if name in runs]
+    sizes = runs.groupby(names, dropna=False).size()
+    counted = sizes.sort_values(ascending=False, kind="stable")
+    rows = [
+        [*map(_text, key if isinstance(key, tuple) else (key,)), f"{n:,}"]
+        for key, n in counted.items()
+    ]
+    return _capped(title, [*(formatting.name(name) for name in names), "runs"], rows)
+
+
+def provenance(study: Study) -> list[Facts]:
+    """Commits and environments, lists of training images, seeds."""
+    runs = study.runs
+    data = ("dataset", "data_manifest", "train_examples")
+    seeds = _counted(runs, "Seeds", ("seed",))
+    return [
+        _counted(runs, "Code, software and machines", ORIGIN),
+        _counted(runs, "Training images (manifests)", data),
+        seeds,
+    ]
+
+
+def specs(study: Study) -> list[tuple[str, str]]:
+    """The spec of each study as JSON text, with the study's name, as far as it can be read."""
+    found = []
+    for folder in study.folders:
+        try:
+            written = json.loads((folder / "study.json").read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(written, dict):
+            spec = {key: value for key, value in written.items() if key != "runs"}
+            name = str(written.get("study", Path(folder).name))
+            found.append((name, json.dumps(spec, indent=2, ensure_ascii=False)))
+    return found

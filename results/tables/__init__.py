@@ -1,0 +1,1 @@
+"""Comparison tables: layouts, cells, and the formats they are printed in."""
