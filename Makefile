@@ -23,16 +23,16 @@ demo: $(READY)
 	  '              $(BIN)/scalebench submit demo --set seed=[0,1,2] --wait   # error bars'
 
 test: $(TESTS_READY) lint
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term -m "not failures and not slurm and not browser"
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 test-failures: $(TESTS_READY)
-	$(BIN)/python -m pytest -n 2 -m failures
+	$(BIN)/python -m pytest -n 2 tests/failures
 
 test-slurm: $(TESTS_READY)
-	$(BIN)/python -m pytest -m slurm
+	$(BIN)/python -m pytest tests/slurm
 
 test-browser: $(TESTS_READY)
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(TESTS_READY)
 	$(BIN)/ruff check .

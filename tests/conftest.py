@@ -3,19 +3,19 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import slurm_cluster
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers import slurm_cluster
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import Start
+
 WORLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 # Before torch and the datasets library are imported, also in the processes that tests start.
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
-
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,8 +9,8 @@ import typer.main
 
 from bench.cli.app import app, main
 from sweeps import spec as specs
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
 

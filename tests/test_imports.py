@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.helpers.paths import ROOT
+
 PACKAGES = ("models", "bench", "sweeps", "results")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

@@ -1,0 +1,72 @@
+"""The verb `table` on a small ledger and on the paper's own rows."""
+
+import json
+
+import pytest
+
+from bench.cli.app import main
+from tests.helpers import paths
+
+LEDGER = str(paths.LEDGER)
+
+
+def run(capsys, *arguments, code=0):
+    with pytest.raises(SystemExit) as end:
+        main(["table", *arguments])
+    assert end.value.code == code
+    return capsys.readouterr()
+
+
+@pytest.mark.parametrize("format", ["text", "markdown", "latex", "csv", "html"])
+def test_each_format_prints_the_ledger(capsys, format):
+    assert "ViT-nano/2" in run(capsys, LEDGER, "--format", format).out
+
+
+def test_json_is_one_document_with_numbers_and_nulls(capsys):
+    rows = json.loads(run(capsys, LEDGER, "--json").out)
+    assert len(rows) == 3  # one of the four runs has not ended
+    assert {row["label"] for row in rows} == {"ViT-nano/2", "ResNet-nano"}
+    known = [row["top1_accuracy_mean"] for row in rows if row["top1_accuracy_n"]]
+    assert known and all(0 < score < 1 for score in known)
+    assert all(row["top1_accuracy_std"] is None for row in rows)
+
+
+def test_rows_columns_summary_and_choice(capsys):
+    asked = ("--rows", "label", "--columns", "train_examples", "--aggregate", "best")
+    rows = json.loads(run(capsys, LEDGER, *asked, "--where", "family=vit", "--json").out)
+    assert [(row["label"], row["train_examples"]) for row in rows] == [
+        ("ViT-nano/2", 100),
+        ("ViT-nano/2", 200),
+    ]
+    assert "top1_accuracy_best" in rows[0]
+
+
+@pytest.mark.parametrize("form", ["table2", "table5", "table6"])
+def test_forms_with_the_papers_rows_beside(capsys, form):
+    text = run(capsys, LEDGER, "--form", form, "--with-published").out
+    assert "ViT-nano/2" in text and "ViT-H/14" in text
+
+
+def test_the_papers_own_table_needs_no_study(capsys, tmp_path):
+    target = tmp_path / "table.tex"
+    run(capsys, "--published", "table2", "--format", "latex", "-o", str(target))
+    assert r"\textbf{88.55 $\pm$ 0.04}" in target.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "missing STUDY"),
+        ((LEDGER, "--published", "table2"), "stands alone"),
+        (("--published", "table9"), "table9"),
+        ((LEDGER, "--form", "table9"), "table9"),
+        ((LEDGER, "--rows", "lable"), "did you mean label"),
+        ((LEDGER, "--where", "seed"), "expected COLUMN=VALUE"),
+        ((LEDGER, "--where", "seed=x"), "expected a number"),
+        ((LEDGER, "--aggregate", "mode"), "mode"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_line(capsys, arguments, said):
+    error = run(capsys, *arguments, code=2).err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1

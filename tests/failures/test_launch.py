@@ -1,0 +1,43 @@
+"""Launchers and dispatchers that are killed or race."""
+
+from pathlib import Path
+
+from bench.run import protocols
+from sweeps import expand
+from sweeps.spec import StudySpec
+from sweeps.status import study_status
+from sweeps.submit import removed, submit
+from tests.helpers.studies import VALUES, submit_spec, wait
+
+
+def test_an_evaluation_that_fails_says_why_and_is_tried_again(tmp_path: Path) -> None:
+    values = VALUES | {
+        "study": "impossible",
+        "grid": {"model": ["vit_nano2"]},
+        "evaluations": [{"protocol": "fewshot", "shots": [9000], "seeds": [0]}],
+        "analysis": {},
+    }
+    spec = StudySpec.model_validate(values)
+    study_dir = submit_spec(spec, tmp_path).study_dir
+    wait(study_dir)
+    (run,) = study_status(study_dir).runs
+    assert run.state == "done" and run.evaluations.done == 0
+    assert "expected at least 9000 shots" in str(run.evaluations.failure)
+    (wanted,) = expand.evaluations(spec, tmp_path)
+    assert protocols.read_trace(study_dir / run.run_id, wanted.key)["ended"] == "failed"
+    assert submit_spec(spec, tmp_path).evaluations == 1
+
+
+def test_queued_runs_that_the_spec_has_no_more_are_cancelled(tmp_path: Path) -> None:
+    values = VALUES | {"study": "narrower", "evaluations": [], "analysis": {}}
+    wide = values | {"grid": {"model": ["vit_nano2"], "seed": [0, 1, 2]}}
+    spec = StudySpec.model_validate(wide | {"resources": {"parallel": 1}})
+    study_dir = submit_spec(spec, tmp_path).study_dir
+    narrow = spec.model_copy(update={"grid": values["grid"]})
+    runs = expand.expand(narrow, tmp_path)
+    (gone,) = removed(study_dir, runs)
+    assert "-s2-" in gone.run_id
+    assert submit(narrow, runs, tmp_path, (), [gone.run_id]).cancelled == (gone.run_id,)
+    wait(study_dir)
+    assert [run.state for run in study_status(study_dir).runs] == ["done", "done"]
+    assert not (study_dir / gone.run_id / "attempts").exists()
