@@ -10,17 +10,17 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 .DELETE_ON_ERROR:
 
 demo: $(READY)
-	$(BIN)/scalebench submit demo --wait
-	$(BIN)/scalebench table demo
-	$(BIN)/scalebench plot frontier demo -o runs/demo/frontier.png
-	$(BIN)/scalebench plot data-scale demo -o runs/demo/data_scale.png
+	$(BIN)/scalestudy submit demo --wait
+	$(BIN)/scalestudy table demo
+	$(BIN)/scalestudy plot frontier demo -o runs/demo/frontier.png
+	$(BIN)/scalestudy plot data-scale demo -o runs/demo/data_scale.png
 	@printf '%s\n' '' \
 	  'ledger        runs/demo/*/run.parquet' \
 	  'compute       runs/demo/frontier.png' \
 	  'data          runs/demo/data_scale.png' \
-	  'type next     $(BIN)/scalebench status demo' \
-	  '              $(BIN)/scalebench plot frontier demo --with-published -o runs/demo/with_paper.png' \
-	  '              $(BIN)/scalebench submit demo --set seed=[0,1,2] --wait   # error bars'
+	  'type next     $(BIN)/scalestudy status demo' \
+	  '              $(BIN)/scalestudy plot frontier demo --with-published -o runs/demo/with_paper.png' \
+	  '              $(BIN)/scalestudy submit demo --set seed=[0,1,2] --wait   # error bars'
 
 test: $(TESTS_READY) lint
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term

@@ -1,4 +1,4 @@
-"""`scalebench`, the same as `python -m bench`."""
+"""`scalestudy`, the same as `python -m bench`."""
 
 from bench.cli.app import main
 

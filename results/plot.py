@@ -297,6 +297,6 @@ def save(figure: Figure | Axes, path: Path | str) -> Path:
     assert drawn is not None
     content = io.BytesIO()
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(kind)
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "scalebench"}):
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "scalestudy"}):
         drawn.savefig(content, format=kind, dpi=DPI, metadata=metadata)
     return write_whole(path, lambda stream: stream.write(content.getbuffer()))

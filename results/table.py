@@ -183,7 +183,8 @@ def comparison(
     `frame` of what comes out has the numbers: keys, costs, and `{metric}_mean`, `_std`, `_n`
     (`value_mean` and so on for several metrics). Raises MissingColumn and UnknownForm.
 
-    >>> from results import reference, render
+    >>> from results import reference
+    >>> from results.tables import render
     >>> paper = reference.table6().query("family == 'vit' and epochs == 14")
     >>> made = comparison(paper, rows=["label"], costs=["train_flops_valid"])
     >>> print(render.to_markdown(made).split("\\n\\n")[0])

@@ -80,7 +80,7 @@ def load(
     """The spec in a file, or the bundled one of that name, and the folder its paths start from.
 
     Under the spec's resources lie those of a site's `profile`: a file, or a name that is a file of
-    $XDG_CONFIG_HOME/scalebench (~/.config/scalebench); it goes before `resources.profile`.
+    $XDG_CONFIG_HOME/scalestudy (~/.config/scalestudy); it goes before `resources.profile`.
     `settings` are `key=value` pairs that override it: `resources.parallel=2`, `base.data=PATH`,
     or simply a run's key, `epochs=3`, which takes the place of whatever the spec says of it (and
     of another duration); a list becomes a grid axis. Raises SpecError.
@@ -139,9 +139,10 @@ def _lay_under(values: Values, profile: str | None, folder: Path) -> None:
 
 
 def _find_profile(name: str, folder: Path) -> Path:
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    site = Path(home).expanduser() / "scalebench" / f"{name}.yaml"
-    for path in (folder / Path(name).expanduser(), site):
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    site = home / "scalestudy" / f"{name}.yaml"
+    former = home / "scalebench" / f"{name}.yaml"  # the name of the package before 0.2
+    for path in (folder / Path(name).expanduser(), site, former):
         if path.is_file():
             return path
     raise SpecError(f"profile {name}: no such file, expected a YAML file or the name of {site}")

@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 def commands() -> list[list[str]]:
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     found = [
-        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("scalebench")
+        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("scalestudy")
     ]
     assert len(found) > 10
     return found

@@ -18,13 +18,13 @@ grid: {model: [vit_nano2, bit_nano], train_examples: [100, 200]}
 """
 
 
-def scalebench(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def scalestudy(*arguments: object) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "bench", *(str(argument) for argument in arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def must(*arguments: object) -> str:
-    done = scalebench(*arguments)
+    done = scalestudy(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -104,10 +104,10 @@ def test_a_plan_over_the_limit_is_refused(study: Path) -> None:
         "--root",
         study.parent,
     )
-    refused = scalebench(*arguments, "--max-accelerator-days", "1e-9")
+    refused = scalestudy(*arguments, "--max-accelerator-days", "1e-9")
     assert refused.returncode == 1
     assert "accelerator-days, the limit is 1e-09" in refused.stderr
-    assert scalebench(*arguments, "--max-accelerator-days", "1").returncode == 0
+    assert scalestudy(*arguments, "--max-accelerator-days", "1").returncode == 0
 
 
 @pytest.mark.parametrize(

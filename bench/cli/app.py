@@ -46,12 +46,12 @@ class Sections(TyperGroup):
 
 
 app = typer.Typer(
-    name="scalebench",
+    name="scalestudy",
     cls=Sections,
     # Plain help, for importing rich's costs more than all the rest of it.
     rich_markup_mode=None,
     help="Scaling studies of image classifiers (ViT, hybrid, BiT-ResNet): what they cost, what "
-    "they reach, in one ledger.\n\nStart with: scalebench submit demo --wait, then scalebench "
+    "they reach, in one ledger.\n\nStart with: scalestudy submit demo --wait, then scalestudy "
     "table demo.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -66,7 +66,7 @@ def _say_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"scalebench {version('scalebench')}")
+        typer.echo(f"scalestudy {version('scalestudy')}")
         raise typer.Exit
 
 
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and exits: 0 done, 1 the work failed, 2 what was given is wrong."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(args=arguments or ["--help"], prog_name="scalebench", standalone_mode=False)
+        code = app(args=arguments or ["--help"], prog_name="scalestudy", standalone_mode=False)
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
@@ -105,12 +105,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from sweeps.spec import SpecError
 
         if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SlurmError):
-            output.note(f"scalebench: {error}")
+            output.note(f"scalestudy: {error}")
             sys.exit(1)
         if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):
             _refuse(str(error))
         if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
-            output.note(f"scalebench: {error.filename or 'output'}: {error.strerror}")
+            output.note(f"scalestudy: {error.filename or 'output'}: {error.strerror}")
             sys.exit(2 if error.errno in BAD_PATH else 1)
         raise
     sys.exit(code or 0)
@@ -118,5 +118,5 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _refuse(message: str) -> NoReturn:
     """One line on standard error, exit 2."""
-    output.note("scalebench: " + " ".join(message.split()))
+    output.note("scalestudy: " + " ".join(message.split()))
     sys.exit(2)

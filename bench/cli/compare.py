@@ -69,7 +69,7 @@ def runs_of(
         output.note(f"skipped: {skipped}")
     if study.runs.empty:
         names = ", ".join(map(str, studies))
-        raise ComparisonError(f"{names}: no run has ended yet; see scalebench status")
+        raise ComparisonError(f"{names}: no run has ended yet; see scalestudy status")
     if published is None and not with_published:
         return study.runs
     paper = PAPERS[published or "table6"]()

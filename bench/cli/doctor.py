@@ -39,7 +39,7 @@ def _package(name: str) -> Check:
     try:
         found = version(name)
     except PackageNotFoundError:
-        return _check(name, False, "not installed: make .venv, or pip install scalebench")
+        return _check(name, False, "not installed: make .venv, or pip install scalestudy")
     return _check(name, importlib.util.find_spec(name) is not None, found)
 
 

@@ -208,7 +208,7 @@ def _runs(studies: Sequence[Path]) -> pd.DataFrame:
         output.note(f"skipped: {skipped}")
     if study.runs.empty:
         names = ", ".join(str(path) for path in studies)
-        raise FitRefused(f"{names}: no run has ended yet; see scalebench status")
+        raise FitRefused(f"{names}: no run has ended yet; see scalestudy status")
     return study.runs
 
 

@@ -73,4 +73,4 @@ def show_all(
             f"[{then.low:.3g}, {then.high:.3g}]"
         )
     if output is not None:
-        show.note(f"{output}: next, scalebench submit {output}")
+        show.note(f"{output}: next, scalestudy submit {output}")

@@ -21,7 +21,7 @@ Profile = Annotated[
     typer.Option(
         metavar="FILE",
         help="A site's resources, under the spec's own: a YAML file, or its name in "
-        "~/.config/scalebench.",
+        "~/.config/scalestudy.",
     ),
 ]
 Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where studies are kept.")]

@@ -79,7 +79,7 @@ def _rows(
         raise AnswerError("--with-published: of evaluations the paper has no figures to lay beside")
     runs, metrics = scores.wide(runs, evals, question.metrics)
     if not metrics:
-        raise AnswerError("no evaluation is of this kind; see scalebench table --evals")
+        raise AnswerError("no evaluation is of this kind; see scalestudy table --evals")
     return _Rows(runs, metrics, None)
 
 

@@ -158,5 +158,5 @@ def load(studies: Sequence[Path]) -> store.Study:
         show.note(f"skipped: {skipped}")
     if study.runs.empty:
         found = ", ".join(str(path) for path in studies)
-        raise AnswerError(f"{found}: no run has ended yet; see scalebench status")
+        raise AnswerError(f"{found}: no run has ended yet; see scalestudy status")
     return study

@@ -105,7 +105,7 @@ def submit(
         + f", {len(done.left)} left for the next submit: the queue is full" * bool(done.left)
     )
     if not wait:
-        output.note(f"next: scalebench status {root / study.study} --watch")
+        output.note(f"next: scalestudy status {root / study.study} --watch")
         return
     problems = progress.wait(done.study_dir)
     for problem in problems:

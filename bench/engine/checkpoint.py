@@ -30,7 +30,7 @@ SPARE_BYTES = 1_000_000
 
 T = TypeVar("T")
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 
 class CheckpointError(BenchError):

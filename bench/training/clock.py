@@ -60,13 +60,13 @@ class Clock:
 
 
 class Deadline:
-    """When the scheduler ends the job: SCALEBENCH_END_TIME, else Slurm's own, seconds since 1970.
+    """When the scheduler ends the job: SCALESTUDY_END_TIME, else Slurm's own, seconds since 1970.
 
     Without either there is none.
     """
 
     def __init__(self) -> None:
-        given = os.environ.get("SCALEBENCH_END_TIME") or os.environ.get("SLURM_JOB_END_TIME")
+        given = os.environ.get("SCALESTUDY_END_TIME") or os.environ.get("SLURM_JOB_END_TIME")
         left = float(given) - time.time() if given else float("inf")
         self._ends_at = time.monotonic() + left
         self._looked_at = time.monotonic()

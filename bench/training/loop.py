@@ -38,7 +38,7 @@ from bench.training.recorder import Recorder, Silence
 from bench.training.signals import TIME_IS_UP, Signals, Stopped
 from bench.training.watchdog import Watchdog
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 
 class NonFiniteLoss(BenchError):

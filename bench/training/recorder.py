@@ -20,7 +20,7 @@ from bench.run.provenance import software
 from bench.training.clock import Clock
 from results.ledger import parquet
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 
 class Silence:
@@ -87,7 +87,7 @@ class Recorder(Silence):
             "energy_joules": joules(),
             "peak_memory_bytes": peak_memory_bytes(world.device),
         }
-        hosts = os.environ.get("SCALEBENCH_HOSTS") or self.attempt.content["host"]
+        hosts = os.environ.get("SCALESTUDY_HOSTS") or self.attempt.content["host"]
         precision = self.run.config.recipe.precision
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
             log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)

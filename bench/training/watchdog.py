@@ -29,7 +29,7 @@ from bench.training.clock import Clock
 from bench.training.failures import Ending
 from bench.training.recorder import Silence
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 POLL_SECONDS = 0.25
 # What a process may take for a first step, which compiles and warms up, for an evaluation's first

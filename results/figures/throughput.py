@@ -76,7 +76,7 @@ def _axis(table: pd.DataFrame) -> str:
 def speed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Images a second over image size, at the best batch size: the paper's Figure 12, left.
 
-    `table` is as `ledger.parquet` reads it of what `scalebench throughput` wrote. Over batch
+    `table` is as `ledger.parquet` reads it of what `scalestudy throughput` wrote. Over batch
     size where all images have one size. Raises MissingColumn and NothingToDraw.
     """
     configurations.check_columns(table, ["image_size", SPEED])

@@ -25,7 +25,7 @@ ARROW_TYPES = {
     "bool": pa.bool_(),
     "time": pa.timestamp("us", tz="UTC"),
 }
-ROW_KEY = f"scalebench.row.{tables.SCHEMA_VERSION}"
+ROW_KEY = f"scalestudy.row.{tables.SCHEMA_VERSION}"
 CRC_DIGITS = 8
 END_BYTES = 8  # a Parquet file ends with the length of its footer (4 bytes) and "PAR1"
 
@@ -49,10 +49,10 @@ def arrow_schema(table: str) -> pa.Schema:
 def _metadata(table: str) -> dict[str, str]:
     units = {column.name: column.unit for column in tables.columns(table) if column.unit}
     return {
-        "scalebench.table": table,
-        "scalebench.schema_version": str(tables.SCHEMA_VERSION),
-        "scalebench.writer_version": tables.WRITER_VERSION,
-        "scalebench.units": json.dumps(units),
+        "scalestudy.table": table,
+        "scalestudy.schema_version": str(tables.SCHEMA_VERSION),
+        "scalestudy.writer_version": tables.WRITER_VERSION,
+        "scalestudy.units": json.dumps(units),
     }
 
 

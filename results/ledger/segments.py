@@ -22,7 +22,8 @@ from results.ledger.files import is_temporary
 from results.schema import ResultsError, Row, columns
 
 COMPACT = "_compact"
-INDEX_KEY = "scalebench.parts"
+INDEX_KEY = "scalestudy.parts"
+FORMER_INDEX_KEY = "scalebench.parts"  # the name of the package before 0.2
 MOVED = frozenset({"curve"})  # parts nobody looks for by name: once merged, they are removed
 THREADS = 4  # waits for a network file system overlap; on a local disk no gain and no loss
 CHUNK_FILES = 64
@@ -183,8 +184,9 @@ def read_merged(study: Path, name: str, table: str) -> Read:
     try:
         content = parquet.read_table(path)
         rows = _conform(content, table, parquet.arrow_schema(table))
-        text = (content.schema.metadata or {}).get(INDEX_KEY.encode(), b"null")
-        index = json.loads(text) or [[f"{COMPACT}/{table}/{name}", 0, 0, rows.num_rows]]
+        pairs = content.schema.metadata or {}
+        text = pairs.get(INDEX_KEY.encode()) or pairs.get(FORMER_INDEX_KEY.encode())
+        index = json.loads(text or b"null") or [[f"{COMPACT}/{table}/{name}", 0, 0, rows.num_rows]]
     except (ResultsError, pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno in GONE:
             return Read(vanished=[name])

@@ -123,11 +123,11 @@ def convert(source: Path) -> pa.Table:
     table = {name: _typed(name, cells) for name, cells in text.items()}
     _add_fractions(table, text)
     metadata = {
-        "scalebench.table": f"published.{source.stem}",
-        "scalebench.description": DESCRIPTIONS[source.stem],
-        "scalebench.sources": json.dumps(sorted(set(text["source"]))),
-        "scalebench.schema_version": str(SCHEMA_VERSION),
-        "scalebench.writer_version": WRITER_VERSION,
+        "scalestudy.table": f"published.{source.stem}",
+        "scalestudy.description": DESCRIPTIONS[source.stem],
+        "scalestudy.sources": json.dumps(sorted(set(text["source"]))),
+        "scalestudy.schema_version": str(SCHEMA_VERSION),
+        "scalestudy.writer_version": WRITER_VERSION,
     }
     return pa.table(table).replace_schema_metadata(metadata)
 

@@ -36,7 +36,7 @@ def measure(run: Run, resources: Resources, num_steps: int) -> Row:
     shorter = {"steps": num_steps, "epochs": None, "examples": None}
     shorter |= {"batch_size": run.config.batch_size // resources.num_devices}
     probe = Run(study="probe", config=run.config.model_copy(update=shorter), data=run.data)
-    with tempfile.TemporaryDirectory(prefix="scalebench-probe-") as folder:
+    with tempfile.TemporaryDirectory(prefix="scalestudy-probe-") as folder:
         run_dir = Path(folder) / probe.study / probe.run_id
         run_dir.mkdir(parents=True)
         (run_dir / "config.json").write_text(probe.model_dump_json())

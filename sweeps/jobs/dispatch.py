@@ -32,7 +32,7 @@ from sweeps.schedulers import submissions
 
 POLL_SECONDS = 0.2
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 
 @dataclass(frozen=True)

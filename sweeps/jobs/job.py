@@ -19,11 +19,11 @@ from sweeps.schedulers import nodes
 
 LOCALHOST = "127.0.0.1"
 # When the job's time is up, in seconds since 1970: a run saves and leaves before that.
-END_TIME = "SCALEBENCH_END_TIME"
+END_TIME = "SCALESTUDY_END_TIME"
 # Below the ports that Linux gives to connections, above those of services.
 PORTS = range(15_000, 32_000)
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 
 class TrainJob:
@@ -116,7 +116,7 @@ def export_ranks() -> None:
     os.environ["MASTER_PORT"] = str(master_port(job.job_id, os.environ.get("SLURM_RESTART_COUNT")))
     environment = TorchDistributedEnvironment()
     environment.export(set_cuda_visible_devices=False, overwrite=True)
-    os.environ["SCALEBENCH_HOSTS"] = ",".join(job.hostnames)
+    os.environ["SCALESTUDY_HOSTS"] = ",".join(job.hostnames)
     if job.num_nodes == 1:
         os.environ["MASTER_ADDR"] = LOCALHOST
     else:

@@ -18,13 +18,13 @@ from sweeps.jobs.retry import Limits, Verdict, decide
 from sweeps.schedulers import nodes, submissions
 
 # Set by the batch script when it starts.
-STARTED = "SCALEBENCH_STARTED"
+STARTED = "SCALESTUDY_STARTED"
 # As long as a controller may be away.
 TRIES, PAUSE_SECONDS = 60, 5.0
 # Until `submit` has written down which job belongs to which run.
 KNOWN_SECONDS = 20.0
 
-log = logging.getLogger("scalebench")
+log = logging.getLogger("scalestudy")
 
 
 def settle(

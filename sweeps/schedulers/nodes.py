@@ -51,7 +51,7 @@ def excluded(study_dir: Path) -> list[str]:
 def leave_lemons(study_dir: Path) -> bool:
     """Whether this job has been sent back to the queue, because it was given such a node."""
     wrong = excluded(study_dir)
-    mine = set(os.environ.get("SCALEBENCH_HOSTS", "").split(","))
+    mine = set(os.environ.get("SCALESTUDY_HOSTS", "").split(","))
     job = job_id()
     if job is None or not mine & set(wrong):
         return False

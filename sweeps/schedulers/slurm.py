@@ -82,7 +82,7 @@ def cancel(job_ids: list[str]) -> None:
 def parameters(resources: Resources) -> dict[str, Any]:
     """The resources in submitit's words: a task a device, no ssh, no host file."""
     found: dict[str, Any] = {
-        "name": "scalebench",
+        "name": "scalestudy",
         "nodes": resources.nodes,
         "tasks_per_node": resources.devices_per_node,
         "cpus_per_task": resources.cpus_per_task,

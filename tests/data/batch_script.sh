@@ -8,7 +8,7 @@
 #SBATCH --error=STUDY/log/slurm-%A/%A_%a_0_log.err
 #SBATCH --exclude='node[07-08]'
 #SBATCH --gpus-per-node=8
-#SBATCH --job-name=scalebench
+#SBATCH --job-name=scalestudy
 #SBATCH --mail-type=FAIL
 #SBATCH --mem=960GB
 #SBATCH --nice=100
@@ -25,8 +25,8 @@
 #SBATCH --wckey=submitit
 
 # setup
-export SCALEBENCH_STARTED=$(date +%s)
-export SCALEBENCH_END_TIME=$((SCALEBENCH_STARTED + 86400))
+export SCALESTUDY_STARTED=$(date +%s)
+export SCALESTUDY_END_TIME=$((SCALESTUDY_STARTED + 86400))
 module load cuda/12.4
 source /opt/site/env.sh
 export NCCL_DEBUG=WARN

@@ -23,7 +23,7 @@ import psutil
 
 NODES = ("n1", "n2")
 DEBIAN = ("slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "sbatch")
-PREFIX = "scalebench-slurm-"
+PREFIX = "scalestudy-slurm-"
 PORTS = range(10_000, 15_000)
 OWNER = "owner"
 

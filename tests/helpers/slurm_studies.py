@@ -9,7 +9,7 @@ from typing import Any
 from bench.run.attempt import read_disk
 
 
-def scalebench(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def scalestudy(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "bench", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=1200)
 

@@ -20,7 +20,7 @@ def test_every_published_table_ships_with_its_source():
         assert table.source.notna().all()
         assert table.verified.dtype == "boolean"
         pairs = parquet.metadata(FOLDER / f"{name}.parquet")
-        assert pairs["scalebench.description"] == make.DESCRIPTIONS[name]
+        assert pairs["scalestudy.description"] == make.DESCRIPTIONS[name]
 
 
 def test_accuracies_are_also_fractions_in_all_tables():

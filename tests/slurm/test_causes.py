@@ -12,7 +12,7 @@ import pytest
 from results import store
 from tests.helpers.runs import same_run
 from tests.helpers.slurm_cluster import Cluster, wait_until
-from tests.helpers.slurm_studies import scalebench, wait_for_steps
+from tests.helpers.slurm_studies import scalestudy, wait_for_steps
 
 SPEC = """
 study: {study}
@@ -68,10 +68,10 @@ class Studies:
         if not spec.exists():
             values = {"steps": 40, "seeds": "0", "more": ""} | values
             spec.write_text(SPEC.format(study=study, resources=resources, **values))
-        return scalebench("submit", str(spec), "--root", str(self.root), *options)
+        return scalestudy("submit", str(spec), "--root", str(self.root), *options)
 
     def status(self, study: str) -> dict[str, Any]:
-        shown = scalebench("status", str(self.root / study), "--json")
+        shown = scalestudy("status", str(self.root / study), "--json")
         assert shown.returncode == 0, shown.stderr
         return json.loads(shown.stdout)
 
@@ -135,7 +135,7 @@ def test_status_and_submit_go_on_without_controller_or_accounting(
     cluster.stop_slurmctld()
     began = time.monotonic()
     try:
-        away = scalebench("status", str(studies.root / "going"))
+        away = scalestudy("status", str(studies.root / "going"))
         refused = studies.submit("later", ONE)
         again = studies.submit("going", ONE, "--json")
     finally:
@@ -143,7 +143,7 @@ def test_status_and_submit_go_on_without_controller_or_accounting(
     print(f"without a controller: {time.monotonic() - began:.1f} s\n{away.stderr}{refused.stderr}")
     assert away.returncode == 0 and "Slurm does not answer" in away.stderr
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
-    assert refused.stderr.startswith("scalebench: sbatch") and refused.stderr.count("\n") == 1
+    assert refused.stderr.startswith("scalestudy: sbatch") and refused.stderr.count("\n") == 1
     assert json.loads(again.stdout)["submitted"] == []
 
     wait_until(cluster.answers, 60, "the controller")
@@ -190,7 +190,7 @@ def test_what_is_cancelled_stops_and_goes_on_when_submitted_again(studies: Studi
     assert studies.submit("cancelled", ONE, steps=LONG, seeds="0, 1").returncode == 0
     for run_dir in studies.run_dirs("cancelled"):
         wait_for_steps(run_dir, 1)
-    stopped = scalebench("cancel", str(studies.root / "cancelled"), "--yes")
+    stopped = scalestudy("cancel", str(studies.root / "cancelled"), "--yes")
     assert stopped.returncode == 0, stopped.stderr
     assert studies.wait("cancelled")["totals"]["cancelled"] == 2
     assert studies.submit("cancelled", ONE).returncode == 0

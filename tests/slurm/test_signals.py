@@ -9,7 +9,7 @@ from pathlib import Path
 from results import store
 from tests.helpers.runs import same_run
 from tests.helpers.slurm_cluster import Cluster
-from tests.helpers.slurm_studies import scalebench, wait_for_steps
+from tests.helpers.slurm_studies import scalestudy, wait_for_steps
 
 SPEC = """
 study: {study}
@@ -49,7 +49,7 @@ def test_runs_on_two_nodes_survive_preemption(cluster: Cluster, tmp_path: Path) 
         for study in (f"interrupted{stage}", f"whole{stage}"):
             spec = tmp_path / f"{study}.yaml"
             spec.write_text(SPEC.format(study=study, stage=stage, steps=STEPS))
-            submitted = scalebench("submit", str(spec), "--root", str(root))
+            submitted = scalestudy("submit", str(spec), "--root", str(root))
             assert submitted.returncode == 0, submitted.stderr
             (folders[study],) = (path.parent for path in (root / study).glob("*/config.json"))
 
@@ -61,7 +61,7 @@ def test_runs_on_two_nodes_survive_preemption(cluster: Cluster, tmp_path: Path) 
         for interrupted in made:
             interrupted.result()
     for study in folders:
-        watched = scalebench(
+        watched = scalestudy(
             "submit", str(tmp_path / f"{study}.yaml"), "--wait", "--root", str(root)
         )
         assert watched.returncode == 0, watched.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from results import store
 from tests.helpers.slurm_cluster import Cluster
-from tests.helpers.slurm_studies import scalebench
+from tests.helpers.slurm_studies import scalestudy
 
 SPEC = """
 study: two_nodes
@@ -32,7 +32,7 @@ def test_a_study_runs_over_two_nodes_and_is_not_run_again(cluster: Cluster, tmp_
     spec, root = tmp_path / "spec.yaml", tmp_path / "runs"
     spec.write_text(SPEC)
 
-    first = scalebench("submit", str(spec), "--root", str(root), "--wait", "--json")
+    first = scalestudy("submit", str(spec), "--root", str(root), "--wait", "--json")
     assert first.returncode == 0, first.stderr
     assert len(json.loads(first.stdout)["submitted"]) == 2
 
@@ -45,7 +45,7 @@ def test_a_study_runs_over_two_nodes_and_is_not_run_again(cluster: Cluster, tmp_
     array = {job_id.split("_")[0] for job_id in study.attempts["job_id"]}
     assert len(array) == 1, "expected both runs in one job array"
 
-    again = scalebench("submit", str(spec), "--root", str(root), "--json")
+    again = scalestudy("submit", str(spec), "--root", str(root), "--json")
     assert json.loads(again.stdout)["submitted"] == []
     assert len(json.loads(again.stdout)["skipped"]) == 2
 
@@ -55,16 +55,16 @@ def test_a_run_the_queue_holds_is_shown_as_queued(cluster: Cluster, tmp_path: Pa
     spec.write_text(SPEC)
     subprocess.run(["scontrol", "update", "partition=main", "state=down"], check=True)
     try:
-        submitted = scalebench("submit", str(spec), "--root", str(root), "--set", "study=held")
+        submitted = scalestudy("submit", str(spec), "--root", str(root), "--set", "study=held")
         assert submitted.returncode == 0, submitted.stderr
-        status = json.loads(scalebench("status", str(root / "held"), "--json").stdout)
+        status = json.loads(scalestudy("status", str(root / "held"), "--json").stdout)
         assert status["totals"]["queued"] == 2
-        again = scalebench(
+        again = scalestudy(
             "submit", str(spec), "--root", str(root), "--set", "study=held", "--json"
         )
         assert json.loads(again.stdout)["submitted"] == []
         subprocess.run(["scancel", "--user=root"], check=True)
-        gone = json.loads(scalebench("status", str(root / "held"), "--json").stdout)
+        gone = json.loads(scalestudy("status", str(root / "held"), "--json").stdout)
         assert gone["totals"]["missing"] == 2
     finally:
         subprocess.run(["scontrol", "update", "partition=main", "state=up"], check=True)

@@ -14,7 +14,7 @@ import pytest
 from results import store
 from tests.helpers.runs import weights
 from tests.helpers.slurm_cluster import Cluster
-from tests.helpers.slurm_studies import scalebench
+from tests.helpers.slurm_studies import scalestudy
 
 SPEC = """
 study: {study}
@@ -82,7 +82,7 @@ def done(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         for _ in range(2)
     ]
     answers = [json.loads(process.communicate()[0]) for process in both]
-    watched = scalebench("submit", str(spec), "--root", str(root), "--wait")
+    watched = scalestudy("submit", str(spec), "--root", str(root), "--wait")
     assert watched.returncode == 0, watched.stderr
     yield Done(root, spec, answers)
 
@@ -95,7 +95,7 @@ def test_two_submits_at_the_same_moment_submit_each_run_once(done: Done) -> None
 
 
 def test_each_run_is_followed_by_its_evaluation_and_all_by_the_analysis(done: Done) -> None:
-    status = json.loads(scalebench("status", str(done.folder), "--json").stdout)
+    status = json.loads(scalestudy("status", str(done.folder), "--json").stdout)
     assert status["totals"]["done"] == 6
     assert [run["evaluations_done"] for run in status["runs"]] == [1] * 6
     assert status["analysis"]["state"] == "done"
@@ -135,7 +135,7 @@ def test_gpus_are_scheduled_and_accounted(done: Done) -> None:
 
 def test_a_second_evaluation_runs_alone_on_what_is_there(done: Done) -> None:
     done.spec.write_text(SPEC.format(study="six", more=MORE, resources=SLURM))
-    more = scalebench("submit", str(done.spec), "--root", str(done.root), "--wait", "--json")
+    more = scalestudy("submit", str(done.spec), "--root", str(done.root), "--wait", "--json")
     assert more.returncode == 0, more.stderr
     answer = json.loads(more.stdout)
     assert (answer["submitted"], answer["evaluations"]) == ([], 6)
@@ -148,7 +148,7 @@ def test_a_second_evaluation_runs_alone_on_what_is_there(done: Done) -> None:
 def test_the_ledger_equals_that_of_the_same_study_run_locally(done: Done) -> None:
     spec = done.root / "local.yaml"
     spec.write_text(SPEC.format(study="here", more=MORE, resources=LOCAL))
-    ran = scalebench("submit", str(spec), "--root", str(done.root), "--wait")
+    ran = scalestudy("submit", str(spec), "--root", str(done.root), "--wait")
     assert ran.returncode == 0, ran.stderr
     there, here = store.load(done.folder), store.load(done.root / "here")
     columns = list(DETERMINED)

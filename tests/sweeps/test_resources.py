@@ -31,7 +31,7 @@ sbatch: {nice: 100, reservation: vision}
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the profile `lab`."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    path = tmp_path / "config" / "scalebench" / "lab.yaml"
+    path = tmp_path / "config" / "scalestudy" / "lab.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(PROFILE)
     (tmp_path / "spec.yaml").write_text(SPEC)
@@ -50,6 +50,15 @@ def test_a_profile_lies_under_what_the_spec_says(site: Path) -> None:
     assert found.setup == ["module load cuda", "source venv/bin/activate"]
     assert found.sbatch == {"nice": 5, "reservation": "vision"}
     assert load(site, "resources.partition=cpu").partition == "cpu"
+
+
+def test_a_profile_below_the_former_name_is_found(site: Path) -> None:
+    former = site.parents[1] / "scalebench" / "old.yaml"
+    former.parent.mkdir()
+    former.write_text("partition: former\n")
+    assert load(site, "resources.profile=old").partition == "former"
+    (site.parent / "old.yaml").write_text("partition: newer\n")
+    assert load(site, "resources.profile=old").partition == "newer"
 
 
 def test_a_profile_can_be_a_file_and_given_by_the_command(site: Path) -> None:

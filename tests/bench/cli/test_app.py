@@ -86,7 +86,7 @@ def test_help_shows_every_verb_in_one_section(capsys: pytest.CaptureFixture[str]
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "--version")
-    assert (code, out) == (0, f"scalebench {version('scalebench')}\n")
+    assert (code, out) == (0, f"scalestudy {version('scalestudy')}\n")
 
 
 def test_doctor_finds_what_a_study_needs(capsys: pytest.CaptureFixture[str]) -> None:

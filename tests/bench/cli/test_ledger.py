@@ -18,14 +18,14 @@ def root(tmp_path):
     return tmp_path
 
 
-def scalebench(*arguments):
+def scalestudy(*arguments):
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
     return end.value.code
 
 
 def test_compact_says_what_became_of_each_table(root, capsys):
-    assert scalebench("compact", "s", "--root", root, "--json") == 0
+    assert scalestudy("compact", "s", "--root", root, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["table"] for row in found] == ["runs", "evals", "curve", "attempts"]
     assert found[0] == {
@@ -36,28 +36,28 @@ def test_compact_says_what_became_of_each_table(root, capsys):
         "removed_files": 0,
         "skipped": [],
     }
-    assert scalebench("compact", root / "s") == 0
+    assert scalestudy("compact", root / "s") == 0
     assert "s: runs: 2 rows of 2 parts are in one file" in capsys.readouterr().err
     assert store.load(root / "s").runs.run_id.tolist() == ["a", "b"]
 
 
 def test_compact_of_what_is_no_study_is_refused(root, capsys):
-    assert scalebench("compact", "other", "--root", root) == 2
+    assert scalestudy("compact", "other", "--root", root) == 2
     assert "other, which does not exist; expected the folder of a study" in capsys.readouterr().err
 
 
 def test_trace_names_what_made_a_row(capsys):
     ledger = DATA / "ledger_v1"
-    assert scalebench("trace", ledger, "vit_nano2-digits-n200") == 0
+    assert scalestudy("trace", ledger, "vit_nano2-digits-n200") == 0
     text = capsys.readouterr().out
     for word in ("seed 0, subset_seed 0", "git_commit a320a28", "digits-n200-6a7473472619.json"):
         assert word in text
     assert "lost: its process ended without a word" in text
-    assert scalebench("trace", ledger, "vit_nano2-digits-n200", "--json") == 0
+    assert scalestudy("trace", ledger, "vit_nano2-digits-n200", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["row"]["attempts"] == len(found["attempts"]) == 2
 
 
 def test_a_run_that_is_not_there_is_refused(root, capsys):
-    assert scalebench("trace", "s", "c", "--root", root) == 2
+    assert scalestudy("trace", "s", "c", "--root", root) == 2
     assert "has no run 'c'; choices: a, b" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from sweeps.expand import expand
 from sweeps.spec import StudySpec
 
 
-def scalebench(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def scalestudy(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "bench", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
@@ -34,13 +34,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     submit.write_study(root / "few", spec, runs)
     for run in runs:
         submit.write_config(root / "few", run)
-    done = scalebench("train", str(root / "few" / runs[0].run_id))
+    done = scalestudy("train", str(root / "few" / runs[0].run_id))
     assert done.returncode == 0, done.stderr
     return root / "few"
 
 
 def test_a_finished_run_is_evaluated_once(study: Path) -> None:
-    first = scalebench("evaluate", str(study), "--protocol", "fewshot", "--json")
+    first = scalestudy("evaluate", str(study), "--protocol", "fewshot", "--json")
     assert first.returncode == 0, first.stderr
     rows = json.loads(first.stdout)
     assert [(r["shots"], r["seed"]) for r in rows] == [
@@ -51,7 +51,7 @@ def test_a_finished_run_is_evaluated_once(study: Path) -> None:
 
     (path,) = study.glob("*/evals/fewshot-*.parquet")
     written = path.stat().st_mtime_ns
-    again = scalebench("evaluate", str(study), "--protocol", "fewshot")
+    again = scalestudy("evaluate", str(study), "--protocol", "fewshot")
     assert again.returncode == 0 and "25 shots" in again.stdout
     assert path.stat().st_mtime_ns == written
 
@@ -103,6 +103,6 @@ def test_too_many_shots_and_missing_weights_are_said(study: Path) -> None:
     ],
 )
 def test_wrong_arguments_are_one_line(study: Path, arguments: list[str], expected: str) -> None:
-    refused = scalebench("evaluate", str(study), *arguments)
+    refused = scalestudy("evaluate", str(study), *arguments)
     assert refused.returncode == 2
     assert expected in refused.stderr and refused.stderr.count("\n") == 1

@@ -74,7 +74,7 @@ def test_the_device_is_waited_for_before_a_switch_is_timed() -> None:
     assert clock.seconds("train") >= 0.02
 
 
-@pytest.mark.parametrize("name", ["SCALEBENCH_END_TIME", "SLURM_JOB_END_TIME"])
+@pytest.mark.parametrize("name", ["SCALESTUDY_END_TIME", "SLURM_JOB_END_TIME"])
 def test_a_job_is_left_before_its_end(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     monkeypatch.setenv(name, str(time.time() + 100))
@@ -90,7 +90,7 @@ def test_a_job_is_left_before_its_end(name: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_getting_ready_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCALEBENCH_END_TIME", str(time.time() + 12))
+    monkeypatch.setenv("SCALESTUDY_END_TIME", str(time.time() + 12))
     deadline = Deadline()
     time.sleep(1.0)  # 10 + 3 × 1 > 11 that are left
     deadline.begin_step()
@@ -99,6 +99,6 @@ def test_getting_ready_is_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_time_limit_there_is_no_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
-    monkeypatch.delenv("SCALEBENCH_END_TIME", raising=False)
+    monkeypatch.delenv("SCALESTUDY_END_TIME", raising=False)
     deadline = Deadline()
     assert not deadline.is_near(save_seconds=1e6) and not deadline.is_warned()

@@ -44,7 +44,7 @@ def test_a_run_leaves_the_files_of_a_study(done: Path) -> None:
         "run.parquet",
         "checkpoint/weights.safetensors",
     }
-    tables = [parquet.metadata(path)["scalebench.table"] for path in done.rglob("*.parquet")]
+    tables = [parquet.metadata(path)["scalestudy.table"] for path in done.rglob("*.parquet")]
     assert sorted(tables) == sorted(STUDY_TABLES)
     for table, path in zip(tables, done.rglob("*.parquet"), strict=True):
         assert parquet.columns(path) == [column.name for column in STUDY_TABLES[table]]

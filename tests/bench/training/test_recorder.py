@@ -154,7 +154,7 @@ def test_a_claimed_run_is_not_claimed_again(recorder: Recorder) -> None:
 
 
 def test_hosts_are_those_of_the_job(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCALEBENCH_HOSTS", "n3,n4")
+    monkeypatch.setenv("SCALESTUDY_HOSTS", "n3,n4")
     recorder.begin(WORLD, DEVICE, 16)
     recorder.end("failed", "why not")
     (row,) = parquet.read_rows(recorder.run_dir / "run.parquet")

@@ -81,11 +81,11 @@ def test_a_run_leaves_before_its_time_limit_and_goes_on(
     done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_dir = write_run(tmp_path, **RANDOM)
-    monkeypatch.setenv("SCALEBENCH_END_TIME", str(time.time() + 5))
+    monkeypatch.setenv("SCALESTUDY_END_TIME", str(time.time() + 5))
     for step in (1, 2):
         with pytest.raises(Stopped, match=f"time limit: saved at step {step}"):
             train(run_dir)
-    monkeypatch.delenv("SCALEBENCH_END_TIME")
+    monkeypatch.delenv("SCALESTUDY_END_TIME")
     train(run_dir)
     same_run(run_dir, done)
     assert [row["ended"] for row in read_all(run_dir / "attempts")] == ["timeout"] * 2 + ["done"]

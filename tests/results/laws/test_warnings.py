@@ -1,11 +1,9 @@
 import re
-from pathlib import Path
 
 import pytest
 
 from results.laws import warnings
-
-PACKAGE = Path(warnings.__file__).parent
+from tests.helpers.paths import ROOT
 
 
 def test_an_unheard_of_code_is_a_mistake() -> None:
@@ -14,6 +12,6 @@ def test_an_unheard_of_code_is_a_mistake() -> None:
 
 
 def test_every_code_is_given_somewhere_and_documented() -> None:
-    text = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    text = "".join(path.read_text() for path in (ROOT / "results").rglob("*.py"))
     given = set(re.findall(r"Caution\(\s*\"([a-z_]+)\"", text))
     assert given == set(warnings.CAUTIONS)

@@ -83,9 +83,9 @@ def test_a_flipped_bit_in_the_repeated_row_is_noticed(tmp_path):
 def test_units_and_versions_stand_in_the_files_metadata(tmp_path):
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     pairs = parquet.metadata(path)
-    assert pairs["scalebench.table"] == "runs"
-    assert pairs["scalebench.schema_version"] == "2"
-    units = json.loads(pairs["scalebench.units"])
+    assert pairs["scalestudy.table"] == "runs"
+    assert pairs["scalestudy.schema_version"] == "2"
+    units = json.loads(pairs["scalestudy.units"])
     assert units["train_flops"] == "FLOPs"
     assert units["top1_accuracy"] == "fraction"
 

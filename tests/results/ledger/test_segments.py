@@ -55,6 +55,16 @@ def test_lone_rows_and_longer_parts_stand_in_the_order_of_their_names(study):
     assert steps(study) == [("a", 2), ("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
 
 
+def test_an_index_below_the_former_name_is_understood(study, monkeypatch):
+    which = segments.list_own(study, "curve")["b/curve/1.parquet"]
+    with monkeypatch.context() as patch:
+        patch.setattr(segments, "INDEX_KEY", "scalebench.parts")
+        merge(
+            study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8])
+        )
+    assert steps(study) == [("a", 2), ("a", 0), ("a", 1), ("b", 7), ("b", 8)]
+
+
 def test_a_part_is_not_opened_where_its_merged_rows_are_of_the_same_file(study):
     which = segments.list_own(study, "curve")["b/curve/1.parquet"]
     merge(study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8]))

@@ -82,13 +82,13 @@ def test_a_job_on_a_node_that_was_lost_twice_leaves_it(
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
-    monkeypatch.setenv("SCALEBENCH_HOSTS", "n1,n2")
+    monkeypatch.setenv("SCALESTUDY_HOSTS", "n1,n2")
     assert not nodes.leave_lemons(tmp_path)
     for number in (1, 2):
         path = tmp_path / "nodes" / f"run-{number:04d}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"nodes": ["n2"]}))
     assert nodes.leave_lemons(tmp_path)
-    monkeypatch.setenv("SCALEBENCH_HOSTS", "n1,n3")
+    monkeypatch.setenv("SCALESTUDY_HOSTS", "n1,n3")
     assert not nodes.leave_lemons(tmp_path)
     assert "ExcNodeList=n2" in scontrol.read_text()

@@ -20,7 +20,7 @@ def test_parameters_are_one_task_a_device() -> None:
         sbatch={"reservation": "vision", "nice": 100},
     )
     assert slurm.parameters(resources) == {
-        "name": "scalebench",
+        "name": "scalestudy",
         "nodes": 2,
         "tasks_per_node": 4,
         "gpus_per_node": 4,
@@ -32,8 +32,8 @@ def test_parameters_are_one_task_a_device() -> None:
         "slurm_partition": "gpu",
         "slurm_signal_delay_s": 90,
         "slurm_setup": [
-            "export SCALEBENCH_STARTED=$(date +%s)",
-            "export SCALEBENCH_END_TIME=$((SCALEBENCH_STARTED + 86400))",
+            "export SCALESTUDY_STARTED=$(date +%s)",
+            "export SCALESTUDY_END_TIME=$((SCALESTUDY_STARTED + 86400))",
             "module load cuda",
         ],
         "slurm_additional_parameters": {"requeue": True, "reservation": "vision", "nice": 100},
