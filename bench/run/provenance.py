@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "bench", "sweeps", "results")
-SUFFIXES = (".py", ".yaml", ".parquet")
 # What lies beside a copy of the code and says where it comes from.
 ORIGIN = "origin.json"
 
@@ -27,13 +27,30 @@ def software() -> dict[str, Any]:
 
 
 def read_code(root: Path) -> dict[str, bytes]:
-    """The files of the four packages below `root`, by their path from there."""
-    paths = [path for package in PACKAGES for path in (root / package).rglob("*.*")]
-    return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(paths)
-        if path.suffix in SUFFIXES
-    }
+    """Return every file of the four packages below `root` but caches, by its relative path.
+
+    The wheel holds the same files. Hidden files and folders count as caches.
+    """
+    found = {}
+    for package in PACKAGES:
+        for folder, inner, names in os.walk(root / package):
+            inner[:] = [name for name in inner if not _is_cache(name)]
+            paths = [Path(folder, name) for name in names if not _is_cache(name)]
+            found |= {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+    return dict(sorted(found.items()))
+
+
+def _is_cache(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__" or name.endswith(".pyc")
+
+
+def python_path(folder: Path, others: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables with which a Python process imports the packages in `folder`.
+
+    They come before everything else, `others` after them. Without PYTHONSAFEPATH the folder that
+    `python -m` is started in would come first.
+    """
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *others]), "PYTHONSAFEPATH": "1"}
 
 
 def code_hash(files: Mapping[str, bytes]) -> str:

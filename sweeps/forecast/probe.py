@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.run import provenance
 from bench.run.config import Run
 from results.ledger import parquet
 from sweeps.resources import Resources
@@ -40,9 +41,11 @@ def measure(run: Run, resources: Resources, num_steps: int) -> Row:
         run_dir = Path(folder) / probe.study / probe.run_id
         run_dir.mkdir(parents=True)
         (run_dir / "config.json").write_text(probe.model_dump_json())
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])
+        threads = {"OMP_NUM_THREADS": str(resources.cpus_per_task)}
         done = subprocess.run(
             [sys.executable, "-m", "bench", "train", str(run_dir)],
-            env=os.environ | {"OMP_NUM_THREADS": str(resources.cpus_per_task)},
+            env=os.environ | provenance.python_path(provenance.ROOT, inherited) | threads,
             capture_output=True,
             text=True,
         )

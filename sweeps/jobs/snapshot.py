@@ -49,9 +49,7 @@ def variables(study_dir: Path, code_hash: str) -> dict[str, str]:
     kept = study_dir / FOLDER
     others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     others = [path for path in others if Path(path).parent != kept]
-    path = os.pathsep.join([str(kept / code_hash), *others])
-    # Without PYTHONSAFEPATH the folder that `python -m` is started in comes before all others.
-    return {"PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    return provenance.python_path(kept / code_hash, others)
 
 
 def shell_lines(study_dir: Path, code_hash: str) -> list[str]:

@@ -54,6 +54,18 @@ def test_a_checkout_without_a_commit_is_unknown(root: Path) -> None:
     assert provenance.software()["git_dirty"] is None
 
 
+def test_every_file_but_caches_is_code(root: Path) -> None:
+    names = ["models/a.py", "results/report/page/report.html", "sweeps/specs/LICENSE"]
+    caches = ["models/__pycache__/a.cpython-311.pyc", "bench/.cache/b.py", "results/.c.py.swp"]
+    for name in [*names, *caches, "other/d.py"]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    files = provenance.read_code(root)
+    assert files == {name: name.encode() for name in names}
+    (root / "results/report/page/report.html").write_text("changed")
+    assert provenance.code_hash(provenance.read_code(root)) != provenance.code_hash(files)
+
+
 def test_versions_are_those_installed() -> None:
     software = provenance.software()
     assert software["torch_version"] == version("torch")
