@@ -1,5 +1,5 @@
 """`python -m scalestudy`, the same as the command."""
 
-from scalestudy import main
+from bench.cli.app import main
 
 main()

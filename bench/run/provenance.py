@@ -31,7 +31,7 @@ def read_code(root: Path) -> dict[str, bytes]:
 
     The wheel holds the same files. Hidden files and folders count as caches.
     """
-    found = {}
+    found: dict[str, bytes] = {}
     for package in PACKAGES:
         for folder, inner, names in os.walk(root / package):
             inner[:] = [name for name in inner if not _is_cache(name)]
