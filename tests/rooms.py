@@ -183,9 +183,9 @@ def is_allowed(arrow: Arrow) -> bool:
 
 
 def first_sight(folder: Path) -> list[str]:
-    """Return the names that a folder shows, without caches."""
+    """Return the names that a folder shows, without hidden files, caches and `__init__`."""
     names = (path.name for path in folder.iterdir())
-    return sorted(n for n in names if not n.startswith((".", "__pycache__")))
+    return sorted(n for n in names if not n.startswith((".", "__")))
 
 
 def report(root: Path) -> str:
