@@ -23,11 +23,6 @@ METRIC = "top1_accuracy"
 DATA_AXES = ("train_examples",)  # along them a group is its best at each size, not its frontier
 
 
-def shown(metric: str, value: float) -> str:
-    """A value of a metric for people, fractions in per cent: "84.15 %"."""
-    return f"{100 * value:.2f} %" if formatting.is_fraction(metric) else f"{value:.4g}"
-
-
 def of(
     runs: pd.DataFrame,
     a: str,
@@ -66,7 +61,7 @@ def of(
 
 
 def _spans(pair: Pair) -> str:
-    return pair.ranges(lambda curve: curve.y, partial(shown, pair.metric))
+    return pair.ranges(lambda curve: curve.y, partial(formatting.metric_value, pair.metric))
 
 
 def ratio_at(pair: Pair, accuracy: float) -> Answer:
@@ -82,7 +77,9 @@ def ratio_at(pair: Pair, accuracy: float) -> Answer:
     def ratio(a: Curve, b: Curve) -> float:
         return float(b.reach(accuracy) / a.reach(accuracy))
 
-    return pair.answer(ratio, f"not comparable at {shown(pair.metric, accuracy)}: {_spans(pair)}")
+    return pair.answer(
+        ratio, f"not comparable at {formatting.metric_value(pair.metric, accuracy)}: {_spans(pair)}"
+    )
 
 
 def _shared(a: Curve, b: Curve) -> Floats:
@@ -143,7 +140,9 @@ def points_ratio(pair: Pair) -> pd.DataFrame:
     at = a.reach(points["y"].to_numpy())
     spans = _spans(pair)
     reasons = [
-        f"not comparable at {shown(pair.metric, y)}: {spans}" if np.isnan(x) else None
+        f"not comparable at {formatting.metric_value(pair.metric, y)}: {spans}"
+        if np.isnan(x)
+        else None
         for x, y in zip(at, points["y"], strict=True)
     ]
     return pd.DataFrame(

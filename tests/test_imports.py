@@ -20,8 +20,6 @@ BACK = {
     ("models.recompute", "models.hybrid"),
     ("models.recompute", "models.bit"),
     ("bench.data", "bench.engine"),
-    ("results.comparison", "results.compare"),
-    ("results.laws", "results.fit"),
     ("results.ledger", "results.store"),
     ("sweeps.schedulers", "sweeps.jobs"),
 }

@@ -229,7 +229,7 @@ def _print(document: Row) -> None:
         ("name", "run", str),
         ("family", "family", sentences.group),
         ("cost", formatting.name(cost) if cost else "", lambda x: formatting.amount(cost, x)),
-        ("value", formatting.name(metric), lambda y: compare.shown(metric, y)),
+        ("value", formatting.name(metric), lambda y: formatting.metric_value(metric, y)),
         ("n", "n", str),
         ("frontier", "on the frontier of", str),
         ("dominated_by", "dominated by", "; ".join),
@@ -260,7 +260,7 @@ def _membership(row: Row) -> str:
 
 
 def _costs(document: Row, found: Row) -> str:
-    value = compare.shown(document["metric"], found["value"])
+    value = formatting.metric_value(document["metric"], found["value"])
     return f"{value} at {formatting.amount(document['cost'], found['cost'])}"
 
 

@@ -134,3 +134,8 @@ def score(mean: float, std: float, metric: str) -> str:
     scale, decimals = (100, 2) if is_fraction(metric) else (1, 3)
     text = f"{scale * mean:.{decimals}f}"
     return f"{text} ± {scale * std:.{decimals}f}" if math.isfinite(std) else text
+
+
+def metric_value(metric: str, value: float) -> str:
+    """Return a metric's value for people, with fractions in per cent: "84.15 %"."""
+    return f"{100 * value:.2f} %" if is_fraction(metric) else f"{value:.4g}"

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from results.columns import formatting
+from results.columns.pareto import settled
 from results.comparison.lines import Curve
 from results.comparison.pair import (
     Answer,
@@ -14,7 +15,6 @@ from results.comparison.pair import (
     group,
     interval,
 )
-from results.frontier import settled
 from results.laws.warnings import Caution
 
 

@@ -5,9 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
-from results import fit
 from results.comparison.lines import Curve, Floats
 from results.comparison.pair import Side
+from results.laws import law
 from results.laws.fit_result import Fit
 from results.laws.warnings import Caution
 
@@ -32,7 +32,7 @@ class LawSide(Side):
         """The law; raises FitError where the runs bear none."""
         counts = self.points["n"].to_numpy()
         scores = np.array([score for run in self.points["scores"] for score in run])
-        return fit.fit_points(
+        return law.fit_points(
             np.repeat(self.points["x"].to_numpy(), counts),
             self._turned(scores),
             np.repeat(np.arange(len(counts)), counts),

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from results.columns import formatting
-from results.compare import shown
 from results.comparison.crossing import Crossing
 from results.comparison.pair import Answer, Pair, group
 
@@ -59,7 +58,7 @@ def ratio_at(pair: Pair, answer: Answer, accuracy: float) -> str:
         formatting.amount(pair.x, float(side.curve.reach(accuracy))) for side in (pair.a, pair.b)
     ]
     return (
-        f"for {shown(pair.metric, accuracy)} {formatting.name(pair.metric)} "
+        f"for {formatting.metric_value(pair.metric, accuracy)} {formatting.name(pair.metric)} "
         f"{_times(pair, answer)} ({costs[0]} against {costs[1]})"
     )
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from results.laws import solver
 
 Floats = npt.NDArray[np.float64]
+SPARE_CONFIGURATIONS = 2  # beyond the parameters, for an interval
 Ints = npt.NDArray[np.int64]
 # The standard deviation of the logarithm of an error goes with error^-growth: 0 for noise
 # proportional to the error, 1 for constant noise, 1/2 for what n test images leave of an error.

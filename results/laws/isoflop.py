@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.columns import configurations
-from results.fit import SPARE_CONFIGURATIONS, FitError
 from results.laws import (
     bootstrap,
     clusters,
@@ -22,6 +21,8 @@ from results.laws import (
 from results.laws import (
     points as scales,
 )
+from results.laws.bootstrap import SPARE_CONFIGURATIONS
+from results.laws.errors import FitError
 from results.laws.fit_result import Parameter
 from results.laws.warnings import Caution
 

@@ -13,13 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.columns import configurations, formatting
-from results.fit import SPARE_CONFIGURATIONS, FitError
 from results.laws import (
     bootstrap,
     clusters,
     points,
     solver,
 )
+from results.laws.bootstrap import SPARE_CONFIGURATIONS
+from results.laws.errors import FitError
 from results.laws.fit_result import (
     OCTAVE,
     HoldOut,

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from results import fit, reference
+from results import reference
+from results.laws import law
 from results.laws.fit_result import Fit
 
 LAW = "zhai_2021_double_saturating"
@@ -79,7 +80,7 @@ def refit(**settings: Any) -> list[Refitted]:
     found = []
     for metric in METRICS:
         theirs = constants[constants["metric"] == metric].set_index("symbol")["value"]
-        made = fit.fit_law(
+        made = law.fit_law(
             points(metric),
             x="core_days",
             points="frontier",

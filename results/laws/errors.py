@@ -1,0 +1,7 @@
+"""The error of a fit that the data cannot support."""
+
+from results.schema import ResultsError
+
+
+class FitError(ResultsError):
+    """Error raised for too few distinct scales or an unknown form."""
