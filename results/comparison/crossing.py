@@ -15,7 +15,7 @@ from results.comparison.pair import (
     group,
     interval,
 )
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def crossing(pair: Pair) -> Crossing:
     if len(found) > 1:
         places = ", ".join(f"{change.x:.3g}" for change in found)
         text = f"the lines cross {len(found)} times, at {places}; the last is given"
-        cautions = (*cautions, Caution("several_crossings", text))
+        cautions = (*cautions, ResultWarning("several_crossings", text))
     cautions = (*cautions, *pair.cautions)
     answer = Answer(last.x, low, high, pair.level, pair.method, cautions=cautions)
     x, _ = _gaps(a, b)

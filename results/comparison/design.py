@@ -24,7 +24,7 @@ MAX_RUNS = 500
 UNKNOWN_SEEDS = 0.5  # share of seeds in the scatter about a law where none was repeated: a guess
 MAX_LOG = math.log(1e300)  # of what a number holds
 FAR = 10.0  # times the range of the runs: a crossing beyond is no question for a few more runs
-FARTHEST = 2.0  # a law is asked one octave beyond the largest run, if nothing else is said
+FARTHEST = 2.0  # a law is asked a factor of two beyond the largest run, if nothing else is said
 
 Key = tuple[str, ...]
 

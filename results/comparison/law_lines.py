@@ -9,7 +9,7 @@ from results.comparison.lines import Curve, Floats
 from results.comparison.pair import Side
 from results.laws import law
 from results.laws.fit_result import Fit
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 GRID = 200  # places along a line: between them it is straight to 1e-4
 MARGIN = 2.0  # how far beyond its runs a replica may answer; the law itself does not
@@ -56,16 +56,18 @@ class LawSide(Side):
         return Curve(grid, self._turned(self.fitted.predict(grid)), self.sign)
 
     @property
-    def cautions(self) -> tuple[Caution, ...]:
+    def cautions(self) -> tuple[ResultWarning, ...]:
         """Those of the fit, which are also documented with it."""
         found = self.fitted.warnings
-        return tuple(Caution(one.code, f"{self.name}: {one.text}") for one in found)
+        return tuple(ResultWarning(one.code, f"{self.name}: {one.text}") for one in found)
 
-    def too_few(self) -> Caution | None:
+    def too_few(self) -> ResultWarning | None:
         """Why the fit bears no interval, if it does not."""
         if self.fitted.replicas(self.fitted.x) is not None:
             return None
-        return Caution("too_few_scales", f"{self.name} has too few sizes for a law's interval")
+        return ResultWarning(
+            "too_few_scales", f"{self.name} has too few sizes for a law's interval"
+        )
 
     def replicas(self, num: int, seed: int) -> list[Curve]:
         """The law in each of the fit's own replicas, of which there are as many."""

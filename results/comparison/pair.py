@@ -12,7 +12,7 @@ from results.columns import configurations
 from results.comparison import lines
 from results.comparison.lines import Curve, Floats
 from results.laws import clusters
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 MIN_CONFIGURATIONS = 4  # the two parameters of a line, and two more
 METHODS = {
@@ -42,7 +42,7 @@ class Answer:
     level: float = clusters.LEVEL
     method: str = ""
     reason: str | None = None
-    cautions: tuple[Caution, ...] = ()
+    cautions: tuple[ResultWarning, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,18 @@ class Side:
         return self._curve(self.points["x"].to_numpy(), self.points["y"].to_numpy())
 
     @property
-    def cautions(self) -> tuple[Caution, ...]:
+    def cautions(self) -> tuple[ResultWarning, ...]:
         """Why not to believe the line itself."""
         return ()
 
-    def too_few(self) -> Caution | None:
+    def too_few(self) -> ResultWarning | None:
         """Why the group bears no interval, if it does not."""
         if len(self.points) >= MIN_CONFIGURATIONS:
             return None
         text = f"{self.name} has {len(self.points)} configurations"
-        return Caution("too_few_configurations", f"{text}, an interval needs {MIN_CONFIGURATIONS}")
+        return ResultWarning(
+            "too_few_configurations", f"{text}, an interval needs {MIN_CONFIGURATIONS}"
+        )
 
     def start(self, seed: int) -> int:
         """Where the resamples of this group begin, whatever it is compared with."""
@@ -134,13 +136,13 @@ class Pair:
         drawn = zip(self._drawn[self.a.name], self._drawn[self.b.name], strict=True)
         return np.array([statistic(a, b) for a, b in drawn])
 
-    def too_few(self) -> tuple[Caution, ...]:
+    def too_few(self) -> tuple[ResultWarning, ...]:
         """A caution for each side that bears no interval."""
         found = (side.too_few() for side in (self.a, self.b))
         return tuple(caution for caution in found if caution is not None)
 
     @property
-    def cautions(self) -> tuple[Caution, ...]:
+    def cautions(self) -> tuple[ResultWarning, ...]:
         """Why not to believe one of the lines."""
         return (*self.a.cautions, *self.b.cautions)
 
@@ -168,7 +170,7 @@ class Pair:
 
 def interval(
     samples: Floats, level: float = clusters.LEVEL
-) -> tuple[float | None, float | None, tuple[Caution, ...]]:
+) -> tuple[float | None, float | None, tuple[ResultWarning, ...]]:
     """The ends of the percentile interval over replicas (R,), None where it is open.
 
     A replica without a value could have been anything: it counts as below the lower end and as
@@ -183,7 +185,7 @@ def interval(
     cautions = []
     if share >= tail:
         text = f"{share:.0%} of the resamples have no answer; too few runs reach that far"
-        cautions.append(Caution("too_few_near", text))
+        cautions.append(ResultWarning("too_few_near", text))
     elif None in ends:
-        cautions.append(Caution("open_interval", "the interval has no end on one side"))
+        cautions.append(ResultWarning("open_interval", "the interval has no end on one side"))
     return ends[0], ends[1], tuple(cautions)

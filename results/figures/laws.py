@@ -23,7 +23,7 @@ from results.figures.panels import (
 )
 from results.figures.points import NothingToDraw
 from results.fit import FitError
-from results.laws.fit_result import OCTAVE, Fit
+from results.laws.fit_result import FACTOR_OF_TWO, Fit
 from results.laws.isoflop import Profile
 
 SAMPLES = 200  # of a curve
@@ -70,7 +70,7 @@ def _next_run(made: Fit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.floa
 def _curve(ax: Axes, name: str, made: Fit) -> tuple[float, float]:
     """One family's points, curve, bands and hold-out; returns the end of its curve."""
     color, marker = style.style(name)
-    x = np.geomspace(made.x.min() / OCTAVE**0.5, made.x.max() * OCTAVE, SAMPLES)
+    x = np.geomspace(made.x.min() / FACTOR_OF_TWO**0.5, made.x.max() * FACTOR_OF_TWO, SAMPLES)
     inside = x <= made.x.max()
     y = made.predict(x)
     band, wider = made.band(x), _next_run(made, x)

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from results.columns import formatting
 from results.laws import bootstrap, clusters, curve
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[Floats, Floats]
-OCTAVE = 2.0
+FACTOR_OF_TWO = 2.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class HoldOut:
-    """The largest configuration, predicted by a fit without the largest octave of x.
+    """The largest configuration, predicted by a fit without the largest factor of two in x.
 
     `miss` is observed - predicted; `low` and `high` bound a new run.
     """
@@ -68,7 +68,7 @@ class Fit:
     num_configurations: int
     objective: float
     delta: float
-    warnings: tuple[Caution, ...]
+    warnings: tuple[ResultWarning, ...]
     hold_out: HoldOut | None
     _noise: bootstrap.Noise | None = field(repr=False)
     _replicas: bootstrap.Replicas | None = field(repr=False)
@@ -98,14 +98,14 @@ class Fit:
         points = np.asarray(x, dtype=float) / self.x_unit
         return self._errors(curve.log_error(self._replicas.theta, points))
 
-    def beyond(self, x: npt.ArrayLike) -> tuple[Caution, ...]:
-        """A caution for each of x (M,) more than an octave outside the data."""
+    def beyond(self, x: npt.ArrayLike) -> tuple[ResultWarning, ...]:
+        """Return a warning for each x (M,) more than a factor of two outside the data."""
         low, high = self.x.min(), self.x.max()
         far = [(v, max(v / high, low / v)) for v in np.atleast_1d(np.asarray(x, float)) if v > 0]
         return tuple(
-            Caution("extrapolation", f"{self.x_name} {v:.3g} is {r:.3g} x beyond the data")
+            ResultWarning("extrapolation", f"{self.x_name} {v:.3g} is {r:.3g} x beyond the data")
             for v, r in far
-            if r > OCTAVE
+            if r > FACTOR_OF_TWO
         )
 
     def _interval(self, x: npt.ArrayLike, level: float | None, single: bool) -> Interval | None:

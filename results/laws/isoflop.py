@@ -24,7 +24,7 @@ from results.laws import (
 from results.laws.bootstrap import SPARE_CONFIGURATIONS
 from results.laws.errors import FitError
 from results.laws.fit_result import Parameter
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 Floats = npt.NDArray[np.float64]
 TOLERANCE = 0.1  # of a budget: runs closer than this belong to it
@@ -69,7 +69,7 @@ class Profile:
     coefficients: tuple[float, float, float]
     best_size: Parameter | None
     best_error: float | None
-    warnings: tuple[Caution, ...]
+    warnings: tuple[ResultWarning, ...]
     _best: Floats | None = field(repr=False)  # log of the best size in each replica (R,)
 
     def predict(self, size: npt.ArrayLike) -> Floats:
@@ -86,7 +86,7 @@ class Growth:
     a: float
     unit: float
     num_profiles: int
-    warnings: tuple[Caution, ...]
+    warnings: tuple[ResultWarning, ...]
 
     def best_size(self, budget: npt.ArrayLike) -> Floats:
         """The best size at budgets (M,)."""
@@ -120,17 +120,17 @@ def _turning(coefficients: Floats) -> Floats:
     return np.where(coefficients[:, 2] > 0, z, ends)
 
 
-def _best(curve: Parabola, theta: Floats) -> tuple[float | None, list[Caution]]:
+def _best(curve: Parabola, theta: Floats) -> tuple[float | None, list[ResultWarning]]:
     """The z of the minimum if it lies within the sizes, and what is doubtful about it."""
     if theta[2] <= 0:
         text = f"leading coefficient {theta[2]:.3g}"
-        return None, [Caution("inverted_parabola", text)]
+        return None, [ResultWarning("inverted_parabola", text)]
     z, sizes = float(_turning(theta[None])[0]), np.unique(curve.z)
     below, above = int((sizes < z).sum()), int((sizes > z).sum())
     if min(below, above) >= ON_EACH_SIDE:
         return z, []
     text = f"{below} sizes below the minimum and {above} above it"
-    return (z if min(below, above) else None), [Caution("minimum_on_edge", text)]
+    return (z if min(below, above) else None), [ResultWarning("minimum_on_edge", text)]
 
 
 def _profile(
@@ -153,7 +153,7 @@ def _profile(
             low, high = (float(end) for end in unit * np.exp([min(ends[0], z), max(ends[1], z)]))
     else:
         text = f"{points.num_scales} sizes at {budget:.3g}: no honest interval"
-        cautions.append(Caution("too_few_scales", text))
+        cautions.append(ResultWarning("too_few_scales", text))
     found = Profile(
         budget=budget,
         size=points.x,
@@ -227,7 +227,7 @@ def growth(found: Sequence[Profile], level: float = clusters.LEVEL) -> Growth:
         if len(known) > level * len(slopes):
             ends = clusters.interval(known, level)
             low, high = float(min(ends[0], slope)), float(max(ends[1], slope))
-    cautions = [] if len(used) > 2 else [Caution("too_few_scales", "two budgets only")]
+    cautions = [] if len(used) > 2 else [ResultWarning("too_few_scales", "two budgets only")]
     return Growth(
         exponent=Parameter(float(slope), low, high),
         a=float(np.exp(intercept)),

@@ -22,13 +22,13 @@ from results.laws import (
 from results.laws.bootstrap import SPARE_CONFIGURATIONS
 from results.laws.errors import FitError
 from results.laws.fit_result import (
-    OCTAVE,
+    FACTOR_OF_TWO,
     HoldOut,
     Interval,
     Parameter,
 )
 from results.laws.surface import NUM_PARAMETERS, Surface, best_n
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 Floats = npt.NDArray[np.float64]
 NAMES = ("a", "alpha", "b", "beta", "e")
@@ -64,7 +64,7 @@ class JointFit:
     num_runs: int
     compute_factor: float
     hold_out: HoldOut | None
-    warnings: tuple[Caution, ...]
+    warnings: tuple[ResultWarning, ...]
     _theta: Floats = field(repr=False)
     _noise: bootstrap.Noise | None = field(repr=False)
     _replicas: bootstrap.Replicas | None = field(repr=False)
@@ -153,7 +153,7 @@ class _Runs:
 def _fitted(
     runs: _Runs, columns: tuple[str, str, str], replicas: int, level: float, seed: int
 ) -> JointFit:
-    """A fit without cautions and hold-out."""
+    """Fit without warnings and hold-out test."""
     if runs.num_scales < NUM_PARAMETERS:
         raise FitError(
             f"{runs.num_scales} different pairs of {columns[0]} and {columns[1]}, expected at "
@@ -201,8 +201,8 @@ def _parameters(
 
 
 def _hold_out(runs: _Runs, columns: tuple[str, str, str], **settings: Any) -> HoldOut | None:
-    """What a fit without the largest octave of compute says of the largest configuration."""
-    kept = runs.cost < runs.cost.max() / OCTAVE
+    """Predict the largest configuration without the largest factor of two in compute."""
+    kept = runs.cost < runs.cost.max() / FACTOR_OF_TWO
     try:
         smaller = _fitted(runs.where(kept), columns, **settings)
     except FitError:
@@ -222,27 +222,31 @@ def _hold_out(runs: _Runs, columns: tuple[str, str, str], **settings: Any) -> Ho
     )
 
 
-def _cautions(runs: _Runs, made: JointFit) -> Iterator[Caution]:
-    """What is doubtful about a fit before anything is predicted."""
+def _cautions(runs: _Runs, made: JointFit) -> Iterator[ResultWarning]:
+    """Yield warnings about a fit, before any prediction."""
     if made.band(runs.n[:1], runs.d[:1]) is None:
-        yield Caution("too_few_scales", f"{runs.num_scales} different pairs: no honest interval")
+        yield ResultWarning(
+            "too_few_scales", f"{runs.num_scales} different pairs: no honest interval"
+        )
     logs = np.log([runs.n, runs.d])
     together = float(np.corrcoef(logs)[0, 1]) if (logs.std(axis=1) > 0).all() else 1.0
     if abs(together) > COLLINEAR:
         text = f"correlation of log {made.n_name} and log {made.d_name} is {together:.3f}"
-        yield Caution("collinear", text)
+        yield ResultWarning("collinear", text)
     tops = dict(zip(NAMES, Surface(logs[0], logs[1]).bounds(np.ones(1))[1][0], strict=True))
     tops["e"] = float(np.exp(runs.log_error.min()))
     for name in ("alpha", "beta", "e"):
         value = made.parameters[name].value
         if not 0 < value < tops[name] * (1 - ON_BOUND):
-            yield Caution("parameter_on_bound", f"{name} = {value:.3g} is the end of its range")
+            yield ResultWarning(
+                "parameter_on_bound", f"{name} = {value:.3g} is the end of its range"
+            )
     held = made.hold_out
     if held is None:
-        yield Caution("no_hold_out", "too few scales without the largest octave")
+        yield ResultWarning("no_hold_out", "too few scales without the largest factor of two")
     elif held.covered is False:
         text = f"predicted {held.predicted:.3g}, observed {held.observed:.3g}"
-        yield Caution("hold_out_missed", text)
+        yield ResultWarning("hold_out_missed", text)
 
 
 def fit_joint(
@@ -256,7 +260,7 @@ def fit_joint(
     level: float = clusters.LEVEL,
     seed: int = 0,
 ) -> JointFit:
-    """The law of some runs' error over two columns; a cost column tells what both come to.
+    """Fit the law of the runs' error over two columns; a cost column tells what both come to.
 
     Only finished runs count. Raises FitError and MissingColumn.
     """

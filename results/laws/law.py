@@ -23,16 +23,16 @@ from results.laws import (
 from results.laws.bootstrap import SPARE_CONFIGURATIONS
 from results.laws.errors import FitError
 from results.laws.fit_result import (
-    OCTAVE,
+    FACTOR_OF_TWO,
     Fit,
     HoldOut,
     Parameter,
 )
 from results.laws.points import Ints, Points
-from results.laws.warnings import Caution
+from results.laws.warnings import ResultWarning
 
 Floats = npt.NDArray[np.float64]
-NARROW = 8.0  # x spans less than three octaves
+NARROW = 8.0  # x spans less than a factor of eight
 POINTS = ("all", "frontier")
 
 
@@ -65,7 +65,7 @@ class _Solved:
 
 
 def _solve(points: Points, form: str, delta: float | None = None) -> _Solved:
-    """The best fit, with its AICc over configurations.
+    """Return the best fit with its AICc over configurations.
 
     That is G log(2 objective / N) + 2k + 2k(k + 1) / (G - k - 1), k without the variance.
     """
@@ -79,7 +79,7 @@ def _solve(points: Points, form: str, delta: float | None = None) -> _Solved:
 
 
 def _forms(form: str, num_scales: int) -> list[str]:
-    """The forms to choose from, the most general one last."""
+    """Return the candidate forms, the most general one last."""
     if form != "auto":
         if form not in laws.FORMS:
             raise FitError(f"form {form!r} is unknown; expected auto, {', '.join(laws.FORMS)}")
@@ -128,7 +128,7 @@ def _parameters(
 
 
 def _fitted(points: Points, how: _How) -> Fit:
-    """A fit without cautions and hold-out."""
+    """Fit without warnings and hold-out test."""
     candidates = _forms(how.form, points.num_scales)
     wide = _solve(points, candidates[-1])
     others = [_solve(points, name, wide.delta) for name in candidates[:-1]]
@@ -155,9 +155,9 @@ def _fitted(points: Points, how: _How) -> Fit:
 
 
 def _hold_out(points: Points, how: _How) -> HoldOut | None:
-    """What a fit without the largest octave of x says of the largest configuration."""
+    """Predict the largest configuration without the largest factor of two in x."""
     top = points.centres.max()
-    kept = (points.centres < top / OCTAVE)[points.cluster]
+    kept = (points.centres < top / FACTOR_OF_TWO)[points.cluster]
     rest = Points(points.x[kept], points.log_error[kept], points.cluster[kept])
     try:
         smaller = _fitted(rest, how)
@@ -178,14 +178,14 @@ def _hold_out(points: Points, how: _How) -> HoldOut | None:
     )
 
 
-def _cautions(points: Points, made: Fit) -> Iterator[Caution]:
-    """What is doubtful about a fit before anything is predicted."""
+def _cautions(points: Points, made: Fit) -> Iterator[ResultWarning]:
+    """Yield warnings about a fit, before any prediction."""
     if made.band(made.x[:1]) is None:
         text = f"{points.num_scales} different {made.x_name}: no honest interval"
-        yield Caution("too_few_scales", text)
+        yield ResultWarning("too_few_scales", text)
     span = points.x.max() / points.x.min()
     if span < NARROW:
-        yield Caution("narrow_range", f"{made.x_name} spans a factor of {span:.3g} only")
+        yield ResultWarning("narrow_range", f"{made.x_name} spans a factor of {span:.3g} only")
     has = dict(zip(laws.NAMES, (True, True, *laws.FORMS[made.form]), strict=True))
     tops = {
         "b": laws.MAX_EXPONENT,
@@ -195,15 +195,17 @@ def _cautions(points: Points, made: Fit) -> Iterator[Caution]:
     for name, top in tops.items():
         value = made.parameters[name].value
         if has[name] and not 0 < value < top * (1 - 1e-6):
-            yield Caution("parameter_on_bound", f"{name} = {value:.3g} is the end of its range")
+            yield ResultWarning(
+                "parameter_on_bound", f"{name} = {value:.3g} is the end of its range"
+            )
     b = made.parameters["b"]
     if b.low is not None and b.high is not None and (b.low <= 0 or b.high >= tops["b"]):
-        yield Caution("parameter_on_bound", "the interval of b reaches the end of its range")
+        yield ResultWarning("parameter_on_bound", "the interval of b reaches the end of its range")
     held = made.hold_out
     if held is None:
-        yield Caution("no_hold_out", "too few scales without the largest octave")
+        yield ResultWarning("no_hold_out", "too few scales without the largest factor of two")
     elif held.low is not None and held.high is not None and not held.covered:
-        yield Caution(
+        yield ResultWarning(
             "hold_out_missed",
             f"predicted {held.predicted:.3g} [{held.low:.3g}, {held.high:.3g}] at "
             f"{made.x_name} {held.x:.3g}, observed {held.observed:.3g}",
@@ -223,7 +225,7 @@ def fit_points(
     level: float = clusters.LEVEL,
     seed: int = 0,
 ) -> Fit:
-    """The law of error (N,) over x (N,), where runs of one configuration differ in seed only.
+    """Fit the law of error (N,) over x (N,), where runs of one configuration differ in seed only.
 
     Without `configuration` every point is its own. `metric` says whether errors end at 1. C and d
     of the formula are in units of `unit`, by default the power of ten in the middle of x. The
@@ -247,12 +249,12 @@ def fit_points(
     made = replace(_fitted(points, how), hold_out=_hold_out(points, how))
     cautions = list(_cautions(points, made))
     if lost := int((known & ~usable).sum()):
-        cautions.append(Caution("no_error", f"{lost} runs without any error left out"))
+        cautions.append(ResultWarning("no_error", f"{lost} runs without any error left out"))
     return replace(made, warnings=tuple(cautions))
 
 
 def _on_frontier(x: Floats, error: Floats, configuration: Ints) -> npt.NDArray[np.bool_]:
-    """The runs (N,) of configurations whose means nothing of the family beats."""
+    """Return the mask (N,) of runs whose configuration mean is on the frontier."""
     means = pd.DataFrame({"x": x, "error": error}).groupby(configuration).mean()
     members = means.index[pareto.frontier(means["x"], means["error"])]
     return np.isin(configuration, members)
@@ -266,7 +268,7 @@ def fit_law(
     points: str = "all",
     **settings: Any,
 ) -> Fit:
-    """The law of some runs' error over a column, 1 - `metric` or the loss itself.
+    """Fit the law of the runs' error over a column, 1 - `metric` or the loss itself.
 
     Only finished runs count. With `points="frontier"` only configurations that nothing beats in
     both x and error do. What else `fit_points` takes goes to it. Raises FitError and
@@ -288,7 +290,9 @@ def fit_law(
     if points == "frontier" and len(runs):
         best = _on_frontier(xs, error, names)
         extra = [
-            Caution("best_of_many", f"best {len(set(names[best]))} of {len(set(names))} tried")
+            ResultWarning(
+                "best_of_many", f"best {len(set(names[best]))} of {len(set(names))} tried"
+            )
         ]
         xs, error, names = xs[best], error[best], names[best]
     made = fit_points(xs, error, names, x_name=x, metric=metric, **settings)
@@ -298,7 +302,7 @@ def fit_law(
 def fit_groups(
     runs: pd.DataFrame, by: Sequence[str] = ("family",), **settings: Any
 ) -> dict[str, Fit | FitError]:
-    """A law per group, by the values of `by`; or why there is none."""
+    """Fit a law per group of `by` values; a group that cannot be fitted holds its error."""
     found: dict[str, Fit | FitError] = {}
     for name, group in scales.groups(runs, by):
         try:

@@ -1,13 +1,13 @@
-"""Why not to believe a fit or a comparison: every code that tables, figures and JSON may carry."""
+"""Warnings about a fit or a comparison: every code that tables, figures and JSON may carry."""
 
 from dataclasses import dataclass
 
-CAUTIONS = {
+WARNING_CODES = {
     "too_few_scales": "fewer different x than parameters + 2: no honest interval, so none is given",
     "parameter_on_bound": "a parameter ended on its bound, so that the law may be of another form",
-    "narrow_range": "x spans less than three octaves",
-    "extrapolation": "a prediction more than one octave beyond the data",
-    "no_hold_out": "without the largest octave of x too little is left to fit again",
+    "narrow_range": "x spans less than a factor of eight",
+    "extrapolation": "a prediction more than a factor of two beyond the data",
+    "no_hold_out": "without the largest factor of two in x too little is left to fit again",
     "hold_out_missed": "the largest scale lies outside what the others predicted of it",
     "no_error": "runs without any error have no logarithm and were left out",
     "best_of_many": "points of a frontier are the best of what was tried, so biased down",
@@ -22,11 +22,11 @@ CAUTIONS = {
 
 
 @dataclass(frozen=True)
-class Caution:
-    """Why not to believe an answer: a code of `CAUTIONS`, and what was found."""
+class ResultWarning:
+    """A warning about a result: a code of `WARNING_CODES` and its details."""
 
     code: str
     text: str
 
     def __post_init__(self) -> None:
-        assert self.code in CAUTIONS, self.code
+        assert self.code in WARNING_CODES, self.code

@@ -97,9 +97,9 @@ def test_one_scale_is_refused() -> None:
         law(study(), x="train_flop")
 
 
-def test_the_hold_out_is_the_largest_octave() -> None:
+def test_the_hold_out_is_the_largest_factor_of_two() -> None:
     made = law(study(noise=0.002))
-    # 1, 3.2, 10 ... 10,000: an octave below the largest there is only itself.
+    # 1, 3.2, 10 ... 10,000: a factor of two below the largest there is only itself.
     assert (made.hold_out.x, made.hold_out.num_held) == (pytest.approx(1e4), 1)
     assert made.hold_out.predicted == pytest.approx(0.153, abs=0.01)  # 0.63e4^-0.32 + 0.12
     assert made.hold_out.miss == made.hold_out.observed - made.hold_out.predicted
