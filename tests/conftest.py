@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,10 +13,44 @@ from tests.helpers import slurm_cluster
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import Start
 
+if TYPE_CHECKING:
+    from bench.engine.engine import World
+    from bench.training.recorder import Recorder
+
 WORLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 # Before torch and the datasets library are imported, also in the processes that tests start.
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator["World"]:
+    """World of one process, left after the test file."""
+    from bench.engine.engine import join_world, leave_world
+
+    yield join_world()
+    leave_world()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished run with random augmentation and dropout."""
+    from bench.training.loop import train
+    from tests.helpers.runs import RANDOM, write_run
+
+    run_dir = write_run(tmp_path_factory.mktemp("study"), **RANDOM)
+    train(run_dir)
+    return run_dir
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> "Recorder":
+    """Recorder of a new run of ten steps."""
+    from bench.training.clock import Clock
+    from bench.training.recorder import Recorder
+    from tests.helpers.recorders import make_run
+
+    return Recorder(tmp_path, make_run(), Clock())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,25 +1,15 @@
 """Engines to be saved and resumed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from torch import nn
 
 from bench.engine import checkpoint
 from bench.engine.engine import (
     Engine,
     World,
-    join_world,
-    leave_world,
 )
 from bench.run.config import RunConfig
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    yield join_world()
-    leave_world()
 
 
 def build(world: World) -> Engine:

@@ -1,11 +1,9 @@
 """Small engines and a few of their steps."""
 
 import json
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
@@ -14,8 +12,6 @@ from bench.engine import shards
 from bench.engine.engine import (
     Engine,
     World,
-    join_world,
-    leave_world,
 )
 from bench.run.config import EngineConfig, Recipe, RunConfig
 
@@ -45,12 +41,6 @@ def batches() -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.randint(0, 256, (STEPS, BATCH_SIZE, 3, 4, 4), generator=generator)
     labels = torch.randint(0, NUM_CLASSES, (STEPS, BATCH_SIZE), generator=generator)
     return images.to(torch.uint8), labels
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    yield join_world()
-    leave_world()
 
 
 def build(

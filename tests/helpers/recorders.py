@@ -1,16 +1,11 @@
 """Attempts that are killed while they record."""
 
-from pathlib import Path
-
-import pytest
 import torch
 
 from bench.data import sources
 from bench.engine.engine import World
 from bench.run.config import EngineConfig, Run, RunConfig
 from bench.run.ledger import Evaluation
-from bench.training.clock import Clock
-from bench.training.recorder import Recorder
 
 WORLD = World(0, 0, 1, torch.device("cpu"))
 
@@ -28,8 +23,3 @@ def make_run() -> Run:
     engine = EngineConfig(heartbeat_seconds=1e-9)
     config = RunConfig(model="vit_nano2", steps=10, batch_size=32, engine=engine)
     return Run(study="study", config=config, data=sources.describe("digits"))
-
-
-@pytest.fixture
-def recorder(tmp_path: Path) -> Recorder:
-    return Recorder(tmp_path, make_run(), Clock())

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 from safetensors.torch import load_file
 
 from bench.data import sources
@@ -14,7 +13,6 @@ from bench.run.config import (
     Run,
     RunConfig,
 )
-from bench.training.loop import train
 from results.ledger import parquet
 
 STEPS, BATCH_SIZE = 12, 32
@@ -70,10 +68,3 @@ def alive(value: object, variable: str = "MASTER_PORT") -> list[psutil.Process]:
             if is_there and process.environ().get(variable) == str(value):
                 found.append(process)
     return found
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = write_run(tmp_path_factory.mktemp("study"), **RANDOM)
-    train(run_dir)
-    return run_dir

@@ -200,6 +200,6 @@ def test_a_ledger_of_schema_version_1_loads_whole():
     assert loaded.attempts.ended.value_counts().to_dict() == {"done": 2, "failed": 1, "lost": 1}
     assert loaded.skipped == []
     versions = {
-        parquet.metadata(file)["scalestudy.schema_version"] for file in folder.rglob("*.parquet")
+        parquet.metadata(file)["scalebench.schema_version"] for file in folder.rglob("*.parquet")
     }
     assert versions == {"1"}
