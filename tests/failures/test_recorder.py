@@ -14,7 +14,9 @@ from tests.helpers.recorders import DEVICE, EVALUATION, MACS, WORLD, make_run
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.helpers.recorders import *
+from bench.training.clock import Clock
+from bench.training.recorder import Recorder
+from tests.helpers.recorders import DEVICE, WORLD, make_run
 recorder = Recorder(Path(sys.argv[1]), make_run(), Clock())
 if sys.argv[2] != "claimed":
     recorder.begin(WORLD, DEVICE, 16)
@@ -30,7 +32,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_killed_attempt_is_charged_by_the_next(
     moment: str, tmp_path: Path, start_python: Start
 ) -> None:
-    start_python(KILLED, tmp_path, moment, PYTHONPATH="tests").communicate(timeout=60)
+    start_python(KILLED, tmp_path, moment).communicate(timeout=60)
     assert not (tmp_path / "attempts" / "0001.parquet").exists()
 
     recorder = Recorder(tmp_path, make_run(), Clock())

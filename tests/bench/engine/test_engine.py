@@ -239,7 +239,9 @@ TWO = """
 import json, sys
 from pathlib import Path
 from safetensors.torch import save_file
-from tests.helpers.engines import build, build_bit, join_world, leave_world, load, run, save, torch
+import torch
+from bench.engine.engine import join_world, leave_world
+from tests.helpers.engines import build, build_bit, load, run, save
 
 world, folder = join_world(), Path(sys.argv[1])
 found = {"sum": world.sum(torch.tensor([world.rank + 1.0])).tolist()}
