@@ -28,6 +28,8 @@ from results.frontier import frontier as on_frontier
 from results.ledger.files import write_whole
 from results.schema import ResultsError
 
+Drawing = Figure | Axes
+
 FORMATS = ("png", "pdf", "svg")
 DPI = 300
 FEW_DECADES = 4  # on a wider axis of costs the powers of ten are enough
@@ -283,7 +285,7 @@ def data_scales(
 # --- files
 
 
-def save(figure: Figure | Axes, path: Path | str) -> Path:
+def save(figure: Drawing, path: Path | str) -> Path:
     """Writes a figure whole, as PNG (300 dpi), PDF or SVG by the ending of `path`.
 
     The same figure makes the same bytes. Raises UnknownFormat.

@@ -21,7 +21,7 @@ from results import (
 from results.columns import configurations, formatting
 from results.comparison import lines, sentences
 from results.comparison.crossing import crossing
-from results.comparison.pair import Pair
+from results.comparison.pair import Pair, group
 from results.laws import clusters
 
 Row = dict[str, Any]
@@ -227,7 +227,7 @@ def _print(document: Row) -> None:
     metric, cost = document["metric"], document["cost"]
     columns: list[output.Column] = [
         ("name", "run", str),
-        ("family", "family", sentences.group),
+        ("family", "family", group),
         ("cost", formatting.name(cost) if cost else "", lambda x: formatting.amount(cost, x)),
         ("value", formatting.name(metric), lambda y: formatting.metric_value(metric, y)),
         ("n", "n", str),
@@ -247,7 +247,7 @@ def _print(document: Row) -> None:
         for sentence in made["sentences"]:
             _say(f"{sentence[:1].upper()}{sentence[1:]}.")
         for answer in _answers(made):
-            who = f"{sentences.group(made['a'])} and {sentences.group(made['b'])}"
+            who = f"{group(made['a'])} and {group(made['b'])}"
             remarks += [f"{who}: {c['text']} ({c['code']})" for c in answer["cautions"]]
             remarks.append(f"method: {answer['method']}")
     for line in dict.fromkeys(remarks):

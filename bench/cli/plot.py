@@ -26,7 +26,7 @@ from results.ledger import parquet
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
 
-_Made = tuple[plots.Figure | plots.Axes, int]  # a figure, and of how many rows it is
+_Made = tuple[plots.Drawing, int]  # and of how many rows it is
 
 
 @dataclass(frozen=True)

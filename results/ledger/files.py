@@ -1,5 +1,6 @@
 """Files that appear whole: written beside, flushed to the disk, renamed. Standard library only."""
 
+import json
 import os
 import time
 import uuid
@@ -48,6 +49,16 @@ def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
         beside.unlink(missing_ok=True)
     _flush_folder(path.parent)
     return path
+
+
+def write_bytes(path: Path | str, content: bytes) -> Path:
+    """Write `content` as `write_whole` does: whole, flushed, renamed."""
+    return write_whole(path, lambda stream: stream.write(content))
+
+
+def write_json(path: Path | str, value: object, indent: int | None = None) -> Path:
+    """Write `value` as JSON, whole: see `write_whole`."""
+    return write_bytes(path, json.dumps(value, indent=indent).encode())
 
 
 def is_temporary(name: str) -> bool:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
@@ -58,14 +59,14 @@ def visit(browser):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory, request):
+def demo(tmp_path_factory: pytest.TempPathFactory, request):
     folder = tmp_path_factory.mktemp("report")
     study = store.load(request.config.rootpath / DEMO)
     return study, write.write(study, folder / "demo.html", published=True)
 
 
 @pytest.fixture(scope="module")
-def middle(tmp_path_factory):
+def middle(tmp_path_factory: pytest.TempPathFactory):
     """300 runs: 15 models in 4 sizes of the training set, 5 seeds each, 6 of them failed."""
     folder = tmp_path_factory.mktemp("report")
     study = store.load(large_ledger.write(folder / "study", 300))
@@ -73,7 +74,7 @@ def middle(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory):
+def large(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("report")
     study = store.load(large_ledger.write(folder / "study", 10_000))
     return study, write.write(study, folder / "large.html")
@@ -84,7 +85,7 @@ def points(page, chart):
     return page.locator(f"#{chart} .plot .scatterlayer .points path").count()
 
 
-def choose(page, chart, **chosen):
+def choose(page, chart, **chosen) -> None:
     for name, value in chosen.items():
         page.locator(f"#{chart} select[name={name}]").select_option(value)
 
@@ -119,7 +120,7 @@ def hovered(page, chart, run_id):
     return lines.all_text_contents()
 
 
-def test_the_charts_of_a_small_study_are_drawn_beside_the_papers_points(visit, demo):
+def test_the_charts_of_a_small_study_are_drawn_beside_the_papers_points(visit, demo) -> None:
     study, path = demo
     page = visit(path)
     done = int((study.runs["state"] == "done").sum())
@@ -127,13 +128,13 @@ def test_the_charts_of_a_small_study_are_drawn_beside_the_papers_points(visit, d
     assert page.locator("#frontier .drawn").text_content().startswith(f"{done} runs drawn; ")
 
 
-def test_the_charts_draw_every_finished_run(visit, middle):
+def test_the_charts_draw_every_finished_run(visit, middle) -> None:
     page = visit(middle[1])
     assert points(page, "frontier") == points(page, "scale") == 294
     assert "6 not drawn" in page.locator("#frontier .drawn").text_content()
 
 
-def test_the_hover_text_names_run_cost_accuracy_and_commit(visit, middle):
+def test_the_hover_text_names_run_cost_accuracy_and_commit(visit, middle) -> None:
     study, path = middle
     page = visit(path)
     scores = study.runs["top1_accuracy"]
@@ -149,7 +150,7 @@ def test_the_hover_text_names_run_cost_accuracy_and_commit(visit, middle):
             assert f"training compute (FLOPs): {run['train_flops'] / 1e18:.4g} E" in text
 
 
-def test_axes_scales_and_metrics_can_be_switched(visit, middle):
+def test_axes_scales_and_metrics_can_be_switched(visit, middle) -> None:
     page = visit(middle[1])
     assert axis(page, "frontier", "x") == "training compute (FLOPs)"
     choose(page, "frontier", x="energy_joules", xscale="linear", metric="loss", yscale="linear")
@@ -162,14 +163,14 @@ def test_axes_scales_and_metrics_can_be_switched(visit, middle):
     assert points(page, "scale") == 294
 
 
-def test_means_over_seeds_are_one_point_a_configuration(visit, middle):
+def test_means_over_seeds_are_one_point_a_configuration(visit, middle) -> None:
     page = visit(middle[1])
     choose(page, "frontier", points="means")
     assert points(page, "frontier") == 60
     assert "as 60 means" in page.locator("#frontier .drawn").text_content()
 
 
-def test_the_frontier_is_that_of_the_package(visit, middle):
+def test_the_frontier_is_that_of_the_package(visit, middle) -> None:
     from results.frontier import frontier
 
     study, path = middle
@@ -181,7 +182,7 @@ def test_the_frontier_is_that_of_the_package(visit, middle):
     assert drawn == pytest.approx(wanted, rel=1e-6)
 
 
-def test_laws_are_drawn_where_they_were_fitted(visit, middle):
+def test_laws_are_drawn_where_they_were_fitted(visit, middle) -> None:
     page = visit(middle[1])
     choose(page, "frontier", line="laws")
     lines = page.locator("#frontier .plot .scatterlayer path.js-line, #frontier .plot path.js-fill")
@@ -190,7 +191,7 @@ def test_laws_are_drawn_where_they_were_fitted(visit, middle):
     assert "Laws were fitted for" in page.locator("#frontier .drawn").text_content()
 
 
-def test_the_ledger_sorts_by_any_column_unknown_last(visit, middle):
+def test_the_ledger_sorts_by_any_column_unknown_last(visit, middle) -> None:
     study, path = middle
     page = visit(path)
     head = page.locator("#rows th", has=page.locator("[data-column=top1_accuracy]"))
@@ -207,7 +208,7 @@ def test_the_ledger_sorts_by_any_column_unknown_last(visit, middle):
     assert page.locator("#page").text_content() == "251 to 300 of 300"
 
 
-def test_the_filter_takes_words_and_comparisons_for_charts_and_ledger(visit, middle):
+def test_the_filter_takes_words_and_comparisons_for_charts_and_ledger(visit, middle) -> None:
     study, path = middle
     runs = study.runs
     page = visit(path)
@@ -231,7 +232,7 @@ def test_the_filter_takes_words_and_comparisons_for_charts_and_ledger(visit, mid
         assert points(page, "frontier") == done.sum(), words
 
 
-def test_columns_can_be_added_and_a_run_opened_with_all_of_them(visit, middle):
+def test_columns_can_be_added_and_a_run_opened_with_all_of_them(visit, middle) -> None:
     page = visit(middle[1])
     page.locator("#columns summary").click()
     page.locator("#columns label", has_text=re.compile("^ host$")).click()
@@ -243,7 +244,7 @@ def test_columns_can_be_added_and_a_run_opened_with_all_of_them(visit, middle):
     assert not page.locator("dialog#run").is_visible()
 
 
-def test_everything_can_be_done_from_a_keyboard(visit, middle):
+def test_everything_can_be_done_from_a_keyboard(visit, middle) -> None:
     page = visit(middle[1])
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -262,7 +263,7 @@ def test_everything_can_be_done_from_a_keyboard(visit, middle):
     assert page.evaluate(outline) == "solid"
 
 
-def test_every_control_has_a_name_for_those_who_cannot_see_it(visit, middle):
+def test_every_control_has_a_name_for_those_who_cannot_see_it(visit, middle) -> None:
     page = visit(middle[1])
     nameless = page.locator("button, select, input, a").evaluate_all(
         """all => all.filter(e => !(e.getAttribute("aria-label") || e.textContent.trim()
@@ -272,7 +273,7 @@ def test_every_control_has_a_name_for_those_who_cannot_see_it(visit, middle):
 
 
 @pytest.mark.parametrize("options", [PHONE, {"viewport": {"width": 390, "height": 844}}])
-def test_a_phones_width_has_room_for_the_page(visit, middle, demo, options):
+def test_a_phones_width_has_room_for_the_page(visit, middle, demo, options) -> None:
     for path in (middle[1], demo[1]):
         page = visit(path, **options)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -285,7 +286,7 @@ def luminance(color):
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
 
 
-def test_light_and_dark_follow_the_system_and_can_be_chosen(visit, middle):
+def test_light_and_dark_follow_the_system_and_can_be_chosen(visit, middle) -> None:
     page = visit(middle[1], color_scheme="dark", **WIDE)
     paper = "getComputedStyle(document.body).backgroundColor"
     ink = "getComputedStyle(document.querySelector('#frontier .plot .xtitle')).fill"
@@ -296,7 +297,7 @@ def test_light_and_dark_follow_the_system_and_can_be_chosen(visit, middle):
     assert luminance(page.evaluate(paper)) < 0.2 < 0.8 < luminance(page.evaluate(ink))
 
 
-def test_names_are_shown_and_never_run(visit, tmp_path):
+def test_names_are_shown_and_never_run(visit, tmp_path: Path) -> None:
     names = dict.fromkeys(("study", "run_id", "label", "model", "family", "recipe", "host"), EVIL)
     names |= {"dataset": "<img src=x onerror=alert(2)>", "git_commit": '"><b onclick=alert(3)>'}
     folder = large_ledger.write(tmp_path / "study", 5, **names)
@@ -310,7 +311,7 @@ def test_names_are_shown_and_never_run(visit, tmp_path):
     assert EVIL in page.locator("dialog#run").inner_text()
 
 
-def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit, large):
+def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit, large) -> None:
     study, path = large
     page = visit(path)
     assert points(page, "frontier") == 2000  # means over five seeds
@@ -324,7 +325,7 @@ def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit, large):
     assert points(page, "frontier") == (chosen["state"] == "done").sum()
 
 
-def test_it_prints_without_its_controls(visit, middle):
+def test_it_prints_without_its_controls(visit, middle) -> None:
     page = visit(middle[1])
     page.emulate_media(media="print")
     assert not page.locator("#filter").is_visible() and page.locator("#rows").is_visible()

@@ -11,6 +11,6 @@ def text_boxes(texts):
     return [Text.get_window_extent(text) for text in texts]
 
 
-def assert_apart(boxes):
+def assert_apart(boxes) -> None:
     for one, other in itertools.combinations(boxes, 2):
         assert Bbox.intersection(one, other) is None

@@ -41,14 +41,16 @@ def between(wanted, low, high):
         ("average_of_five", "ResNet200x3", (3306, 95.09), (196, 94.272), (783, 95.122), 4.45),
     ],
 )
-def test_each_resnet_against_the_vit_frontier(metric, name, resnet, below, above, printed):
+def test_each_resnet_against_the_vit_frontier(
+    metric: str, name: str, resnet, below, above, printed
+) -> None:
     table = compare.points_ratio(pair(metric=metric)).set_index("name")
     expected = resnet[0] / between(resnet[1], below, above)
     assert table["ratio"][name] == pytest.approx(expected, rel=1e-9)
     assert expected == pytest.approx(printed, abs=0.05)
 
 
-def test_resnets_below_the_smallest_vit_are_not_comparable():
+def test_resnets_below_the_smallest_vit_are_not_comparable() -> None:
     table = compare.points_ratio(pair(metric="average_of_five")).set_index("name")
     missing = table[table["ratio"].isna()]
     assert set(missing.index) == {"ResNet50x1", "ResNet101x1", "ResNet152x1", "ResNet50x2"}
@@ -56,7 +58,7 @@ def test_resnets_below_the_smallest_vit_are_not_comparable():
     assert table.loc[table["ratio"].notna(), "reason"].isna().all()
 
 
-def test_the_ratio_of_frontiers_at_an_accuracy():
+def test_the_ratio_of_frontiers_at_an_accuracy() -> None:
     # At 85 %: ViT between L/32 and L/16@7, ResNet between R152x2@7 (84.97) and @14 (85.56).
     vit = between(85, (196, 84.37), (783, 86.30))
     resnet = between(85, (563, 84.97), (1126, 85.56))
@@ -65,7 +67,7 @@ def test_the_ratio_of_frontiers_at_an_accuracy():
     assert "log cost" in found.method
 
 
-def test_the_other_direction_is_the_inverse():
+def test_the_other_direction_is_the_inverse() -> None:
     forth, back = compare.mean_ratio(pair()), compare.mean_ratio(pair("bit", "vit"))
     assert back.value == pytest.approx(1 / forth.value)
     assert back.low == pytest.approx(1 / forth.high)
@@ -73,7 +75,7 @@ def test_the_other_direction_is_the_inverse():
     assert compare.gain_at(pair(), 1e21).value == -compare.gain_at(pair("bit", "vit"), 1e21).value
 
 
-def test_an_end_of_a_line_belongs_to_it_and_nothing_beyond_does():
+def test_an_end_of_a_line_belongs_to_it_and_nothing_beyond_does() -> None:
     # 80.73 % is the smallest ViT's own; ResNets pass it between R101x1 (80.67) and R152x1.
     at_end = compare.ratio_at(pair(), 0.8073).value
     assert at_end == pytest.approx(between(80.73, (96, 80.67), (141, 81.88)) / 55)
@@ -86,7 +88,7 @@ def test_an_end_of_a_line_belongs_to_it_and_nothing_beyond_does():
         assert "ViT spans 80.73 % to 88.08 %; ResNet spans 77.54 % to 87.22 %" in answer.reason
 
 
-def test_the_geometric_mean_over_the_shared_range():
+def test_the_geometric_mean_over_the_shared_range() -> None:
     # By Simpson on a fine grid: log cost is piecewise linear in accuracy on both sides.
     one = pair()
     grid = np.linspace(0.8073, 0.8722, 20001)
@@ -94,12 +96,12 @@ def test_the_geometric_mean_over_the_shared_range():
     assert compare.mean_ratio(one).value == pytest.approx(np.exp(logs.mean()), rel=1e-4)
 
 
-def test_the_paper_s_claim_of_two_to_four_times_less_on_imagenet():
+def test_the_paper_s_claim_of_two_to_four_times_less_on_imagenet() -> None:
     found = compare.mean_ratio(pair())
     assert 1 < found.low < 2 < found.value < found.high < 4
 
 
-def test_the_curve_of_ratios_is_the_ratio_at_each():
+def test_the_curve_of_ratios_is_the_ratio_at_each() -> None:
     one = pair(metric="average_of_five")
     table = compare.ratio_curve(one)
     assert table["accuracy"].min() == pytest.approx(0.925)
@@ -109,7 +111,7 @@ def test_the_curve_of_ratios_is_the_ratio_at_each():
     assert compare.ratio_curve(one, [0.5])["ratio"].isna().all()
 
 
-def test_single_runs_and_models_may_be_compared():
+def test_single_runs_and_models_may_be_compared() -> None:
     # L/16 at 14 epochs against the hybrids: R50+L/16@14 ties at 87.12 with more compute.
     found = compare.ratio_at(pair("ViT-L/16@14", "hybrid"), 0.8712)
     assert found.value == pytest.approx(1668 / 1567)
@@ -117,7 +119,7 @@ def test_single_runs_and_models_may_be_compared():
     assert [caution.code for caution in found.cautions] == ["too_few_configurations"]
 
 
-def test_accuracy_at_equal_compute():
+def test_accuracy_at_equal_compute() -> None:
     # At 1000 exaFLOPs: ViT between L/16@7 and @14, ResNet between R152x2@7 and @14.
     def accuracy(low, high):
         share = math.log(1000 / low[0]) / math.log(high[0] / low[0])
@@ -128,7 +130,7 @@ def test_accuracy_at_equal_compute():
     assert "not comparable" in str(compare.gain_at(pair(), 5000 * EXA).reason)
 
 
-def test_order_and_repeated_rows_change_no_answer():
+def test_order_and_repeated_rows_change_no_answer() -> None:
     mixed = pd.concat([PAPER, PAPER]).sample(frac=1, random_state=1)
     one = compare.of(mixed, "vit", "bit", metric="imagenet")
     assert compare.mean_ratio(one) == compare.mean_ratio(pair())
@@ -151,7 +153,7 @@ def study(generator, configurations=8, seeds=3, noise=0.01):
     return pd.DataFrame(rows, columns=names)
 
 
-def test_a_known_ratio_lies_in_its_interval():
+def test_a_known_ratio_lies_in_its_interval() -> None:
     inside = 0
     for seed in range(12):
         runs = study(np.random.default_rng(seed))
@@ -162,7 +164,7 @@ def test_a_known_ratio_lies_in_its_interval():
     assert inside >= 9
 
 
-def test_who_is_ahead_is_certain_where_the_lines_are_far_apart():
+def test_who_is_ahead_is_certain_where_the_lines_are_far_apart() -> None:
     runs = study(np.random.default_rng(0), configurations=12)
     one = compare.of(runs, "a", "b", cost="train_flops", replicas=100)
     assert compare.probability(one, 1e16).value == 1
@@ -172,17 +174,17 @@ def test_who_is_ahead_is_certain_where_the_lines_are_far_apart():
     assert compare.probability(same, 1e16).value == 0.5
 
 
-def test_no_probability_from_too_few_runs():
+def test_no_probability_from_too_few_runs() -> None:
     found = compare.probability(pair("ViT-L/16", "bit"), 1000 * EXA)
     assert found.value is None
     assert "2 configurations" in found.reason
 
 
-def test_the_examples_are_so():
+def test_the_examples_are_so() -> None:
     assert doctest.testmod(compare, extraglobs={"reference": reference}).failed == 0
 
 
-def test_a_frontier_of_one_run_is_compared_where_it_is():
+def test_a_frontier_of_one_run_is_compared_where_it_is() -> None:
     one = compare.of(reference.table6(), "vit", "hybrid", metric="flowers")
     assert len(one.b.curve.x) == 1  # R50x1+ViT-B/32 beats all other hybrids, and at less cost
     # ViT-L/32 has 99.45 % at 196 exaFLOPs, ViT-B/16 99.56 % at 224; the hybrid 99.46 % at 106.

@@ -9,7 +9,7 @@ from tests.helpers import example_notebook
 
 
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own libraries
-def test_the_notebook_runs_without_error_and_ships_executed():
+def test_the_notebook_runs_without_error_and_ships_executed() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = example_notebook.execute(example_notebook.make())

@@ -33,26 +33,26 @@ ON_BOTH = [
 # Worked out by hand from the 18 rows of Table 6 (arXiv:2010.11929v2).
 
 
-def test_table_6_on_the_average_of_five():
+def test_table_6_on_the_average_of_five() -> None:
     assert members("average_of_five_accuracy") == [*ON_BOTH, "ViT-H/14@14"]
 
 
-def test_table_6_on_imagenet_where_a_costlier_tie_at_87_12_is_left_out():
+def test_table_6_on_imagenet_where_a_costlier_tie_at_87_12_is_left_out() -> None:
     assert members("imagenet_accuracy") == [*ON_BOTH, "ResNet200x3@14", "ViT-H/14@14"]
 
 
 @pytest.mark.parametrize("metric", ["imagenet_accuracy", "average_of_five_accuracy"])
-def test_vit_b16_is_dominated_by_vit_l32(metric):
+def test_vit_b16_is_dominated_by_vit_l32(metric: str) -> None:
     assert "ViT-B/16@7" not in members(metric, "vit")
     assert "ViT-L/32@7" in members(metric, "vit")
 
 
-def test_resnet50x2_is_dominated_by_resnet152x1_on_the_average_but_not_on_imagenet():
+def test_resnet50x2_is_dominated_by_resnet152x1_on_the_average_but_not_on_imagenet() -> None:
     assert "ResNet50x2@7" not in members("average_of_five_accuracy", "bit")
     assert "ResNet50x2@7" in members("imagenet_accuracy", "bit")
 
 
-def test_the_mask_is_the_definition():
+def test_the_mask_is_the_definition() -> None:
     generator = np.random.default_rng(0)
     cost, error = generator.integers(0, 12, (2, 200)).astype(float)  # many ties and duplicates
     expected = []
@@ -62,28 +62,28 @@ def test_the_mask_is_the_definition():
     assert frontier(cost, error).tolist() == expected
 
 
-def test_order_does_not_matter():
+def test_order_does_not_matter() -> None:
     generator = np.random.default_rng(1)
     cost, error = generator.integers(0, 12, (2, 100))
     shuffled = generator.permutation(100)
     assert (frontier(cost, error)[shuffled] == frontier(cost[shuffled], error[shuffled])).all()
 
 
-def test_exact_duplicates_are_both_on_it_and_costlier_ties_are_not():
+def test_exact_duplicates_are_both_on_it_and_costlier_ties_are_not() -> None:
     assert frontier([1, 1, 2, 1], [0.5, 0.5, 0.5, 0.6]).tolist() == [True, True, False, False]
 
 
-def test_unknown_values_are_never_on_it():
+def test_unknown_values_are_never_on_it() -> None:
     cost = [1.0, np.nan, 2.0, np.inf, None, -np.inf]
     error = [np.nan, 0.1, 0.5, 0.1, 0.1, 0.1]
     assert frontier(cost, error).tolist() == [False, False, True, False, False, False]
 
 
-def test_no_points_have_no_frontier():
+def test_no_points_have_no_frontier() -> None:
     assert frontier([], []).tolist() == []
 
 
-def test_different_lengths_are_an_error():
+def test_different_lengths_are_an_error() -> None:
     with pytest.raises(ValueError, match="expected"):
         frontier([1.0], [1.0, 2.0])
 
@@ -99,7 +99,7 @@ def marked(metric, **options):
     )
 
 
-def test_each_dominated_run_comes_with_the_members_that_beat_it():
+def test_each_dominated_run_comes_with_the_members_that_beat_it() -> None:
     table = marked("average_of_five_accuracy")
     assert table["on_frontier"].sum() == 8
     assert table["dominated_by"]["ViT-L/32@7"] == ("R50x1+ViT-B/32@7",)  # equal, at 106 for 196
@@ -113,13 +113,13 @@ def test_each_dominated_run_comes_with_the_members_that_beat_it():
     )
 
 
-def test_a_costlier_tie_is_dominated_by_what_it_ties_with():
+def test_a_costlier_tie_is_dominated_by_what_it_ties_with() -> None:
     table = marked("imagenet_accuracy")
     assert table["dominated_by"]["R50x1+ViT-L/16@14"] == ("ViT-L/16@14",)
     assert table["dominated_by_in_family"]["R50x1+ViT-L/16@14"] == ()
 
 
-def test_what_is_not_dominated_is_on_the_frontier():
+def test_what_is_not_dominated_is_on_the_frontier() -> None:
     for metric in reference.TRANSFER_SETS.values():
         table = marked(metric)
         assert ((table["dominated_by"].map(len) == 0) == table["on_frontier"]).all()
@@ -127,11 +127,11 @@ def test_what_is_not_dominated_is_on_the_frontier():
         assert (inside == table["on_family_frontier"]).all()
 
 
-def test_means_that_differ_by_rounding_tie():
+def test_means_that_differ_by_rounding_tie() -> None:
     assert frontier([1.0, 2.0], [0.3, 0.1 + 0.2 - 1e-16]).tolist() == [True, False]
 
 
-def test_a_loss_is_better_when_lower_and_unknown_is_not_judged():
+def test_a_loss_is_better_when_lower_and_unknown_is_not_judged() -> None:
     table = pd.DataFrame(
         {"family": ["a", "a", None], "c": [1.0, 2.0, None], "loss": [1.0, 2.0, 3.0]}
     )
@@ -140,5 +140,5 @@ def test_a_loss_is_better_when_lower_and_unknown_is_not_judged():
     assert found["dominated_by"].tolist() == [(), (0,), ()]
 
 
-def test_the_examples_are_so():
+def test_the_examples_are_so() -> None:
     assert doctest.testmod(module, extraglobs={"reference": reference}).failed == 0

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
@@ -64,7 +65,7 @@ def markers_of(ax):
     return {(line.get_color(), line.get_marker()): line.get_xydata() for line in lines}
 
 
-def assert_labels_apart(ax):
+def assert_labels_apart(ax) -> None:
     ax.get_figure().draw_without_rendering()
     boxes = [Text.get_window_extent(text) for text in ax.texts]
     for one, other in itertools.combinations(boxes, 2):
@@ -74,7 +75,7 @@ def assert_labels_apart(ax):
 # --- error against compute
 
 
-def test_frontier_has_one_point_per_configuration_in_the_familys_look():
+def test_frontier_has_one_point_per_configuration_in_the_familys_look() -> None:
     ax = plot.frontier(make_runs())
     drawn = markers_of(ax)
     looks = {(style.lighter(color, 0), marker) for color, marker in style.STYLES.values()}
@@ -87,7 +88,7 @@ def test_frontier_has_one_point_per_configuration_in_the_familys_look():
     assert legend_of(ax) == expected
 
 
-def test_table_6_alone_shows_its_frontier_and_labels_every_run():
+def test_table_6_alone_shows_its_frontier_and_labels_every_run() -> None:
     ax = plot.frontier(reference.table6(), cost="train_flops_valid")
     (line,) = [line for line in ax.get_lines() if line.get_label() == "Pareto frontier"]
     exaflops = (line.get_xdata() / 1e18).round().tolist()
@@ -98,7 +99,7 @@ def test_table_6_alone_shows_its_frontier_and_labels_every_run():
     assert legend_of(ax) == ["ViT", "Hybrid", "ResNet", "Pareto frontier"]
 
 
-def test_labels_cover_no_point():
+def test_labels_cover_no_point() -> None:
     ax = plot.frontier(make_runs())
     assert len(written(ax)) >= 15
     assert_labels_apart(ax)
@@ -108,7 +109,7 @@ def test_labels_cover_no_point():
         assert not any(box.contains(*centre) for centre in centres)
 
 
-def test_published_points_are_lighter_and_have_their_own_entry():
+def test_published_points_are_lighter_and_have_their_own_entry() -> None:
     ax = plot.frontier(make_runs(), published=reference.table6())
     assert "ViT paper, Table 6" in legend_of(ax)
     lighter = style.lighter(style.STYLES["vit"][0], plot.PUBLISHED)
@@ -118,7 +119,7 @@ def test_published_points_are_lighter_and_have_their_own_entry():
     assert_labels_apart(ax)
 
 
-def test_bars_span_one_sample_standard_deviation():
+def test_bars_span_one_sample_standard_deviation() -> None:
     runs = make_runs(num_models=1, sizes=(100,))
     ax = plot.frontier(runs)
     (bars,) = ax.collections
@@ -132,21 +133,21 @@ def test_bars_span_one_sample_standard_deviation():
 @pytest.mark.parametrize(
     ("num_models", "sizes", "num_seeds"), [(1, (1437,), 1), (1, (100, 400), 1)]
 )
-def test_one_model_is_enough(draw_figure, num_models, sizes, num_seeds):
+def test_one_model_is_enough(draw_figure, num_models: int, sizes, num_seeds: int) -> None:
     ax = draw_figure(make_runs(num_models, sizes, num_seeds))
     assert legend_of(ax)[0] == "ViT"
     assert written(ax)
     assert not any("n =" in text for text in legend_of(ax))
 
 
-def test_a_loss_is_its_own_error():
+def test_a_loss_is_its_own_error() -> None:
     runs = make_runs().assign(loss=lambda r: 3 * (1 - r["top1_accuracy"]))
     ax = plot.frontier(runs, metric="loss", cost="train_examples")
     assert ax.get_ylabel() == "loss (nats)"
     assert not any("%" in text.get_text() for text in ax.get_yticklabels())
 
 
-def test_forty_models_fit_on_both_figures():
+def test_forty_models_fit_on_both_figures() -> None:
     runs = pd.concat(
         make_runs(sizes=(100, 1000)).assign(label=lambda r, n=n: r["label"] + f"-{n}")
         for n in range(7)
@@ -160,7 +161,7 @@ def test_forty_models_fit_on_both_figures():
 
 
 @pytest.mark.parametrize("draw_figure", [plot.frontier, plot.data_scale])
-def test_nothing_to_draw_names_what_was_missing(draw_figure):
+def test_nothing_to_draw_names_what_was_missing(draw_figure) -> None:
     runs = make_runs().assign(state="failed")
     with pytest.raises(points.NothingToDraw, match="no finished run with top1_accuracy"):
         draw_figure(runs)
@@ -168,7 +169,7 @@ def test_nothing_to_draw_names_what_was_missing(draw_figure):
 
 @pytest.mark.parametrize("name", ["a$\\foo{$b", "$\\frac$", "$x_1$"])
 @pytest.mark.parametrize("draw_figure", [plot.frontier, plot.data_scale])
-def test_dollars_in_names_are_no_formulas(draw_figure, name):
+def test_dollars_in_names_are_no_formulas(draw_figure, name: str) -> None:
     ax = draw_figure(make_runs(1).assign(label=name, family=name))
     ax.get_figure().draw_without_rendering()
     named = [text for text in (*ax.texts, *ax.get_legend().get_texts()) if name in text.get_text()]
@@ -177,7 +178,7 @@ def test_dollars_in_names_are_no_formulas(draw_figure, name):
     assert not any(text.get_parse_math() for text in texts)
 
 
-def test_published_points_need_the_cost_that_was_named():
+def test_published_points_need_the_cost_that_was_named() -> None:
     with pytest.raises(MissingColumn, match="'params'"):
         plot.frontier(make_runs(1), cost="params", published=reference.table6())
 
@@ -185,7 +186,7 @@ def test_published_points_need_the_cost_that_was_named():
 # --- accuracy against training-set size
 
 
-def test_data_scale_has_one_labelled_line_per_model_and_ticks_at_the_sizes():
+def test_data_scale_has_one_labelled_line_per_model_and_ticks_at_the_sizes() -> None:
     ax = plot.data_scale(make_runs())
     assert sorted(written(ax)) == sorted(MODELS)
     assert_labels_apart(ax)
@@ -196,7 +197,7 @@ def test_data_scale_has_one_labelled_line_per_model_and_ticks_at_the_sizes():
     assert len(lines) == 6
 
 
-def test_the_larger_model_has_the_familys_colour_and_the_smaller_a_lighter_one():
+def test_the_larger_model_has_the_familys_colour_and_the_smaller_a_lighter_one() -> None:
     ax = plot.data_scale(make_runs())
     colors = {text.get_text(): text.get_color() for text in ax.texts}
     vit = style.STYLES["vit"][0]
@@ -204,7 +205,7 @@ def test_the_larger_model_has_the_familys_colour_and_the_smaller_a_lighter_one()
     assert not same_color(colors["ViT-Ti/8"], vit)
 
 
-def test_table_5_lies_dashed_beside_a_study():
+def test_table_5_lies_dashed_beside_a_study() -> None:
     ax = plot.data_scale(make_runs(), published=reference.table5())
     assert "ViT paper, Table 5" in legend_of(ax)
     assert len(written(ax)) == 6 + 5
@@ -223,39 +224,39 @@ def ax():
     return plot.frontier(make_runs(num_models=2))
 
 
-def test_png_is_whole_and_dense_enough_to_print(ax, tmp_path):
+def test_png_is_whole_and_dense_enough_to_print(ax, tmp_path: Path) -> None:
     path = plot.save(ax, tmp_path / "figure.png")
     with PIL.Image.open(path) as image:
         image.load()
         assert image.info["dpi"][0] >= 200
 
 
-def test_pdf_is_whole_with_fonts_as_text(ax, tmp_path):
+def test_pdf_is_whole_with_fonts_as_text(ax, tmp_path: Path) -> None:
     content = plot.save(ax, tmp_path / "figure.pdf").read_bytes()
     assert content.startswith(b"%PDF")
     assert content.rstrip().endswith(b"%%EOF")
     assert b"/Type3" not in content.replace(b" ", b"")
 
 
-def test_svg_is_whole(ax, tmp_path):
+def test_svg_is_whole(ax, tmp_path: Path) -> None:
     root = ElementTree.parse(plot.save(ax.get_figure(), tmp_path / "figure.SVG")).getroot()
     assert root.tag.endswith("svg")
 
 
 @pytest.mark.parametrize("kind", plot.FORMATS)
-def test_the_same_runs_make_the_same_bytes(kind, tmp_path):
+def test_the_same_runs_make_the_same_bytes(kind: str, tmp_path: Path) -> None:
     paths = [tmp_path / f"{n}.{kind}" for n in range(2)]
     contents = [plot.save(plot.frontier(make_runs(2)), path).read_bytes() for path in paths]
     assert contents[0] == contents[1]
 
 
-def test_another_format_is_refused_with_the_choices(ax, tmp_path):
+def test_another_format_is_refused_with_the_choices(ax, tmp_path: Path) -> None:
     with pytest.raises(plot.UnknownFormat, match=r"given \.gif, expected \.png, \.pdf, \.svg"):
         plot.save(ax, tmp_path / "figure.gif")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_figures_can_share_a_page():
+def test_figures_can_share_a_page() -> None:
     figure = Figure(figsize=(12, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     assert plot.frontier(make_runs(), ax=left) is left
@@ -264,7 +265,7 @@ def test_figures_can_share_a_page():
     assert_labels_apart(right)
 
 
-def test_the_users_settings_of_matplotlib_are_left_alone(tmp_path):
+def test_the_users_settings_of_matplotlib_are_left_alone(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
     plot.save(plot.frontier(make_runs(2)), tmp_path / "figure.pdf")
     assert dict(matplotlib.rcParams) == before

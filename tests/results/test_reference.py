@@ -12,7 +12,7 @@ from results.published import make
 FOLDER = Path(make.__file__).parent
 
 
-def test_every_published_table_ships_with_its_source():
+def test_every_published_table_ships_with_its_source() -> None:
     assert reference.names() == tuple(sorted(make.DESCRIPTIONS))
     for name in reference.names():
         table = reference.load(name)
@@ -23,7 +23,7 @@ def test_every_published_table_ships_with_its_source():
         assert pairs["scalestudy.description"] == make.DESCRIPTIONS[name]
 
 
-def test_accuracies_are_also_fractions_in_all_tables():
+def test_accuracies_are_also_fractions_in_all_tables() -> None:
     for name in reference.names():
         table = reference.load(name)
         for column in table.columns[table.columns.str.endswith("_fraction")]:
@@ -35,12 +35,12 @@ def test_accuracies_are_also_fractions_in_all_tables():
             )
 
 
-def test_an_unknown_table_comes_with_the_near_match():
+def test_an_unknown_table_comes_with_the_near_match() -> None:
     with pytest.raises(reference.UnknownReference, match=r"did you mean .*vit_table6_scaling"):
         reference.load("vit_table6")
 
 
-def test_table_6_in_the_form_of_runs():
+def test_table_6_in_the_form_of_runs() -> None:
     runs = reference.table6().set_index(["label", "epochs"])
     assert len(runs) == 18
     assert runs.family.value_counts().to_dict() == {"bit": 7, "vit": 6, "hybrid": 5}
@@ -53,7 +53,7 @@ def test_table_6_in_the_form_of_runs():
 
 # (97.67 + 86.07 + 94.26 + 77.54 + 91.11) / 5 = 89.33, which Table 7 prints as the average of
 # ResNet50x1 with Adam; with ReaL it would be 88.535.
-def test_the_average_of_five_leaves_real_out_as_table_7_does():
+def test_the_average_of_five_leaves_real_out_as_table_7_does() -> None:
     runs = reference.table6().set_index(["label", "epochs"])
     assert runs.average_of_five_accuracy[("ResNet50x1", 7)] == pytest.approx(0.8933, abs=1e-9)
     printed = reference.load("vit_table7_resnet_adam_sgd")
@@ -65,7 +65,7 @@ def test_the_average_of_five_leaves_real_out_as_table_7_does():
         assert made == pytest.approx(row.value_fraction, abs=5e-5)
 
 
-def test_table_5_in_the_form_of_runs():
+def test_table_5_in_the_form_of_runs() -> None:
     runs = reference.table5()
     assert len(runs) == 15
     assert sorted(runs.train_examples.unique()) == [1_300_000, 14_000_000, 303_000_000]
@@ -74,7 +74,7 @@ def test_table_5_in_the_form_of_runs():
     assert pd.isna(imagenet[("ViT-H/14", "ImageNet")])  # printed "-"
 
 
-def test_tables_5_and_6_agree_but_for_another_run_of_h14():
+def test_tables_5_and_6_agree_but_for_another_run_of_h14() -> None:
     five = reference.table5().query("dataset == 'JFT-300M'").set_index("label")
     six = reference.table6().sort_values("epochs").drop_duplicates("label", keep="last")
     six = six.set_index("label").loc[five.index]
@@ -92,13 +92,13 @@ C,5.5,,hours,99,2.10,,3,,other,yes
 """
 
 
-def convert(tmp_path, text):
+def convert(tmp_path: Path, text):
     path = tmp_path / "datasets.csv"
     path.write_text(text)
     return make.convert(path)
 
 
-def test_columns_are_typed_and_empty_is_null(tmp_path):
+def test_columns_are_typed_and_empty_is_null(tmp_path: Path) -> None:
     table = convert(tmp_path, CSV).to_pydict()
     assert table["value"] == [80.7, None, 5.5]
     assert table["count"] == [1, None, 3]
@@ -107,19 +107,19 @@ def test_columns_are_typed_and_empty_is_null(tmp_path):
     assert table["note"] == ["a, b", None, None]
 
 
-def test_only_what_is_in_per_cent_becomes_a_fraction(tmp_path):
+def test_only_what_is_in_per_cent_becomes_a_fraction(tmp_path: Path) -> None:
     table = convert(tmp_path, CSV).to_pydict()
     assert table["value_fraction"] == [0.807, None, None]
     assert table["std_fraction"] == [0.0004, None, None]
     assert table["top1_fraction"] == [0.807, None, 0.99]
 
 
-def test_a_row_with_a_missing_cell_is_named(tmp_path):
+def test_a_row_with_a_missing_cell_is_named(tmp_path: Path) -> None:
     with pytest.raises(make.MakeError, match=r"datasets\.csv: row 3 has 2 cells, not 3"):
         convert(tmp_path, "a,source,verified\n1,x,yes\n1,x\n")
 
 
-def test_a_folder_without_all_tables_is_refused(tmp_path):
+def test_a_folder_without_all_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(make.MakeError, match="accelerators"):
         make.make(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 RUN = {"study": "digits", "run_id": "vit_tiny8-digits-n100-s0-0123456789ab", "state": "done"}
 
 
-def test_every_table_has_unique_columns_with_a_meaning():
+def test_every_table_has_unique_columns_with_a_meaning() -> None:
     for table in schema.TABLES:
         columns = schema.columns(table)
         assert len({column.name for column in columns}) == len(columns)
@@ -23,7 +23,7 @@ def test_every_table_has_unique_columns_with_a_meaning():
             assert [c.name for c in columns[:2]] == ["study", "run_id"]
 
 
-def test_every_number_with_a_unit_in_its_name_has_that_unit():
+def test_every_number_with_a_unit_in_its_name_has_that_unit() -> None:
     endings = {"_seconds": "seconds", "_joules": "joules", "_bytes": "bytes", "_days": "days"}
     for table in schema.TABLES:
         for column in schema.columns(table):
@@ -34,14 +34,14 @@ def test_every_number_with_a_unit_in_its_name_has_that_unit():
                 assert column.unit == "fraction"
 
 
-def test_missing_columns_become_none_and_order_is_the_schemas():
+def test_missing_columns_become_none_and_order_is_the_schemas() -> None:
     (row,) = schema.check("runs", [RUN])
     assert list(row) == [column.name for column in schema.RUNS]
     assert row["study"] == "digits"
     assert row["top1_accuracy"] is None
 
 
-def test_numbers_of_numpy_become_plain_ones():
+def test_numbers_of_numpy_become_plain_ones() -> None:
     given = RUN | {"steps": np.int64(3), "loss": np.float32(0.5), "git_dirty": np.bool_(True)}
     (row,) = schema.check("runs", [given | {"epochs": 7}])
     assert [type(row[name]) for name in ("steps", "loss", "git_dirty", "epochs")] == [
@@ -52,7 +52,7 @@ def test_numbers_of_numpy_become_plain_ones():
     ]
 
 
-def test_times_become_utc():
+def test_times_become_utc() -> None:
     noon = datetime(2026, 7, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     (row,) = schema.check("runs", [RUN | {"created_at": noon}])
     assert row["created_at"] == noon
@@ -75,34 +75,34 @@ def test_times_become_utc():
         ("created_at", "2026-01-01", "a datetime"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(column, value, expected):
+def test_a_wrong_value_is_named_with_its_place(column: str, value, expected) -> None:
     with pytest.raises(schema.SchemaError) as error:
         schema.check("runs", [RUN, RUN | {column: value}])
     for part in ("table runs", "row 1", f"column {column}", repr(value), expected):
         assert part in str(error.value)
 
 
-def test_a_misspelt_column_comes_with_the_near_match():
+def test_a_misspelt_column_comes_with_the_near_match() -> None:
     with pytest.raises(schema.SchemaError, match=r"'train_flop' is unknown.*train_flops"):
         schema.check("runs", [RUN | {"train_flop": 1.0}])
 
 
-def test_what_identifies_a_row_has_no_null():
+def test_what_identifies_a_row_has_no_null() -> None:
     with pytest.raises(schema.SchemaError, match="row 0: column run_id is missing"):
         schema.check("curve", [{"study": "digits", "attempt": 1, "step": 1}])
 
 
-def test_an_unknown_table_comes_with_the_choices():
+def test_an_unknown_table_comes_with_the_choices() -> None:
     with pytest.raises(schema.SchemaError, match=r"'losses' is unknown.*runs, evals, curve"):
         schema.check("losses", [])
 
 
-def test_the_writers_version_is_the_distributions():
+def test_the_writers_version_is_the_distributions() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     assert tomllib.loads(text)["project"]["version"] == schema.WRITER_VERSION
 
 
-def test_reading_and_writing_import_neither_pandas_nor_scipy_nor_matplotlib():
+def test_reading_and_writing_import_neither_pandas_nor_scipy_nor_matplotlib() -> None:
     code = "import sys; import results.ledger.parquet; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pandas", "scipy", "matplotlib", "torch", "pyarrow.dataset"}

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -28,7 +29,7 @@ def curve_rows(run_id, steps, attempt=1):
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path: Path):
     """Two runs of three: `a` is done, `b` is half way, `c` has not begun."""
     folder = tmp_path / "runs" / "digits"
     for run_id in "abc":
@@ -42,7 +43,7 @@ def study(tmp_path):
     return folder
 
 
-def test_parts_of_a_half_finished_study_are_united(study):
+def test_parts_of_a_half_finished_study_are_united(study) -> None:
     loaded = store.load(study)
     assert loaded.runs.run_id.tolist() == ["a"]
     assert loaded.curve.groupby("run_id").step.apply(list).to_dict() == {
@@ -52,14 +53,14 @@ def test_parts_of_a_half_finished_study_are_united(study):
     assert loaded.skipped == []
 
 
-def test_a_table_without_rows_has_its_columns(study):
+def test_a_table_without_rows_has_its_columns(study) -> None:
     for table, columns in STUDY_TABLES.items():
         frame = getattr(store.load(study), table)
         assert list(frame.columns) == [column.name for column in columns]
     assert store.load(study).evals.empty
 
 
-def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study):
+def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study) -> None:
     parquet.write(study / "b" / "run.parquet", "runs", [run_row("b")])
     runs = store.load(study).runs
     assert runs.seed.dtype == "Int64"
@@ -69,14 +70,14 @@ def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study):
     assert str(runs.created_at.dt.tz) == "UTC"
 
 
-def test_several_studies_are_taken_together_and_each_once(study):
+def test_several_studies_are_taken_together_and_each_once(study) -> None:
     other = study.parent / "more"
     parquet.write(other / "a" / "run.parquet", "runs", [run_row("a", study="more")])
     runs = store.load([study, other, str(study)]).runs
     assert sorted(zip(runs.study, runs.run_id, strict=True)) == [("digits", "a"), ("more", "a")]
 
 
-def test_a_pattern_stands_for_the_studies_that_match_it(study):
+def test_a_pattern_stands_for_the_studies_that_match_it(study) -> None:
     parquet.write(study.parent / "more" / "a" / "run.parquet", "runs", [run_row("a", study="more")])
     (study.parent / "throughput").mkdir()
     runs = store.load(f"{study.parent}/*").runs
@@ -85,7 +86,7 @@ def test_a_pattern_stands_for_the_studies_that_match_it(study):
         store.load(f"{study.parent}/none-*")
 
 
-def test_temporary_and_foreign_names_are_passed_over(study):
+def test_temporary_and_foreign_names_are_passed_over(study) -> None:
     (study / "a" / "curve" / ".1-2.parquet.0f.tmp").write_bytes(b"PAR1 half of it")
     (study / "a" / "curve" / "1-3.parquet.tmp").write_bytes(b"PAR1 half of it")
     (study / "a" / "curve" / "notes.txt").write_text("mine")
@@ -95,7 +96,7 @@ def test_temporary_and_foreign_names_are_passed_over(study):
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"a,b\n1,2\n"])
-def test_unreadable_files_are_named_and_the_rest_is_read(study, content):
+def test_unreadable_files_are_named_and_the_rest_is_read(study, content) -> None:
     bad = study / "b" / "curve" / "1-1.parquet"
     bad.write_bytes(content)
     loaded = store.load(study)
@@ -104,21 +105,21 @@ def test_unreadable_files_are_named_and_the_rest_is_read(study, content):
     assert str(bad) in line
 
 
-def test_an_unreadable_row_of_a_run_is_named_from_the_start(study):
+def test_an_unreadable_row_of_a_run_is_named_from_the_start(study) -> None:
     (study / "b" / "run.parquet").write_bytes(b"")
     loaded = store.load(study)
     assert "b/run.parquet: expected a whole Parquet file" in loaded.skipped[0]
     assert loaded.runs.run_id.tolist() == ["a"]
 
 
-def test_a_foreign_parquet_file_is_named(study):
+def test_a_foreign_parquet_file_is_named(study) -> None:
     pd.DataFrame({"x": [1]}).to_parquet(study / "b" / "curve" / "1-1.parquet")
     loaded = store.load(study)
     assert len(loaded.curve) == 13
     assert "1-1.parquet: column study is missing" in loaded.skipped[0]
 
 
-def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study):
+def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study) -> None:
     path = study / "a" / "run.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["energy_joules", "seed"]), path)
     parquet.write(study / "b" / "run.parquet", "runs", [run_row("b", energy_joules=5.0, seed=1)])
@@ -129,7 +130,7 @@ def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study):
     assert runs.seed.dtype == "Int64"
 
 
-def test_a_newer_files_unknown_columns_are_left_out(study):
+def test_a_newer_files_unknown_columns_are_left_out(study) -> None:
     path = study / "a" / "run.parquet"
     table = pq.read_table(path)
     pq.write_table(table.append_column("water_liters", [[1.0]]), path)
@@ -147,12 +148,12 @@ def test_a_newer_files_unknown_columns_are_left_out(study):
         ("runs/digits/a", "neither study.json nor runs"),
     ],
 )
-def test_what_is_no_study_is_named(study, path, match):
+def test_what_is_no_study_is_named(study, path, match: str) -> None:
     with pytest.raises(store.NotAStudy, match=match):
         store.load(study.parent.parent / path)
 
 
-def test_no_path_at_all_is_an_error():
+def test_no_path_at_all_is_an_error() -> None:
     with pytest.raises(store.NotAStudy, match="given no path"):
         store.load([])
 
@@ -168,7 +169,7 @@ for part in range(40):
 """
 
 
-def test_a_reader_sees_whole_parts_only_while_two_processes_write(study):
+def test_a_reader_sees_whole_parts_only_while_two_processes_write(study) -> None:
     commands = [[sys.executable, "-c", WRITER, str(study), run_id] for run_id in "de"]
     writers = [subprocess.Popen(command) for command in commands]
     seen = 13  # rows that were there before
@@ -182,7 +183,7 @@ def test_a_reader_sees_whole_parts_only_while_two_processes_write(study):
     assert len(store.load(study).curve) == 13 + 2 * 40 * 10
 
 
-def test_a_ledger_of_schema_version_1_loads_whole():
+def test_a_ledger_of_schema_version_1_loads_whole() -> None:
     """Written at commit a320a28: a run of 20 steps, one of 400 that was killed at step 50 and went
     on, one whose loss was not finite, one that never began; the two few-shot evaluated."""
     folder = DATA / "ledger_v1"

@@ -7,7 +7,7 @@ import pytest
 from bench.cli.app import main
 
 
-def run(capsys, *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments):
     with pytest.raises(SystemExit) as end:
         main(["compare", *arguments])
     out, err = capsys.readouterr()
@@ -17,7 +17,7 @@ def run(capsys, *arguments):
 TABLE6 = ("--published", "table6", "--replicas", "100")
 
 
-def test_published_rows_need_no_study(capsys):
+def test_published_rows_need_no_study(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, *TABLE6, "--metric", "imagenet", "--json")
     assert code == 0
     document = json.loads(out)
@@ -35,7 +35,7 @@ def test_published_rows_need_no_study(capsys):
     assert each["ResNet50x2"] == pytest.approx(2.2, abs=0.05)
 
 
-def test_sentences_and_the_single_runs_within_limits(capsys):
+def test_sentences_and_the_single_runs_within_limits(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(
         capsys, *TABLE6, "--metric", "imagenet", "--families", "vit", "bit",
         "--at-accuracy", "0.8712", "--at-cost", "1e21",
@@ -47,7 +47,7 @@ def test_sentences_and_the_single_runs_within_limits(capsys):
     assert "Pareto frontiers, linear in the metric against log cost" in err
 
 
-def test_a_crossing_in_data_needs_no_cost(capsys):
+def test_a_crossing_in_data_needs_no_cost(capsys: pytest.CaptureFixture[str]) -> None:
     models = ("--families", "ViT-B/16", "ViT-L/16")
     code, out, _ = run(capsys, "--published", "table5", *models, "--json")
     found = json.loads(out)["comparisons"][0]["crossing_in_data"]
@@ -67,7 +67,9 @@ def test_a_crossing_in_data_needs_no_cost(capsys):
         ((*TABLE6, "--cost", "energy_joules"), "energy_joules"),
     ],
 )
-def test_what_is_wrong_is_one_line(capsys, arguments, said):
+def test_what_is_wrong_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments, said: str
+) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "")
     assert said in err
@@ -83,7 +85,9 @@ def test_what_is_wrong_is_one_line(capsys, arguments, said):
         ["next", "x", "--budget-days", "inf"],
     ],
 )
-def test_places_that_are_no_positive_numbers_are_refused(capsys, arguments):
+def test_places_that_are_no_positive_numbers_are_refused(
+    capsys: pytest.CaptureFixture[str], arguments
+) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2

@@ -1,6 +1,7 @@
 """The verbs that look after a ledger, as a user types them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.helpers.paths import DATA
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path):
     for run_id in "ab":
         row = {"study": "s", "run_id": run_id, "state": "done"}
         parquet.write(tmp_path / "s" / run_id / "run.parquet", "runs", [row])
@@ -24,7 +25,7 @@ def scalestudy(*arguments):
     return end.value.code
 
 
-def test_compact_says_what_became_of_each_table(root, capsys):
+def test_compact_says_what_became_of_each_table(root, capsys: pytest.CaptureFixture[str]) -> None:
     assert scalestudy("compact", "s", "--root", root, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["table"] for row in found] == ["runs", "evals", "curve", "attempts"]
@@ -41,12 +42,12 @@ def test_compact_says_what_became_of_each_table(root, capsys):
     assert store.load(root / "s").runs.run_id.tolist() == ["a", "b"]
 
 
-def test_compact_of_what_is_no_study_is_refused(root, capsys):
+def test_compact_of_what_is_no_study_is_refused(root, capsys: pytest.CaptureFixture[str]) -> None:
     assert scalestudy("compact", "other", "--root", root) == 2
     assert "other, which does not exist; expected the folder of a study" in capsys.readouterr().err
 
 
-def test_trace_names_what_made_a_row(capsys):
+def test_trace_names_what_made_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     ledger = DATA / "ledger_v1"
     assert scalestudy("trace", ledger, "vit_nano2-digits-n200") == 0
     text = capsys.readouterr().out
@@ -58,6 +59,6 @@ def test_trace_names_what_made_a_row(capsys):
     assert found["row"]["attempts"] == len(found["attempts"]) == 2
 
 
-def test_a_run_that_is_not_there_is_refused(root, capsys):
+def test_a_run_that_is_not_there_is_refused(root, capsys: pytest.CaptureFixture[str]) -> None:
     assert scalestudy("trace", "s", "c", "--root", root) == 2
     assert "has no run 'c'; choices: a, b" in capsys.readouterr().err

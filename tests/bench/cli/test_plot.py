@@ -1,6 +1,7 @@
 """The verb `plot` on a small ledger, on the paper's rows and on measured speed."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ LEDGER = str(paths.LEDGER)
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def run(capsys, *arguments, code=0):
+def run(capsys: pytest.CaptureFixture[str], *arguments, code=0):
     with pytest.raises(SystemExit) as end:
         main(["plot", *arguments])
     assert end.value.code == code
@@ -34,14 +35,16 @@ def run(capsys, *arguments, code=0):
     ],
     ids=" ".join,
 )
-def test_a_figure_is_written(capsys, tmp_path, arguments):
+def test_a_figure_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments) -> None:
     target = tmp_path / "figure.svg"
     assert "rows" in run(capsys, *arguments, "-o", str(target))
     assert target.read_text().rstrip().endswith("</svg>")
 
 
 @pytest.mark.parametrize("cost", ["params", "forward_macs_per_image", "accelerator_days"])
-def test_a_cost_that_the_paper_lacks_is_drawn_of_the_study_alone(capsys, tmp_path, cost):
+def test_a_cost_that_the_paper_lacks_is_drawn_of_the_study_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cost
+) -> None:
     arguments = ("frontier", LEDGER, "--cost", cost, "-o")
     alone, beside = tmp_path / "alone.svg", tmp_path / "beside.svg"
     run(capsys, *arguments, str(alone))
@@ -51,13 +54,17 @@ def test_a_cost_that_the_paper_lacks_is_drawn_of_the_study_alone(capsys, tmp_pat
     assert beside.read_text() == alone.read_text()
 
 
-def test_a_score_that_the_paper_lacks_is_drawn_of_the_study_alone(capsys, tmp_path):
+def test_a_score_that_the_paper_lacks_is_drawn_of_the_study_alone(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     target = str(tmp_path / "a.svg")
     said = run(capsys, "data-scale", LEDGER, "--metric", "loss", "--with-published", "-o", target)
     assert "which has no loss" in said
 
 
-def test_measured_speed_is_drawn_of_a_folder(capsys, tmp_path):
+def test_measured_speed_is_drawn_of_a_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     row = {"model": "vit_s16", "mode": "infer", "precision": "fp32", "compiled": False}
     row |= {"device": "cpu", "num_threads": 1, "batch_size": 1, "fits": True, "family": "vit"}
     rows = [
@@ -81,7 +88,9 @@ def test_measured_speed_is_drawn_of_a_folder(capsys, tmp_path):
         (("isoflop", LEDGER, "-o", "x.png"), "3 different params"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(capsys, arguments, said):
+def test_what_cannot_be_drawn_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments, said: str
+) -> None:
     error = run(capsys, *arguments, code=2)
     assert said in error
     assert len(error.strip().splitlines()) == 1

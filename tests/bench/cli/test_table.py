@@ -1,6 +1,7 @@
 """The verb `table` on a small ledger and on the paper's own rows."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.helpers import paths
 LEDGER = str(paths.LEDGER)
 
 
-def run(capsys, *arguments, code=0):
+def run(capsys: pytest.CaptureFixture[str], *arguments, code=0):
     with pytest.raises(SystemExit) as end:
         main(["table", *arguments])
     assert end.value.code == code
@@ -18,11 +19,11 @@ def run(capsys, *arguments, code=0):
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "csv", "html"])
-def test_each_format_prints_the_ledger(capsys, format):
+def test_each_format_prints_the_ledger(capsys: pytest.CaptureFixture[str], format) -> None:
     assert "ViT-nano/2" in run(capsys, LEDGER, "--format", format).out
 
 
-def test_json_is_one_document_with_numbers_and_nulls(capsys):
+def test_json_is_one_document_with_numbers_and_nulls(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(run(capsys, LEDGER, "--json").out)
     assert len(rows) == 3  # one of the four runs has not ended
     assert {row["label"] for row in rows} == {"ViT-nano/2", "ResNet-nano"}
@@ -31,7 +32,7 @@ def test_json_is_one_document_with_numbers_and_nulls(capsys):
     assert all(row["top1_accuracy_std"] is None for row in rows)
 
 
-def test_rows_columns_summary_and_choice(capsys):
+def test_rows_columns_summary_and_choice(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("--rows", "label", "--columns", "train_examples", "--aggregate", "best")
     rows = json.loads(run(capsys, LEDGER, *asked, "--where", "family=vit", "--json").out)
     assert [(row["label"], row["train_examples"]) for row in rows] == [
@@ -42,12 +43,14 @@ def test_rows_columns_summary_and_choice(capsys):
 
 
 @pytest.mark.parametrize("form", ["table2", "table5", "table6"])
-def test_forms_with_the_papers_rows_beside(capsys, form):
+def test_forms_with_the_papers_rows_beside(capsys: pytest.CaptureFixture[str], form) -> None:
     text = run(capsys, LEDGER, "--form", form, "--with-published").out
     assert "ViT-nano/2" in text and "ViT-H/14" in text
 
 
-def test_the_papers_own_table_needs_no_study(capsys, tmp_path):
+def test_the_papers_own_table_needs_no_study(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     target = tmp_path / "table.tex"
     run(capsys, "--published", "table2", "--format", "latex", "-o", str(target))
     assert r"\textbf{88.55 $\pm$ 0.04}" in target.read_text()
@@ -66,7 +69,9 @@ def test_the_papers_own_table_needs_no_study(capsys, tmp_path):
         ((LEDGER, "--aggregate", "mode"), "mode"),
     ],
 )
-def test_what_cannot_be_answered_is_one_line(capsys, arguments, said):
+def test_what_cannot_be_answered_is_one_line(
+    capsys: pytest.CaptureFixture[str], arguments, said: str
+) -> None:
     error = run(capsys, *arguments, code=2).err
     assert said in error
     assert len(error.strip().splitlines()) == 1

@@ -8,24 +8,24 @@ import pytest
 from results.columns import formatting
 
 
-def test_the_examples_in_the_docstrings_hold():
+def test_the_examples_in_the_docstrings_hold() -> None:
     assert doctest.testmod(formatting) == (0, 5)
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(1437, "1.4k"), (100, "100"), (9e6, "9M"), (1.3e6, "1.3M"), (3e9, "3B")]
 )
-def test_counts_are_short_on_axes(value, text):
+def test_counts_are_short_on_axes(value, text: str) -> None:
     assert formatting.short_count(value) == text
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_unknown_number_is_empty(value):
+def test_an_unknown_number_is_empty(value) -> None:
     assert formatting.number(value) == ""
     assert formatting.score(value, 0.1, "loss") == ""
 
 
-def test_a_column_stands_in_one_unit_that_suits_its_maximum():
+def test_a_column_stands_in_one_unit_that_suits_its_maximum() -> None:
     assert formatting.scaled("accelerator_days", [0.25, 0.5]) == (
         "accelerator hours",
         ["6.00", "12.0"],
@@ -35,12 +35,12 @@ def test_a_column_stands_in_one_unit_that_suits_its_maximum():
     assert formatting.scaled("params", []) == ("params", [])
 
 
-def test_a_laptops_runs_beside_the_papers_stand_in_powers_of_ten():
+def test_a_laptops_runs_beside_the_papers_stand_in_powers_of_ten() -> None:
     header, cells = formatting.scaled("train_flops", [7.52e10, 4.262e21, math.nan])
     assert (header, cells) == ("train FLOPs", ["7.52e+10", "4.26e+21", ""])
 
 
-def test_fractions_are_shown_in_per_cent_and_losses_are_not():
+def test_fractions_are_shown_in_per_cent_and_losses_are_not() -> None:
     assert formatting.header("top5_accuracy") == "top-5 (%)"
     assert formatting.scaled("model_flops_utilization", [0.43])[1] == ["43.0"]
     assert formatting.higher_is_better("cifar10_accuracy")

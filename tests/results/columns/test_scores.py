@@ -38,7 +38,7 @@ def make_evals(**columns):
     return pd.DataFrame(base | columns)
 
 
-def test_a_run_has_a_row_per_metric():
+def test_a_run_has_a_row_per_metric() -> None:
     made = scores.of_runs(RUNS, ["top1_accuracy", "loss"])
     assert made["metric"].tolist() == ["top1_accuracy"] * 2 + ["loss"] * 2
     assert made["value"].tolist()[:3] == [0.5, 0.6, 1.0]
@@ -47,7 +47,7 @@ def test_a_run_has_a_row_per_metric():
         scores.of_runs(RUNS, ["top5"])
 
 
-def test_an_evaluation_has_the_columns_of_its_run_under_their_own_names():
+def test_an_evaluation_has_the_columns_of_its_run_under_their_own_names() -> None:
     made = scores.of_evals(RUNS, make_evals(), ["top1_accuracy"])
     first = made.iloc[0]
     assert (first["dataset"], first["pretrain_dataset"]) == ("pets", "cifar")
@@ -56,13 +56,13 @@ def test_an_evaluation_has_the_columns_of_its_run_under_their_own_names():
     assert len(made) == 2
 
 
-def test_of_weights_evaluated_at_several_steps_the_last_count():
+def test_of_weights_evaluated_at_several_steps_the_last_count() -> None:
     evals = make_evals(shots=[1, 1], step=[20, 10])
     (value,) = scores.of_evals(RUNS, evals, ["top1_accuracy"])["value"]
     assert value == 0.1
 
 
-def test_evaluations_of_runs_that_have_not_ended_and_other_metrics_are_left_out():
+def test_evaluations_of_runs_that_have_not_ended_and_other_metrics_are_left_out() -> None:
     evals = make_evals(run_id=["a", "z"], shots=[1, 1])
     assert len(scores.of_evals(RUNS, evals, ["top1_accuracy"])) == 1
     assert len(scores.of_evals(RUNS, evals, ["loss"])) == 0
@@ -86,11 +86,11 @@ def test_evaluations_of_runs_that_have_not_ended_and_other_metrics_are_left_out(
         ({"split": ["eval", "test"], "shots": None}, ["pets, eval", "pets, test"]),
     ],
 )
-def test_an_evaluation_is_named_by_what_differs(columns, texts):
+def test_an_evaluation_is_named_by_what_differs(columns, texts) -> None:
     assert scores.describe(make_evals(**columns)).tolist() == texts
 
 
-def test_evaluations_become_columns_of_runs_the_mean_over_draws():
+def test_evaluations_become_columns_of_runs_the_mean_over_draws() -> None:
     evals = pd.concat([make_evals(), make_evals(value=[0.3, 0.4], seed=1)])
     made, names = scores.wide(RUNS, evals, ["top1_accuracy"])
     assert names == ("pets, 1-shot accuracy", "pets, 5-shot accuracy")

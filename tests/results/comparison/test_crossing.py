@@ -22,23 +22,23 @@ def found(a, b):
     return [(round(change.x, 6), change.ahead) for change in crossing.changes(a, b)]
 
 
-def test_lines_cross_where_they_are_equal_against_log_x():
+def test_lines_cross_where_they_are_equal_against_log_x() -> None:
     # 0.2 + 0.1 log10 x and 0.4 - 0.1 log10 x are equal at log10 x = 1.
     assert found(line([1, 100], [0.2, 0.4]), line([1, 100], [0.4, 0.2])) == [(10, "a")]
 
 
-def test_a_touch_is_no_crossing_and_a_crossing_on_a_point_is_one():
+def test_a_touch_is_no_crossing_and_a_crossing_on_a_point_is_one() -> None:
     flat = line([1, 10, 100], [0.5, 0.5, 0.5])
     assert found(flat, line([1, 10, 100], [0.4, 0.5, 0.4])) == []
     assert found(flat, line([1, 10, 100], [0.4, 0.5, 0.6])) == [(10, "b")]
 
 
-def test_after_a_stretch_of_equals_the_change_is_at_its_end():
+def test_after_a_stretch_of_equals_the_change_is_at_its_end() -> None:
     flat = line([1, 10, 100, 1000], [0.5, 0.5, 0.5, 0.5])
     assert found(flat, line([1, 10, 100, 1000], [0.4, 0.5, 0.5, 0.6])) == [(100, "b")]
 
 
-def test_lines_that_share_no_range_do_not_cross():
+def test_lines_that_share_no_range_do_not_cross() -> None:
     assert found(line([1, 10], [0.1, 0.9]), line([20, 30], [0.2, 0.3])) == []
 
 
@@ -51,7 +51,7 @@ def test_lines_that_share_no_range_do_not_cross():
         ("ViT-B/32", "ViT-L/32", (14e6, 303e6), (81.28 - 80.99, 84.37 - 80.73)),
     ],
 )
-def test_larger_vits_overtake_with_more_data(base, large, sizes, gaps):
+def test_larger_vits_overtake_with_more_data(base, large, sizes, gaps) -> None:
     answer = crossing.crossing(
         compare.of(FIVE, base, large, metric="imagenet", cost="train_examples")
     )
@@ -62,14 +62,14 @@ def test_larger_vits_overtake_with_more_data(base, large, sizes, gaps):
     assert {caution.code for caution in answer.at.cautions} == {"too_few_configurations"}
 
 
-def test_both_directions_find_the_same_place():
+def test_both_directions_find_the_same_place() -> None:
     forth = crossing.crossing(compare.of(FIVE, "ViT-B/16", "ViT-L/16", cost="train_examples"))
     back = crossing.crossing(compare.of(FIVE, "ViT-L/16", "ViT-B/16", cost="train_examples"))
     assert forth.at.value == back.at.value
     assert forth.overtaking == back.overtaking
 
 
-def test_who_is_ahead_all_along_is_said():
+def test_who_is_ahead_all_along_is_said() -> None:
     answer = crossing.crossing(compare.of(FIVE, "ViT-B/32", "ViT-L/16", cost="train_examples"))
     assert answer.at.value is None
     assert answer.ahead == "ViT-L/16"  # 76.53, 85.15, 87.12 against 73.38, 81.28, 80.73
@@ -92,7 +92,7 @@ def study(generator, noise=0.02):
     return pd.DataFrame(rows, columns=["family", "label", "seed", "train_flops", "top1_accuracy"])
 
 
-def test_a_known_crossing_lies_in_its_interval():
+def test_a_known_crossing_lies_in_its_interval() -> None:
     inside = 0
     for seed in range(12):
         one = compare.of(
@@ -105,7 +105,7 @@ def test_a_known_crossing_lies_in_its_interval():
     assert inside >= 9
 
 
-def test_several_crossings_are_counted():
+def test_several_crossings_are_counted() -> None:
     runs = pd.DataFrame(
         {
             "family": ["a"] * 4 + ["b"] * 4,
@@ -120,7 +120,7 @@ def test_several_crossings_are_counted():
     assert "several_crossings" in {caution.code for caution in answer.at.cautions}
 
 
-def test_the_interval_holds_a_crossing_that_resamples_put_elsewhere():
+def test_the_interval_holds_a_crossing_that_resamples_put_elsewhere() -> None:
     # Noise as large as the gap: the lines of most resamples cross last at another place.
     for seed in range(6):
         runs = study(np.random.default_rng(seed), noise=0.2)
@@ -130,6 +130,6 @@ def test_the_interval_holds_a_crossing_that_resamples_put_elsewhere():
             assert answer.high is None or answer.value <= answer.high
 
 
-def test_the_examples_are_so():
+def test_the_examples_are_so() -> None:
     names = {"reference": reference, "compare": compare}
     assert doctest.testmod(crossing, extraglobs=names).failed == 0

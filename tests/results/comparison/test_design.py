@@ -48,37 +48,37 @@ def width(estimates):
 
 
 @pytest.mark.parametrize("question", design.QUESTIONS)
-def test_the_proposal_narrows_and_stays_within_the_budget(question):
+def test_the_proposal_narrows_and_stays_within_the_budget(question) -> None:
     made = asked(15, question)
     assert made.cost == sum(candidates()["cost"][list(made.chosen)]) <= 15
     assert width(made.after) < width(made.before)
     assert [one.value for one in made.after] == [one.value for one in made.before]
 
 
-def test_the_interval_holds_the_known_ratio():
+def test_the_interval_holds_the_known_ratio() -> None:
     (found,) = asked(5).before
     assert found.low < 2 < found.high  # b needs twice the compute
     assert found.value == pytest.approx(2, rel=0.15)
 
 
-def test_a_larger_budget_never_gives_less():
+def test_a_larger_budget_never_gives_less() -> None:
     widths = [width(asked(budget).after) for budget in (1, 2, 12, 40)]
     assert widths == sorted(widths, reverse=True)
 
 
-def test_a_law_far_out_is_narrowed_by_a_far_run():
+def test_a_law_far_out_is_narrowed_by_a_far_run() -> None:
     made = asked(25, "law", at=1e15)
     assert 1e15 in candidates()["train_flops"][list(made.chosen)].tolist()
 
 
-def test_only_the_families_that_are_asked_for_are_run():
+def test_only_the_families_that_are_asked_for_are_run() -> None:
     made = design.propose(
         runs(), candidates(), budget=100, families=("vit",), question="law", at=1e15
     )
     assert set(candidates()["family"][list(made.chosen)]) == {"vit"}
 
 
-def test_the_expected_width_is_that_of_least_squares():
+def test_the_expected_width_is_that_of_least_squares() -> None:
     """One seed a configuration: var = s² cᵀ(XᵀX)⁻¹c, by numpy's own covariance of a line."""
     table = runs(seeds=1)
     vit = table[table.family == "vit"]
@@ -91,17 +91,17 @@ def test_the_expected_width_is_that_of_least_squares():
     assert half == pytest.approx(quantile * math.sqrt(place @ covariance @ place), rel=1e-3)
 
 
-def test_what_cannot_be_paid_is_said_with_the_cheapest():
+def test_what_cannot_be_paid_is_said_with_the_cheapest() -> None:
     with pytest.raises(design.ProposeError, match=r"given 0\.5, the cheapest takes 1"):
         asked(0.5)
 
 
-def test_too_few_runs_are_said():
+def test_too_few_runs_are_said() -> None:
     with pytest.raises(design.ProposeError, match="an interval needs more"):
         design.propose(runs(sizes=2), candidates(), budget=9, families=("vit", "bit"))
 
 
-def test_families_that_share_no_error_are_not_comparable():
+def test_families_that_share_no_error_are_not_comparable() -> None:
     table = runs()
     worse = table["family"] == "bit"
     table.loc[worse, "top1_accuracy"] = 0.1 * table.loc[worse, "top1_accuracy"]
@@ -109,14 +109,14 @@ def test_families_that_share_no_error_are_not_comparable():
         design.propose(table, candidates(), budget=9, families=("vit", "bit"))
 
 
-def test_an_unknown_question_is_refused():
+def test_an_unknown_question_is_refused() -> None:
     with pytest.raises(design.QuestionError, match="expected ratio, crossing, law"):
         asked(9, "best")
     with pytest.raises(design.QuestionError, match="expected two"):
         design.propose(runs(), candidates(), budget=9, families=("vit",))
 
 
-def test_lines_that_cross_nowhere_near_the_runs_are_no_question():
+def test_lines_that_cross_nowhere_near_the_runs_are_no_question() -> None:
     with pytest.raises(design.ProposeError, match="vit and bit do not cross near the runs"):
         design.propose(
             runs(steeper=0.01),
@@ -127,6 +127,6 @@ def test_lines_that_cross_nowhere_near_the_runs_are_no_question():
         )
 
 
-def test_an_error_above_one_is_no_error():
+def test_an_error_above_one_is_no_error() -> None:
     with pytest.raises(design.QuestionError, match="given 85, expected an error as a fraction"):
         asked(9, at=85.0)

@@ -31,7 +31,7 @@ def pair(runs, a="a", b="b"):
     return compare.of(runs, a, b, cost="train_flops", method="law", replicas=200)
 
 
-def test_a_known_ratio_lies_in_the_interval_at_every_accuracy():
+def test_a_known_ratio_lies_in_the_interval_at_every_accuracy() -> None:
     one = pair(study())
     for accuracy in (0.6, 0.7, 0.8):
         found = compare.ratio_at(one, accuracy)
@@ -41,7 +41,7 @@ def test_a_known_ratio_lies_in_the_interval_at_every_accuracy():
     assert compare.mean_ratio(one).value == pytest.approx(FACTOR, rel=0.1)
 
 
-def test_the_other_direction_is_the_inverse():
+def test_the_other_direction_is_the_inverse() -> None:
     forth, back = pair(study()), pair(study(), "b", "a")
     one, other = compare.ratio_at(forth, 0.7), compare.ratio_at(back, 0.7)
     assert other.value == pytest.approx(1 / one.value)
@@ -49,14 +49,14 @@ def test_the_other_direction_is_the_inverse():
     assert compare.probability(forth, 1e17).value == 1
 
 
-def test_a_law_says_nothing_beyond_its_runs():
+def test_a_law_says_nothing_beyond_its_runs() -> None:
     found = compare.ratio_at(pair(study()), 0.9)
     assert found.value is None
     assert "not comparable" in found.reason
     assert crossing(pair(study())).ahead == "a"
 
 
-def test_too_few_sizes_bear_no_interval():
+def test_too_few_sizes_bear_no_interval() -> None:
     found = compare.ratio_at(pair(study(sizes=3)), 0.7)
     assert found.value is not None
     assert (found.low, found.high) == (None, None)
@@ -65,7 +65,7 @@ def test_too_few_sizes_bear_no_interval():
         compare.ratio_at(pair(study(sizes=1)), 0.7)
 
 
-def test_laws_of_the_paper_s_rows_agree_with_their_frontiers():
+def test_laws_of_the_paper_s_rows_agree_with_their_frontiers() -> None:
     laws = compare.of(reference.table6(), "vit", "bit", metric="imagenet", method="law")
     found = compare.mean_ratio(laws)
     lines = compare.of(reference.table6(), "vit", "bit", metric="imagenet")

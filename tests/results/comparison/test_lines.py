@@ -26,7 +26,7 @@ def made(runs, x="cost"):
     return lines.configurations(runs, metric="accuracy", x=x)
 
 
-def test_a_configuration_is_everything_but_the_seed():
+def test_a_configuration_is_everything_but_the_seed() -> None:
     table = made(RUNS)
     assert table["name"].tolist() == ["C", "A", "B"]  # by cost; the failed run is no point
     assert table["x"].tolist() == [1, 2, 4]
@@ -35,12 +35,12 @@ def test_a_configuration_is_everything_but_the_seed():
     assert table["n"].tolist() == [1, 2, 1]
 
 
-def test_names_say_what_differs_within_a_model():
+def test_names_say_what_differs_within_a_model() -> None:
     names = made(RUNS.assign(state="done"))["name"].tolist()
     assert names == ["C, 100 images", "A", "B", "C, 2k images"]
 
 
-def test_order_and_repeated_rows_change_nothing():
+def test_order_and_repeated_rows_change_nothing() -> None:
     runs = reference.table6()
     once = lines.configurations(runs, metric="average_of_five_accuracy", x="train_flops_valid")
     doubled = pd.concat([runs, runs.iloc[::-1], runs]).sample(frac=1, random_state=0)
@@ -48,13 +48,13 @@ def test_order_and_repeated_rows_change_nothing():
     pd.testing.assert_frame_equal(once, again)
 
 
-def test_runs_without_a_value_are_left_out():
+def test_runs_without_a_value_are_left_out() -> None:
     runs = RUNS.assign(cost=[1.0, np.nan, np.inf, 0.0, 8.0])
     assert made(runs)["name"].tolist() == ["A"]
     assert made(runs.iloc[:0]).empty
 
 
-def test_a_group_is_found_by_family_label_name_or_label_and_epochs():
+def test_a_group_is_found_by_family_label_name_or_label_and_epochs() -> None:
     table = lines.configurations(
         reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
     )
@@ -66,7 +66,7 @@ def test_a_group_is_found_by_family_label_name_or_label_and_epochs():
     assert len(lines.of(table, "ViT-L/16, 14 ep")) == 1
 
 
-def test_an_unknown_group_comes_with_the_near_matches():
+def test_an_unknown_group_comes_with_the_near_matches() -> None:
     with pytest.raises(lines.UnknownGroup, match=r"did you mean .*ViT-L/16"):
         lines.of(
             lines.configurations(
@@ -87,17 +87,17 @@ def test_an_unknown_group_comes_with_the_near_matches():
         ("top1_accuracy", "top1_accuracy"),
     ],
 )
-def test_an_accuracy_may_be_called_by_its_data_set(short, full):
+def test_an_accuracy_may_be_called_by_its_data_set(short, full) -> None:
     assert lines.column(reference.table6(), short) == full
 
 
-def test_an_unknown_metric_is_named():
+def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(configurations.MissingColumn, match="imagnet"):
         lines.column(reference.table6(), "imagnet")
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_curve_passes_the_frontier_and_nothing_else(sign):
+def test_the_curve_passes_the_frontier_and_nothing_else(sign) -> None:
     generator = np.random.default_rng(0)
     for _ in range(50):
         x, y = generator.integers(1, 12, (2, 30)).astype(float)
@@ -108,7 +108,7 @@ def test_the_curve_passes_the_frontier_and_nothing_else(sign):
         assert (np.diff(sign * curve.y) > 0).all()
 
 
-def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do():
+def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do() -> None:
     curve = lines.frontier_curve(np.array([1.0, 100.0]), np.array([0.2, 0.4]), 1)
     assert curve.at(10.0) == pytest.approx(0.3)
     assert curve.reach(0.3) == pytest.approx(10.0)
@@ -118,18 +118,18 @@ def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do():
     assert np.isnan(curve.reach([0.19, 0.41])).all()
 
 
-def test_a_lower_loss_is_reached_at_a_higher_cost():
+def test_a_lower_loss_is_reached_at_a_higher_cost() -> None:
     curve = lines.frontier_curve(np.array([1.0, 10.0, 100.0]), np.array([3.0, 3.5, 1.0]), -1)
     assert curve.y.tolist() == [3.0, 1.0]
     assert curve.reach(2.0) == pytest.approx(10.0)
 
 
-def test_the_best_at_each_size_need_not_rise():
+def test_the_best_at_each_size_need_not_rise() -> None:
     curve = lines.best_curve(np.array([1.0, 1.0, 2.0]), np.array([0.5, 0.6, 0.4]), 1)
     assert (curve.x.tolist(), curve.y.tolist()) == ([1.0, 2.0], [0.6, 0.4])
 
 
-def test_the_cheapest_that_reaches_and_the_best_within_a_budget():
+def test_the_cheapest_that_reaches_and_the_best_within_a_budget() -> None:
     table = lines.configurations(
         reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
     )

@@ -19,7 +19,7 @@ def side(scores, name="a"):
     return pair.Side(name, table, 1)
 
 
-def test_without_seeds_a_resample_is_a_part_of_the_configurations():
+def test_without_seeds_a_resample_is_a_part_of_the_configurations() -> None:
     one = side([(0.1,), (0.2,), (0.3,), (0.4,)])
     sizes = set()
     for curve in one.replicas(1000, 0):  # one in 64 draws the same configuration four times
@@ -29,7 +29,7 @@ def test_without_seeds_a_resample_is_a_part_of_the_configurations():
     assert sizes == {1, 2, 3, 4}
 
 
-def test_the_spread_over_seeds_is_that_of_a_mean():
+def test_the_spread_over_seeds_is_that_of_a_mean() -> None:
     # The mean of n scores has the standard error s / sqrt(n), with ddof 1.
     generator = np.random.default_rng(0)
     scores = [tuple(generator.normal(0.5, 0.1, n)) for n in (2, 5)]
@@ -39,7 +39,7 @@ def test_the_spread_over_seeds_is_that_of_a_mean():
     assert noise.mean(axis=0) == pytest.approx([0, 0], abs=0.003)
 
 
-def test_the_same_configurations_have_the_same_resamples():
+def test_the_same_configurations_have_the_same_resamples() -> None:
     scores = [(0.1, 0.2), (0.2,), (0.3, 0.31), (0.4,)]
     first, second = side(scores).replicas(5, 0), side(scores).replicas(5, 0)
     assert [curve.y.tolist() for curve in first] == [curve.y.tolist() for curve in second]
@@ -47,7 +47,7 @@ def test_the_same_configurations_have_the_same_resamples():
     assert [curve.y.tolist() for curve in first] != [curve.y.tolist() for curve in other]
 
 
-def test_replicas_without_an_answer_widen_the_interval_until_there_is_none():
+def test_replicas_without_an_answer_widen_the_interval_until_there_is_none() -> None:
     samples = np.linspace(1, 2, 1000)
     assert pair.interval(samples, 0.9)[:2] == pytest.approx((1.05, 1.95), abs=2e-3)
     samples[:30] = np.nan  # 3 %: each end may be 3 % further out

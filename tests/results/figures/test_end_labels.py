@@ -10,15 +10,15 @@ from results.figures.labels import Label
 from tests.helpers.pictures import assert_apart, text_boxes
 
 
-def test_the_example_of_spread_holds():
+def test_the_example_of_spread_holds() -> None:
     assert doctest.testmod(end_labels) == (0, 1)
 
 
-def test_spread_moves_nothing_that_is_apart():
+def test_spread_moves_nothing_that_is_apart() -> None:
     assert end_labels.spread([7.0, 1.0, 4.0], 2.0, 0.0, 10.0) == [7.0, 1.0, 4.0]
 
 
-def test_spread_keeps_order_distance_and_bounds_and_moves_as_little_as_can_be():
+def test_spread_keeps_order_distance_and_bounds_and_moves_as_little_as_can_be() -> None:
     generator = np.random.default_rng(0)
     for _ in range(50):
         wanted = generator.uniform(0, 10, 8)
@@ -33,12 +33,12 @@ def test_spread_keeps_order_distance_and_bounds_and_moves_as_little_as_can_be():
             assert moved <= np.square(nudged - wanted).sum()
 
 
-def test_spread_around_the_mean_of_what_is_too_close():
+def test_spread_around_the_mean_of_what_is_too_close() -> None:
     assert end_labels.spread([5.0, 5.0], 2.0, 0.0, 10.0) == [4.0, 6.0]
     assert end_labels.spread([], 2.0, 0.0, 10.0) == []
 
 
-def test_labels_of_lines_stand_right_of_their_ends_and_apart():
+def test_labels_of_lines_stand_right_of_their_ends_and_apart() -> None:
     ax = style.new_axes()
     heights = [0.5, 0.501, 0.502, 0.9]
     lines = [np.array([[0.0, 0.0], [1.0, height]]) for height in heights]
@@ -54,7 +54,7 @@ def test_labels_of_lines_stand_right_of_their_ends_and_apart():
     assert [box.y0 for box in boxes] == sorted(box.y0 for box in boxes)
 
 
-def test_a_line_that_ends_early_has_its_label_beside_it_where_that_is_free():
+def test_a_line_that_ends_early_has_its_label_beside_it_where_that_is_free() -> None:
     ax = style.new_axes()
     lines = [np.array([[0.0, 0.9], [0.3, 1.0]]), np.array([[0.0, 0.0], [1.0, 0.1]])]
     for line in lines:
@@ -64,7 +64,7 @@ def test_a_line_that_ends_early_has_its_label_beside_it_where_that_is_free():
     assert early.x1 < ax.get_window_extent().x1 < late.x0
 
 
-def test_without_a_layout_the_axes_make_room_within_themselves():
+def test_without_a_layout_the_axes_make_room_within_themselves() -> None:
     ax = Figure(figsize=(5, 3.5)).subplots()
     line = np.array([[0.0, 0.0], [1.0, 0.5]])
     ax.plot(*line.T)

@@ -19,7 +19,7 @@ def crowd():
     return ax, points
 
 
-def test_placed_labels_touch_neither_labels_nor_points_nor_the_edge(crowd):
+def test_placed_labels_touch_neither_labels_nor_points_nor_the_edge(crowd) -> None:
     ax, points = crowd
     wanted = [labels.Label(x, y, f"ViT-{n}/16", "#000000") for n, (x, y) in enumerate(points)]
     written = labels.place_labels(ax, wanted, points)
@@ -33,7 +33,7 @@ def test_placed_labels_touch_neither_labels_nor_points_nor_the_edge(crowd):
         assert not any(box.contains(*centre) for centre in ax.transData.transform(points))
 
 
-def test_the_most_important_label_is_written_where_only_one_fits(crowd):
+def test_the_most_important_label_is_written_where_only_one_fits(crowd) -> None:
     ax, points = crowd
     same = [labels.Label(*points[0], "x" * 70, "#000000") for _ in range(8)]
     written = labels.place_labels(ax, same[:1] + same, points[:1])
@@ -55,7 +55,7 @@ def pets():
     return figure.axes[0]
 
 
-def test_drawn_leaders_pass_through_no_text_and_no_marker(pets):
+def test_drawn_leaders_pass_through_no_text_and_no_marker(pets) -> None:
     lines = [line for line in pets.get_lines() if line.get_marker() in ("o", "D", "s")]
     centres = np.concatenate([pets.transData.transform(line.get_xydata()) for line in lines])
     assert len(centres) == 18
@@ -70,7 +70,7 @@ def test_drawn_leaders_pass_through_no_text_and_no_marker(pets):
         assert not any(box.contains(*step) for box in others for step in steps)
 
 
-def test_a_leader_goes_from_the_nearest_place_of_its_text_to_its_marker(pets):
+def test_a_leader_goes_from_the_nearest_place_of_its_text_to_its_marker(pets) -> None:
     boxes = text_boxes(pets.texts)
     for at, (start, end) in leaders_of(pets.texts):
         centre = pets.transData.transform(pets.texts[at].xy)
@@ -79,7 +79,7 @@ def test_a_leader_goes_from_the_nearest_place_of_its_text_to_its_marker(pets):
         assert from_marker == pytest.approx(labels.LEADER_GAP, abs=0.5)
 
 
-def test_a_text_stands_nearest_to_its_own_point_where_there_is_a_choice():
+def test_a_text_stands_nearest_to_its_own_point_where_there_is_a_choice() -> None:
     ax = style.new_axes()
     ax.set(xlim=(0, 1), ylim=(0, 1))
     # above and right of the point, the usual place, the text would stand above another
@@ -94,7 +94,7 @@ def test_a_text_stands_nearest_to_its_own_point_where_there_is_a_choice():
 
 
 @pytest.mark.parametrize("name", ["a$\\foo{$b", "$\\frac$", "$x_1$"])
-def test_names_are_written_letter_by_letter(name):
+def test_names_are_written_letter_by_letter(name: str) -> None:
     ax = style.new_axes()
     points = np.array([[0.5, 0.5]])
     (written,) = labels.place_labels(ax, [labels.Label(0.5, 0.5, name, "#000000")], points)

@@ -18,7 +18,7 @@ def law():
     return fit.fit_points(x, 0.5 * (x / 1e18) ** -0.2 * noise, form="power", replicas=200)
 
 
-def test_a_law_has_points_a_curve_two_bands_and_its_exponent(law):
+def test_a_law_has_points_a_curve_two_bands_and_its_exponent(law) -> None:
     ax = plot_laws.fits({"vit": law})
     points = [
         line for line in ax.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 8
@@ -31,13 +31,13 @@ def test_a_law_has_points_a_curve_two_bands_and_its_exponent(law):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("training compute (FLOPs)", "top-1 error")
 
 
-def test_beyond_the_data_the_curve_is_dashed(law):
+def test_beyond_the_data_the_curve_is_dashed(law) -> None:
     ax = plot_laws.fits(law)
     (dashed,) = [line for line in ax.get_lines() if line.get_linestyle() == "--"]
     assert dashed.get_xdata().min() > law.x.max()
 
 
-def test_cautions_and_families_without_a_law_stand_below():
+def test_cautions_and_families_without_a_law_stand_below() -> None:
     runs = reference.table6()
     laws = fit.fit_groups(
         runs, x="train_flops_valid", metric="imagenet_accuracy", form="power", replicas=0
@@ -52,7 +52,7 @@ def test_cautions_and_families_without_a_law_stand_below():
             assert any(caution.code in text for text in texts)
 
 
-def test_no_law_at_all_says_why():
+def test_no_law_at_all_says_why() -> None:
     with pytest.raises(NothingToDraw, match="too few"):
         plot_laws.fits({"vit": fit.FitError("too few")})
 
@@ -74,7 +74,7 @@ def make_profiles():
     return isoflop.profiles(pd.DataFrame(rows), replicas=50)
 
 
-def test_each_profile_has_its_parabola_and_its_minimum():
+def test_each_profile_has_its_parabola_and_its_minimum() -> None:
     ax = plot_laws.isoflop(make_profiles())
     stars = [line.get_xdata()[0] for line in ax.get_lines() if line.get_marker() == "*"]
     assert stars == pytest.approx([1e6 * 0.1**0.5, 1e6, 1e6 * 10**0.5], rel=0.01)
@@ -84,7 +84,7 @@ def test_each_profile_has_its_parabola_and_its_minimum():
     assert ax.get_ylabel() == "top-1 error"
 
 
-def test_an_axes_can_be_passed_in(law):
+def test_an_axes_can_be_passed_in(law) -> None:
     ax = style.new_axes()
     assert plot_laws.fits(law, ax=ax) is ax
     ax = style.new_axes()

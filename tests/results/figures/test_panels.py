@@ -9,7 +9,7 @@ from results import plot, reference
 from results.figures import panels
 
 
-def test_several_metrics_are_several_axes_under_one_legend():
+def test_several_metrics_are_several_axes_under_one_legend() -> None:
     metrics = ["average_of_five_accuracy", "imagenet_accuracy"]
     figure = plot.frontiers(reference.table6(), metrics, cost="train_flops_valid")
     assert [ax.get_ylabel() for ax in figure.axes] == [
@@ -28,13 +28,13 @@ def test_several_metrics_are_several_axes_under_one_legend():
             assert Bbox.intersection(one, other) is None
 
 
-def test_axes_fill_rows_of_three_and_spare_ones_are_gone():
+def test_axes_fill_rows_of_three_and_spare_ones_are_gone() -> None:
     metrics = list(reference.TRANSFER_SETS.values())[:5]
     figure = plot.data_scales(reference.table5(), metrics)
     assert len(figure.axes) == 5
     assert figure.get_size_inches().tolist() == [3 * panels.PANEL[0], 2 * panels.PANEL[1]]
 
 
-def test_a_lone_axes_is_larger():
+def test_a_lone_axes_is_larger() -> None:
     figure = plot.data_scales(reference.table5(), ["imagenet_accuracy"])
     assert tuple(figure.get_size_inches()) == panels.ALONE

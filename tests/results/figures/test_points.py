@@ -23,19 +23,19 @@ def of_error(*rows, metric="top1_accuracy"):
     return points.of_error(make_runs(*rows), metric, "train_flops")
 
 
-def test_the_error_of_an_accuracy_is_its_complement_and_of_a_loss_itself():
+def test_the_error_of_an_accuracy_is_its_complement_and_of_a_loss_itself() -> None:
     assert of_error({"top1_accuracy": 0.75}).error.tolist() == [0.25]
     assert of_error({"loss": 1.5}, metric="loss").error.tolist() == [1.5]
 
 
-def test_seeds_become_one_point_and_the_bar_below_stays_above_zero():
+def test_seeds_become_one_point_and_the_bar_below_stays_above_zero() -> None:
     found = of_error({"top1_accuracy": 0.9}, {"top1_accuracy": 0.98})
     assert found.n.tolist() == [2]
     assert found.y[0] == pytest.approx(0.06)
     assert 0 < found.down[0] < found.y[0]
 
 
-def test_no_error_at_all_is_drawn_below_the_others_and_says_so():
+def test_no_error_at_all_is_drawn_below_the_others_and_says_so() -> None:
     found = of_error({"top1_accuracy": 0.9}, {"label": "B", "top1_accuracy": 1.0})
     found = found.set_index("model")
     assert 0 < found.y["B"] < found.y["ViT-S/8"]
@@ -44,7 +44,7 @@ def test_no_error_at_all_is_drawn_below_the_others_and_says_so():
     assert of_error({"top1_accuracy": 1.0}).y[0] > 0
 
 
-def test_a_text_names_only_what_differs_between_points_of_the_model():
+def test_a_text_names_only_what_differs_between_points_of_the_model() -> None:
     found = of_error(
         {"top1_accuracy": 0.5},
         {"top1_accuracy": 0.6, "train_examples": 1437},
@@ -53,20 +53,20 @@ def test_a_text_names_only_what_differs_between_points_of_the_model():
     assert sorted(found.text) == ["B", "ViT-S/8, 1.4k images", "ViT-S/8, 100 images"]
 
 
-def test_the_papers_runs_of_two_lengths_are_told_apart():
+def test_the_papers_runs_of_two_lengths_are_told_apart() -> None:
     found = points.of_error(reference.table6(), "top1_accuracy", "train_flops_valid")
     assert len(found) == 18
     assert {"ViT-L/16, 7 ep", "ViT-L/16, 14 ep", "ViT-H/14"} <= set(found.text)
 
 
-def test_a_point_of_fewer_runs_than_others_says_so():
+def test_a_point_of_fewer_runs_than_others_says_so() -> None:
     found = of_error(
         {"top1_accuracy": 0.5}, {"top1_accuracy": 0.6}, {"label": "B", "top1_accuracy": 0.7}
     )
     assert found.set_index("model").text["B"] == "B, n = 1"
 
 
-def test_a_line_is_a_model_over_training_set_sizes():
+def test_a_line_is_a_model_over_training_set_sizes() -> None:
     runs = make_runs(
         *(
             {"label": label, "train_examples": n, "epochs": 1000 / n, "top1_accuracy": 0.5}
@@ -79,7 +79,7 @@ def test_a_line_is_a_model_over_training_set_sizes():
     assert found.line.nunique() == 2
 
 
-def test_what_varies_at_one_size_makes_lines_of_its_own():
+def test_what_varies_at_one_size_makes_lines_of_its_own() -> None:
     runs = make_runs(
         *(
             {"recipe": recipe, "train_examples": n, "top1_accuracy": 0.5}
@@ -91,7 +91,7 @@ def test_what_varies_at_one_size_makes_lines_of_its_own():
     assert found.groupby("line").text.first().tolist() == ["ViT-S/8, adam", "ViT-S/8, sgd"]
 
 
-def test_data_sets_of_several_sizes_are_not_joined_and_the_papers_three_are():
+def test_data_sets_of_several_sizes_are_not_joined_and_the_papers_three_are() -> None:
     runs = make_runs(
         *(
             {"dataset": dataset, "train_examples": n, "top1_accuracy": 0.5}
@@ -104,7 +104,7 @@ def test_data_sets_of_several_sizes_are_not_joined_and_the_papers_three_are():
     assert len(five) == 14  # H/14 on ImageNet was not reported
 
 
-def test_nothing_to_draw_says_what_was_missing():
+def test_nothing_to_draw_says_what_was_missing() -> None:
     with pytest.raises(points.NothingToDraw) as error:
         of_error({"top1_accuracy": 0.5, "state": "failed"}, {"top1_accuracy": None, "label": "B"})
     assert "2 have no finished run with top1_accuracy, 0 have one, but no train_flops" in str(
@@ -116,6 +116,6 @@ def test_nothing_to_draw_says_what_was_missing():
         points.of_error(make_runs({"top1_accuracy": 0.5}).iloc[:0], "top1_accuracy", "train_flops")
 
 
-def test_a_missing_column_comes_with_the_near_match():
+def test_a_missing_column_comes_with_the_near_match() -> None:
     with pytest.raises(configurations.MissingColumn, match=r"'train_flop' is missing.*train_flops"):
         points.of_error(make_runs({"top1_accuracy": 0.5}), "top1_accuracy", "train_flop")

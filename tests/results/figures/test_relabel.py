@@ -13,7 +13,7 @@ from results import plot, reference
 FLOPS = "train_flops_valid"
 
 
-def assert_labels_apart_and_within(ax, within):
+def assert_labels_apart_and_within(ax, within) -> None:
     boxes = [Text.get_window_extent(text) for text in ax.texts]
     assert boxes
     for one, other in itertools.combinations(boxes, 2):
@@ -24,7 +24,7 @@ def assert_labels_apart_and_within(ax, within):
 
 
 @pytest.mark.parametrize("layout", ["constrained", None])
-def test_labels_of_two_axes_fit_the_final_layout(layout):
+def test_labels_of_two_axes_fit_the_final_layout(layout) -> None:
     figure = Figure(figsize=(6.4, 4.8), layout=layout)
     left, right = figure.subplots(1, 2)
     plot.frontier(reference.table6(), cost=FLOPS, ax=left)
@@ -34,14 +34,14 @@ def test_labels_of_two_axes_fit_the_final_layout(layout):
     assert_labels_apart_and_within(right, figure.bbox)
 
 
-def test_labels_of_a_lone_axes_are_not_cut_at_the_edge_of_the_figure():
+def test_labels_of_a_lone_axes_are_not_cut_at_the_edge_of_the_figure() -> None:
     figure = Figure(figsize=(5, 3.5))
     ax = plot.data_scale(reference.table5(), ax=figure.subplots())
     figure.draw_without_rendering()
     assert_labels_apart_and_within(ax, figure.bbox)
 
 
-def test_a_figure_of_another_size_has_its_labels_placed_anew():
+def test_a_figure_of_another_size_has_its_labels_placed_anew() -> None:
     figure = Figure(figsize=(9, 6), layout="constrained")
     ax = plot.frontier(reference.table6(), cost=FLOPS, ax=figure.subplots())
     most = len(ax.texts)
@@ -51,7 +51,7 @@ def test_a_figure_of_another_size_has_its_labels_placed_anew():
     assert_labels_apart_and_within(ax, ax.get_window_extent())
 
 
-def test_labels_stay_at_another_resolution():
+def test_labels_stay_at_another_resolution() -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
     ax = plot.frontier(reference.table6(), cost=FLOPS, ax=figure.subplots())
     before = list(ax.texts)
@@ -59,7 +59,7 @@ def test_labels_stay_at_another_resolution():
     assert list(ax.texts) == before
 
 
-def test_an_axes_can_be_cleared_and_used_again():
+def test_an_axes_can_be_cleared_and_used_again() -> None:
     figure = Figure(layout="constrained")
     ax = figure.subplots()
     plot.frontier(reference.table6(), cost=FLOPS, ax=ax)

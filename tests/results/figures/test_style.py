@@ -12,21 +12,21 @@ def tick_texts(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
-def test_the_examples_hold():
+def test_the_examples_hold() -> None:
     assert doctest.testmod(style) == (0, 3)
 
 
-def test_every_family_has_a_colour_and_a_marker_of_its_own():
+def test_every_family_has_a_colour_and_a_marker_of_its_own() -> None:
     assert set(style.STYLES) == set(configurations.FAMILIES)
     looks = [*style.STYLES.values(), *style.OTHERS]
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
 
 
-def test_an_unknown_family_always_looks_the_same():
+def test_an_unknown_family_always_looks_the_same() -> None:
     assert style.style("mixer") == style.style("mixer") in style.OTHERS
 
 
-def test_lighter_goes_from_the_colour_to_white():
+def test_lighter_goes_from_the_colour_to_white() -> None:
     assert style.lighter("#0072b2", 0) == "#0072b2"
     assert style.lighter("#0072b2", 1) == "#ffffff"
     assert style.lighter("#000000", 0.5) == "#808080"
@@ -40,7 +40,7 @@ def test_lighter_goes_from_the_colour_to_white():
         (0.001, 0.9, ["0.1%", "0.2%", "0.5%", "1%", "2%", "5%", "10%", "20%", "50%"]),
     ],
 )
-def test_log_ticks_stand_at_round_per_cents(low, high, expected):
+def test_log_ticks_stand_at_round_per_cents(low, high, expected) -> None:
     ax = style.new_axes()
     ax.set(yscale="log", ylim=(low, high))
     style.log_ticks(ax.yaxis, low, high, style.percent)
@@ -48,21 +48,21 @@ def test_log_ticks_stand_at_round_per_cents(low, high, expected):
     assert ax.get_ylim() == (low, high)
 
 
-def test_log_limits_leave_a_margin_and_at_least_some_decades():
+def test_log_limits_leave_a_margin_and_at_least_some_decades() -> None:
     low, high = style.log_limits([10.0, 1000.0], margin=0.5, least=1.0)
     assert (low, high) == pytest.approx((1.0, 10_000.0))
     low, high = style.log_limits([10.0], margin=0.5, least=2.0)
     assert (low, high) == pytest.approx((1.0, 100.0))
 
 
-def test_counts_are_ticks_as_far_as_they_have_room():
+def test_counts_are_ticks_as_far_as_they_have_room() -> None:
     ax = style.new_axes()
     ax.set(xscale="log", xlim=(90, 2e6))
     style.count_ticks(ax, [100, 1437, 1500, 1_300_000, 100])
     assert tick_texts(ax.xaxis) == ["1.3M", "1.5k", "100"]
 
 
-def test_a_legend_reads_along_its_rows_and_is_no_wider_than_the_axes():
+def test_a_legend_reads_along_its_rows_and_is_no_wider_than_the_axes() -> None:
     ax = style.new_axes(width=3.0)
     style.legend(ax, style.family_handles(["bit", "vit", "hybrid", *"abcdefgh"]))
     made = ax.get_legend()
@@ -73,7 +73,7 @@ def test_a_legend_reads_along_its_rows_and_is_no_wider_than_the_axes():
     assert [text.get_text() for text in first[:4]] == ["ViT", "Hybrid", "ResNet", "a"]
 
 
-def test_one_run_per_point_needs_no_word_on_spread():
+def test_one_run_per_point_needs_no_word_on_spread() -> None:
     assert style.spread_handle(1, 1) == []
     (handle,) = style.spread_handle(2, 2)
     assert handle.get_label() == "mean ± 1 std, n = 2 seeds"

@@ -39,7 +39,7 @@ def lines_of(ax):
     return [line.get_xydata().tolist() for line in ax.get_lines() if line.get_marker() != "None"]
 
 
-def test_speed_is_the_best_over_batches_at_each_image_size():
+def test_speed_is_the_best_over_batches_at_each_image_size() -> None:
     ax = throughput.speed(make_table())
     assert ax.get_xlabel() == "image size (pixels)"
     assert lines_of(ax)[0] == [[64, 1e5], [128, 1e5 * 8 / 128]]
@@ -47,29 +47,29 @@ def test_speed_is_the_best_over_batches_at_each_image_size():
     assert {text.get_text() for text in ax.get_xticklabels()} == {"64", "128"}
 
 
-def test_the_largest_batch_is_the_largest_that_fits():
+def test_the_largest_batch_is_the_largest_that_fits() -> None:
     ax = throughput.largest_batch(make_table())
     assert lines_of(ax)[0] == [[64, 64], [128, 8]]
 
 
-def test_of_one_image_size_speed_is_over_batches():
+def test_of_one_image_size_speed_is_over_batches() -> None:
     ax = throughput.speed(make_table(sizes=(64,)))
     assert ax.get_xlabel() == "batch size (images)"
     assert [x for x, _ in lines_of(ax)[0]] == [1, 8, 64]
 
 
-def test_what_was_varied_is_told_apart():
+def test_what_was_varied_is_told_apart() -> None:
     ax = throughput.speed(make_table(devices=("A100", "H100")))
     assert len(lines_of(ax)) == 4
     assert {text.get_text() for text in ax.texts} >= {"VIT_S, A100", "VIT_S, H100"}
 
 
-def test_both_stand_side_by_side_where_memory_ended():
+def test_both_stand_side_by_side_where_memory_ended() -> None:
     assert len(throughput.throughput(make_table()).axes) == 2
     assert len(throughput.throughput(make_table(largest=64)).axes) == 1
 
 
-def test_axes_and_errors():
+def test_axes_and_errors() -> None:
     ax = style.new_axes()
     assert throughput.speed(make_table(), ax=ax) is ax
     with pytest.raises(NothingToDraw):

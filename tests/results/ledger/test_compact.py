@@ -32,7 +32,7 @@ def eval_row(run_id, **values):
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path: Path):
     """Two runs that are done, one that is at work."""
     folder = tmp_path / "s"
     for run_id in "ab":
@@ -54,7 +54,7 @@ def tables(study):
     return found
 
 
-def assert_equal(found, expected):
+def assert_equal(found, expected) -> None:
     for table, frame in expected.items():
         pd.testing.assert_frame_equal(found[table], frame)
 
@@ -63,7 +63,7 @@ def merged_files(study, table):
     return sorted((study / "_compact" / table).glob("*.parquet"))
 
 
-def test_the_tables_are_the_same_afterwards_in_the_same_order(study):
+def test_the_tables_are_the_same_afterwards_in_the_same_order(study) -> None:
     before = tables(study)
     done = compact.compact(study)
     assert_equal(tables(study), before)
@@ -76,14 +76,14 @@ def test_the_tables_are_the_same_afterwards_in_the_same_order(study):
     assert all(len(merged_files(study, table)) == 1 for table in STUDY_TABLES)
 
 
-def test_the_curves_parts_go_and_what_jobs_look_for_by_name_stays(study):
+def test_the_curves_parts_go_and_what_jobs_look_for_by_name_stays(study) -> None:
     compact.compact(study)
     assert list(study.glob("*/curve/*")) == [*merged_files(study, "curve")]
     for name in ("a/run.parquet", "c/attempts/0001.parquet", "a/evals/upstream.parquet"):
         assert (study / name).is_file()
 
 
-def test_any_tool_reads_a_merged_file(study):
+def test_any_tool_reads_a_merged_file(study) -> None:
     compact.compact(study)
     (file,) = merged_files(study, "curve")
     found = pq.read_table(file)
@@ -91,14 +91,14 @@ def test_any_tool_reads_a_merged_file(study):
     assert found.num_rows == 30
 
 
-def test_a_second_time_nothing_changes(study):
+def test_a_second_time_nothing_changes(study) -> None:
     compact.compact(study)
     files = merged_files(study, "curve")
     assert [one.removed_files for one in compact.compact(study)] == [0] * 4
     assert merged_files(study, "curve") == files
 
 
-def test_what_comes_later_is_read_beside_and_merged_the_next_time(study):
+def test_what_comes_later_is_read_beside_and_merged_the_next_time(study) -> None:
     compact.compact(study)
     later = curve_rows("b", range(10, 15))
     parquet.write(study / "b" / "curve" / "1-10.parquet", "curve", later)
@@ -109,7 +109,7 @@ def test_what_comes_later_is_read_beside_and_merged_the_next_time(study):
     assert len(merged_files(study, "curve")) == 1
 
 
-def test_a_part_that_is_written_again_replaces_its_merged_rows(study):
+def test_a_part_that_is_written_again_replaces_its_merged_rows(study) -> None:
     two = [eval_row("a"), eval_row("a", metric="top1_accuracy")]
     parquet.write(study / "a" / "evals" / "upstream.parquet", "evals", two)
     compact.compact(study)
@@ -122,7 +122,7 @@ def test_a_part_that_is_written_again_replaces_its_merged_rows(study):
         compact.compact(study)
 
 
-def test_a_run_whose_folder_is_removed_is_gone(study):
+def test_a_run_whose_folder_is_removed_is_gone(study) -> None:
     compact.compact(study)
     shutil.rmtree(study / "a")
     for frame in tables(study).values():
@@ -131,7 +131,7 @@ def test_a_run_whose_folder_is_removed_is_gone(study):
     assert len(tables(study)["curve"]) == 20
 
 
-def test_a_merged_part_that_got_cut_off_still_has_its_rows(study):
+def test_a_merged_part_that_got_cut_off_still_has_its_rows(study) -> None:
     compact.compact(study)
     (study / "a" / "run.parquet").write_bytes(b"PAR1")
     loaded = store.load(study)
@@ -139,7 +139,7 @@ def test_a_merged_part_that_got_cut_off_still_has_its_rows(study):
     assert "a/run.parquet: expected a whole Parquet file" in loaded.skipped[0]
 
 
-def test_unreadable_files_are_named_and_left_alone(study):
+def test_unreadable_files_are_named_and_left_alone(study) -> None:
     bad = study / "a" / "curve" / "1-9.parquet"
     bad.write_bytes(b"PAR1 half")
     (_, _, curve, _) = compact.compact(study)
@@ -151,7 +151,7 @@ def test_unreadable_files_are_named_and_left_alone(study):
     assert file.exists()
 
 
-def test_a_part_of_a_newer_version_keeps_its_columns(study):
+def test_a_part_of_a_newer_version_keeps_its_columns(study) -> None:
     path = study / "a" / "curve" / "1-0.parquet"
     newer = pq.read_table(path).append_column("water_liters", [[1.0] * 5])
     pq.write_table(newer, path)
@@ -161,7 +161,9 @@ def test_a_part_of_a_newer_version_keeps_its_columns(study):
     assert_equal(tables(study), before)
 
 
-def test_a_part_replaced_while_it_is_merged_is_not_removed(study, monkeypatch):
+def test_a_part_replaced_while_it_is_merged_is_not_removed(
+    study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = study / "a" / "curve" / "1-0.parquet"
     more = curve_rows("a", range(5), lr=0.5)
     index_text = segments.index_text
@@ -176,7 +178,9 @@ def test_a_part_replaced_while_it_is_merged_is_not_removed(study, monkeypatch):
     assert tables(study)["curve"].lr.count() == 5
 
 
-def test_after_a_kill_before_any_of_its_steps_every_row_is_there_once(study, tmp_path, monkeypatch):
+def test_after_a_kill_before_any_of_its_steps_every_row_is_there_once(
+    study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     compact.compact(study)
     for at in (10, 11):
         parquet.write(study / "b" / "curve" / f"1-{at}.parquet", "curve", curve_rows("b", [at]))
@@ -208,7 +212,7 @@ def test_after_a_kill_before_any_of_its_steps_every_row_is_there_once(study, tmp
     assert deaths == 2 + 1 + 2 * 2  # write, remove the old one, set aside and remove two parts
 
 
-def test_a_ledger_of_version_1_is_the_same_merged(tmp_path):
+def test_a_ledger_of_version_1_is_the_same_merged(tmp_path: Path) -> None:
     study = tmp_path / "v1"
     shutil.copytree(DATA / "ledger_v1", study)
     before = tables(study)
@@ -216,12 +220,12 @@ def test_a_ledger_of_version_1_is_the_same_merged(tmp_path):
     assert_equal(tables(study), before)
 
 
-def test_what_is_no_study_is_refused(tmp_path):
+def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(store.NotAStudy):
         compact.compact(tmp_path)
 
 
-def test_writers_readers_and_kills_at_random_moments_lose_and_double_nothing():
+def test_writers_readers_and_kills_at_random_moments_lose_and_double_nothing() -> None:
     """A small one of what the script does in full: 64 writers of 200 runs, 200 kills."""
     script = ROOT / "tests" / "speed" / "store_stress.py"
     sizes = ["--writers", "6", "--runs", "10", "--kills", "12"]

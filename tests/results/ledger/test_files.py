@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,16 +22,16 @@ files.write_whole(sys.argv[1], fill)
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path):
     return files.write_whole(tmp_path / "new" / "folder" / "file", lambda s: s.write(b"old"))
 
 
-def test_folders_are_made(path):
+def test_folders_are_made(path) -> None:
     assert path.read_bytes() == b"old"
 
 
-def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path):
-    def fail(stream):
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path) -> None:
+    def fail(stream) -> None:
         stream.write(b"half of the n")
         raise KeyboardInterrupt
 
@@ -40,7 +41,9 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path):
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pass_over(path):
+def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pass_over(
+    path,
+) -> None:
     assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -9
     assert path.read_bytes() == b"old"
     left = set(os.listdir(path.parent)) - {"file"}
@@ -53,8 +56,10 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pas
     assert os.listdir(path.parent) == ["file"]
 
 
-def test_an_error_of_the_disk_names_the_file_that_was_to_appear(path, monkeypatch):
-    def full(descriptor):
+def test_an_error_of_the_disk_names_the_file_that_was_to_appear(
+    path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, "fsync", full)
@@ -65,6 +70,6 @@ def test_an_error_of_the_disk_names_the_file_that_was_to_appear(path, monkeypatc
 
 
 @pytest.mark.parametrize("name", [".a", "a.tmp", ".run.parquet.0f.tmp"])
-def test_hidden_names_and_tmp_are_temporary(name):
+def test_hidden_names_and_tmp_are_temporary(name: str) -> None:
     assert files.is_temporary(name)
     assert not files.is_temporary("run.parquet")

@@ -17,11 +17,11 @@ COMMIT = "a320a28da57ce4f5e9964be2f3557762e4ef5626"
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path: Path):
     return Path(shutil.copytree(LEDGER, tmp_path / "first"))
 
 
-def test_a_row_leads_to_code_seeds_images_hosts_and_attempts(study):
+def test_a_row_leads_to_code_seeds_images_hosts_and_attempts(study) -> None:
     found = store.trace(study, LONG)
     assert (found.study, found.run_id) == ("first", LONG)
     assert (
@@ -39,7 +39,7 @@ def test_a_row_leads_to_code_seeds_images_hosts_and_attempts(study):
     assert (code.patch, code.environment) == (None, None)  # it was not submitted
 
 
-def test_the_changes_and_packages_of_each_code_are_named(study):
+def test_the_changes_and_packages_of_each_code_are_named(study) -> None:
     path = study / LONG / "attempts" / "0002.parquet"
     (row,) = parquet.read_rows(path)
     parquet.write(path, "attempts", [row | {"git_dirty": True, "code_hash": "0123456789ab"}])
@@ -53,13 +53,13 @@ def test_the_changes_and_packages_of_each_code_are_named(study):
     assert second.environment == kept / "environment.txt"
 
 
-def test_a_merged_study_is_traced_alike(study):
+def test_a_merged_study_is_traced_alike(study) -> None:
     before = store.trace(study, LONG)
     compact(study)
     assert store.trace(study, LONG) == before
 
 
-def test_an_attempt_under_way_is_there_from_its_heartbeat(study):
+def test_an_attempt_under_way_is_there_from_its_heartbeat(study) -> None:
     (study / LONG / "attempts" / "0002.parquet").unlink()
     found = store.trace(study, LONG)
     assert [row["attempt"] for row in found.attempts] == [1, 2]
@@ -67,13 +67,13 @@ def test_an_attempt_under_way_is_there_from_its_heartbeat(study):
     assert found.attempts[1]["git_commit"] == COMMIT
 
 
-def test_a_run_that_never_began_has_its_config(study):
+def test_a_run_that_never_began_has_its_config(study) -> None:
     found = store.trace(study, NEVER_BEGUN)
     assert (found.row, found.attempts, found.code, found.manifest) == (None, (), (), None)
     assert found.config["config"]["model"] == "bit_nano"
 
 
-def test_an_id_may_be_cut_short_but_not_too_short(study):
+def test_an_id_may_be_cut_short_but_not_too_short(study) -> None:
     assert store.trace(study, "bit_nano-digits-n100").run_id == NEVER_BEGUN
     with pytest.raises(origin.UnknownRun, match=r"given run 'vit', which may be .* or vit_nano2"):
         store.trace(study, "vit")
@@ -81,6 +81,6 @@ def test_an_id_may_be_cut_short_but_not_too_short(study):
         store.trace(study, LONG.replace("a2c", "b2c"))
 
 
-def test_what_is_no_study_is_refused(tmp_path):
+def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(store.NotAStudy):
         store.trace(tmp_path, "a")

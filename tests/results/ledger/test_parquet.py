@@ -5,6 +5,7 @@ import json
 import math
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ def curve_rows(num_rows, attempt=1):
 
 
 @pytest.mark.parametrize("num_rows", [0, 1, 2, 1000])
-def test_write_then_read_is_identity(tmp_path, num_rows):
+def test_write_then_read_is_identity(tmp_path: Path, num_rows: int) -> None:
     rows = curve_rows(num_rows)
     path = parquet.write(tmp_path / "curve" / "1.parquet", "curve", rows)
     nulls = {column.name: None for column in CURVE}
@@ -45,7 +46,7 @@ def test_write_then_read_is_identity(tmp_path, num_rows):
     assert parquet.columns(path) == list(nulls)
 
 
-def test_a_lone_row_keeps_every_type_and_null(tmp_path):
+def test_a_lone_row_keeps_every_type_and_null(tmp_path: Path) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     assert parquet.lone_row(path.read_bytes(), pq.read_metadata(path).metadata) is not None
     (row,) = parquet.read_rows(path)
@@ -53,13 +54,15 @@ def test_a_lone_row_keeps_every_type_and_null(tmp_path):
     assert row["created_at"].tzinfo is UTC
 
 
-def test_the_repeated_row_equals_what_other_tools_read(tmp_path):
+def test_the_repeated_row_equals_what_other_tools_read(tmp_path: Path) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     (seen,) = pq.read_table(path).to_pylist()
     assert seen == parquet.read_rows(path)[0]
 
 
-def test_the_repeated_row_is_not_believed_once_another_tool_changed_the_data(tmp_path):
+def test_the_repeated_row_is_not_believed_once_another_tool_changed_the_data(
+    tmp_path: Path,
+) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     table, pairs = pq.read_table(path), parquet.metadata(path)
     changed = table.set_column(table.column_names.index("steps"), "steps", [[7]])
@@ -71,7 +74,7 @@ def test_the_repeated_row_is_not_believed_once_another_tool_changed_the_data(tmp
     assert parquet.read_rows(path)[0]["steps"] == 7
 
 
-def test_a_flipped_bit_in_the_repeated_row_is_noticed(tmp_path):
+def test_a_flipped_bit_in_the_repeated_row_is_noticed(tmp_path: Path) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     content = bytearray(path.read_bytes())
     at = content.rindex(b'"failed"')
@@ -80,7 +83,7 @@ def test_a_flipped_bit_in_the_repeated_row_is_noticed(tmp_path):
     assert parquet.lone_row(bytes(content), pairs) is None
 
 
-def test_units_and_versions_stand_in_the_files_metadata(tmp_path):
+def test_units_and_versions_stand_in_the_files_metadata(tmp_path: Path) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     pairs = parquet.metadata(path)
     assert pairs["scalestudy.table"] == "runs"
@@ -90,14 +93,14 @@ def test_units_and_versions_stand_in_the_files_metadata(tmp_path):
     assert units["top1_accuracy"] == "fraction"
 
 
-def test_pandas_reads_the_file_directly(tmp_path):
+def test_pandas_reads_the_file_directly(tmp_path: Path) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     frame = pd.read_parquet(path)
     assert frame.train_flops.tolist() == [4.262e21]
     assert frame.created_at[0] == pd.Timestamp(NOW)
 
 
-def test_a_refused_row_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+def test_a_refused_row_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     before = path.read_bytes()
     with pytest.raises(SchemaError):
@@ -107,7 +110,7 @@ def test_a_refused_row_leaves_the_old_file_and_nothing_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1, -8])
-def test_a_file_that_is_cut_off_is_named(tmp_path, keep):
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path, keep) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     path.write_bytes(path.read_bytes()[:keep])
     for read in (parquet.read_rows, parquet.columns, parquet.num_rows):
@@ -115,7 +118,7 @@ def test_a_file_that_is_cut_off_is_named(tmp_path, keep):
             read(path)
 
 
-def test_a_file_of_another_kind_is_named(tmp_path):
+def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     path.write_text("a,b\n" * 100)
     with pytest.raises(parquet.NotParquet, match=r"table\.parquet"):
@@ -138,7 +141,7 @@ def write_images(path, labels, kind=IMAGES, names=None):
     return path
 
 
-def test_labels_and_class_names_of_a_data_set(tmp_path):
+def test_labels_and_class_names_of_a_data_set(tmp_path: Path) -> None:
     labels = pa.array([2, 0, 1], type=pa.int32())
     path = write_images(tmp_path / "train.parquet", labels, names=["cat", "dog", "owl"])
     found = parquet.image_labels(path)
@@ -148,7 +151,7 @@ def test_labels_and_class_names_of_a_data_set(tmp_path):
     assert parquet.num_rows(path) == 3
 
 
-def test_a_data_set_without_class_names_has_none(tmp_path):
+def test_a_data_set_without_class_names_has_none(tmp_path: Path) -> None:
     path = write_images(tmp_path / "train.parquet", pa.array([0, 1]))
     assert parquet.class_names(path) is None
 
@@ -161,13 +164,15 @@ def test_a_data_set_without_class_names_has_none(tmp_path):
         (pa.array([1]), pa.struct([("path", pa.string())]), "expected struct<bytes: binary"),
     ],
 )
-def test_a_data_set_of_another_form_is_refused_with_its_column(tmp_path, labels, kind, match):
+def test_a_data_set_of_another_form_is_refused_with_its_column(
+    tmp_path: Path, labels, kind: str, match: str
+) -> None:
     path = write_images(tmp_path / "train.parquet", labels, kind)
     with pytest.raises(parquet.WrongColumns, match=match):
         parquet.image_labels(path)
 
 
-def test_a_missing_column_comes_with_those_that_are_there(tmp_path):
+def test_a_missing_column_comes_with_those_that_are_there(tmp_path: Path) -> None:
     path = write_images(tmp_path / "train.parquet", pa.array([1]))
     with pytest.raises(parquet.WrongColumns, match="'fine_label' is missing; it has image, label"):
         parquet.image_labels(path, label="fine_label")

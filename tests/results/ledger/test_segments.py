@@ -1,6 +1,7 @@
 """What is listed, read and chosen of a table's files."""
 
 import os
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,7 @@ def curve(run_id, steps):
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path: Path):
     parquet.write(tmp_path / "b" / "curve" / "1.parquet", "curve", curve("b", range(3)))
     parquet.write(tmp_path / "a" / "curve" / "2.parquet", "curve", curve("a", range(2)))
     parquet.write(tmp_path / "a" / "curve" / "1.parquet", "curve", curve("a", range(2, 3)))
@@ -34,7 +35,7 @@ def steps(study):
     )
 
 
-def test_parts_are_listed_by_run_and_name_without_temporary_ones(study):
+def test_parts_are_listed_by_run_and_name_without_temporary_ones(study) -> None:
     (study / "a" / "curve" / ".3.parquet.0.tmp").write_bytes(b"")
     (study / "a" / "curve" / "notes.txt").write_bytes(b"")
     (study / "study.json").write_text("{}")
@@ -44,18 +45,20 @@ def test_parts_are_listed_by_run_and_name_without_temporary_ones(study):
     assert found["b/curve/1.parquet"] == (status.st_mtime_ns, status.st_ino)
 
 
-def test_the_row_of_a_run_is_listed_by_its_name(study):
+def test_the_row_of_a_run_is_listed_by_its_name(study) -> None:
     parquet.write(
         study / "a" / "run.parquet", "runs", [{"study": "s", "run_id": "a", "state": "done"}]
     )
     assert list(segments.list_own(study, "runs")) == ["a/run.parquet"]
 
 
-def test_lone_rows_and_longer_parts_stand_in_the_order_of_their_names(study):
+def test_lone_rows_and_longer_parts_stand_in_the_order_of_their_names(study) -> None:
     assert steps(study) == [("a", 2), ("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
 
 
-def test_an_index_below_the_former_name_is_understood(study, monkeypatch):
+def test_an_index_below_the_former_name_is_understood(
+    study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     which = segments.list_own(study, "curve")["b/curve/1.parquet"]
     with monkeypatch.context() as patch:
         patch.setattr(segments, "INDEX_KEY", "scalebench.parts")
@@ -65,13 +68,13 @@ def test_an_index_below_the_former_name_is_understood(study, monkeypatch):
     assert steps(study) == [("a", 2), ("a", 0), ("a", 1), ("b", 7), ("b", 8)]
 
 
-def test_a_part_is_not_opened_where_its_merged_rows_are_of_the_same_file(study):
+def test_a_part_is_not_opened_where_its_merged_rows_are_of_the_same_file(study) -> None:
     which = segments.list_own(study, "curve")["b/curve/1.parquet"]
     merge(study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8]))
     assert steps(study)[3:] == [("b", 7), ("b", 8)]
 
 
-def test_a_part_of_another_time_or_inode_is_opened_and_counts(study):
+def test_a_part_of_another_time_or_inode_is_opened_and_counts(study) -> None:
     time, inode = segments.list_own(study, "curve")["b/curve/1.parquet"]
     for at, which in enumerate([(time - 1, inode), (time, inode + 1)]):
         index = [segments.Part("b/curve/1.parquet", which, 1)]
@@ -79,7 +82,7 @@ def test_a_part_of_another_time_or_inode_is_opened_and_counts(study):
     assert steps(study)[3:] == [("b", 0), ("b", 1), ("b", 2)]
 
 
-def test_of_two_merged_files_the_newer_part_counts(study):
+def test_of_two_merged_files_the_newer_part_counts(study) -> None:
     for name, time, step in (("x", 5, 8), ("y", 9, 9), ("z", 5, 7)):
         index = [segments.Part("b/curve/0.parquet", (time, 1), 1)]
         merge(study, f"{name}.parquet", index, curve("b", [step]))
@@ -87,12 +90,14 @@ def test_of_two_merged_files_the_newer_part_counts(study):
     assert len(steps(study)) == 7
 
 
-def test_a_merged_file_without_index_gives_way_to_own_parts(study):
+def test_a_merged_file_without_index_gives_way_to_own_parts(study) -> None:
     merge(study, "m.parquet", None, curve("b", [2, 3]))
     assert steps(study) == [("b", 3), ("a", 2), ("a", 0), ("a", 1), ("b", 0), ("b", 1), ("b", 2)]
 
 
-def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(study, monkeypatch):
+def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(
+    study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = study / "b" / "curve" / "1.parquet"
     read_own = segments.read_own
 
@@ -109,7 +114,9 @@ def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(stud
     assert steps(study) == expected
 
 
-def test_a_folder_that_changes_while_it_is_listed_is_listed_again(study, monkeypatch):
+def test_a_folder_that_changes_while_it_is_listed_is_listed_again(
+    study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listings = iter(
         [["old.parquet"], ["new.parquet"], ["new.parquet", ".t.tmp"]] + [["new.parquet"]] * 2
     )
@@ -118,14 +125,14 @@ def test_a_folder_that_changes_while_it_is_listed_is_listed_again(study, monkeyp
     assert next(listings, None) is None
 
 
-def test_rows_that_agree_in_the_key_are_one_the_last(study):
+def test_rows_that_agree_in_the_key_are_one_the_last(study) -> None:
     parquet.write(study / "b" / "curve" / "2.parquet", "curve", curve("b", [2, 3]))
     whole = segments.read_table(study, "curve")
     assert whole.rows.num_rows == 7
     assert [part.num_rows for part in whole.parts] == [1, 2, 2, 2]
 
 
-def test_columns_of_a_newer_version_are_named_by_part(study):
+def test_columns_of_a_newer_version_are_named_by_part(study) -> None:
     path = study / "a" / "curve" / "1.parquet"
     newer = parquet.read_table(path).append_column("water_liters", [[1.0]])
     pq.write_table(newer, path)

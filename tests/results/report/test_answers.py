@@ -19,7 +19,7 @@ COST, METRIC = "train_flops", "top1_accuracy"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("runs") / "s"
     return store.load(large_ledger.write(folder, 300)).runs
 
@@ -29,7 +29,7 @@ def laws(runs):
     return fitted(runs, COST, METRIC)
 
 
-def test_every_family_has_its_law_or_a_reason(runs, laws):
+def test_every_family_has_its_law_or_a_reason(runs, laws) -> None:
     assert [row[0] for row in law_table(laws, COST, METRIC, 9).rows] == ["ViT", "Hybrid", "ResNet"]
     few = fitted(runs.head(3), COST, METRIC)
     assert isinstance(few["vit"], FitError)
@@ -37,7 +37,7 @@ def test_every_family_has_its_law_or_a_reason(runs, laws):
     assert row[-1].startswith("no law: 1 different x") and row[2:-1] == ("",) * 6
 
 
-def test_cautions_stand_beside_their_law_with_their_codes(runs):
+def test_cautions_stand_beside_their_law_with_their_codes(runs) -> None:
     made = fitted(runs, "train_examples", METRIC)
     table = law_table(made, "train_examples", METRIC, 9)
     for row, law in zip(table.rows, made.values(), strict=True):
@@ -45,7 +45,7 @@ def test_cautions_stand_beside_their_law_with_their_codes(runs):
         assert all(f"{caution.code}: {caution.text}" in row[-1] for caution in law.warnings)
 
 
-def test_curves_run_over_the_data_inside_their_bands(laws):
+def test_curves_run_over_the_data_inside_their_bands(laws) -> None:
     curves = law_curves(laws, COST, METRIC)["curves"]
     assert [curve["family"] for curve in curves] == ["vit", "hybrid", "bit"]
     for curve in curves:
@@ -56,7 +56,7 @@ def test_curves_run_over_the_data_inside_their_bands(laws):
         assert all(low <= y <= high for low, y, high in rows)
 
 
-def test_families_are_compared_as_the_package_compares_them():
+def test_families_are_compared_as_the_package_compares_them() -> None:
     paper = reference.table6().assign(state="done")
     made = comparisons(paper, "train_flops_valid", METRIC)
     ratio = compare.mean_ratio(compare.of(paper, "vit", "bit", metric=METRIC))
@@ -65,7 +65,7 @@ def test_families_are_compared_as_the_package_compares_them():
     assert answers[question] == f"{ratio.value:.2f} ×"
 
 
-def test_what_is_not_comparable_says_so(runs):
+def test_what_is_not_comparable_says_so(runs) -> None:
     bit = runs[(runs["family"] == "bit")].assign(train_flops=1e30)
     vit = runs[(runs["family"] == "vit")]
     rows = comparisons(pd.concat([vit, bit]), COST, METRIC).rows
@@ -74,6 +74,6 @@ def test_what_is_not_comparable_says_so(runs):
     assert comparisons(vit, COST, METRIC) is None
 
 
-def test_a_large_ledger_is_resampled_less_often(runs):
+def test_a_large_ledger_is_resampled_less_often(runs) -> None:
     assert replicas(runs) == 1000
     assert replicas(pd.concat([runs] * 7)) == 100

@@ -1,6 +1,7 @@
 """The report's columns hold what the ledger holds, in few bytes, and cannot leave their script."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ def decode(encoded, count):
     return [None if code < 0 else encoded["of"][code] for code in encoded["at"]]
 
 
-def test_encoding_is_undone_whatever_the_values():
+def test_encoding_is_undone_whatever_the_values() -> None:
     columns = {
         "same": (["a"] * 4, "string"),
         "few": (["a", "b", None, "a"], "string"),
@@ -31,23 +32,23 @@ def test_encoding_is_undone_whatever_the_values():
         assert decode(data.encode(pd.Series(values, dtype=dtype)), 4) == values
 
 
-def test_what_repeats_is_kept_once():
+def test_what_repeats_is_kept_once() -> None:
     assert data.encode(pd.Series(["a"] * 1000)) == {"all": "a"}
     assert data.encode(pd.Series([1.5, 2.5] * 500))["of"] == [1.5, 2.5]
 
 
-def test_infinite_and_undefined_are_unknown():
+def test_infinite_and_undefined_are_unknown() -> None:
     assert data.encode(pd.Series([float("inf"), float("nan"), 1.0])) == [None, None, 1.0]
 
 
-def test_json_cannot_end_its_script_element():
+def test_json_cannot_end_its_script_element() -> None:
     value = {"</script><!--": "a & b\u2028"}
     text = data.to_json(value)
     assert not set("<>&\u2028") & set(text)
     assert json.loads(text) == value
 
 
-def test_every_known_column_is_there_and_unknown_ones_are_left_out(tmp_path):
+def test_every_known_column_is_there_and_unknown_ones_are_left_out(tmp_path: Path) -> None:
     study = store.load(large_ledger.write(tmp_path / "s", 60))
     made = data.payload(study.runs, study.evals, {}, cost="train_flops", metric="top1_accuracy")
     names = [column["name"] for column in made["columns"]]
@@ -57,7 +58,7 @@ def test_every_known_column_is_there_and_unknown_ones_are_left_out(tmp_path):
     assert [family["name"] for family in made["families"]] == ["vit", "hybrid", "bit"]
 
 
-def test_seeds_of_a_configuration_share_its_number(tmp_path):
+def test_seeds_of_a_configuration_share_its_number(tmp_path: Path) -> None:
     study = store.load(large_ledger.write(tmp_path / "s", 150))
     made = data.payload(study.runs, study.evals, {}, cost="train_flops", metric="top1_accuracy")
     count = made["runs"]["count"]
@@ -68,7 +69,7 @@ def test_seeds_of_a_configuration_share_its_number(tmp_path):
     assert pd.DataFrame(columns).groupby("model")["line"].nunique().eq(1).all()
 
 
-def test_evaluations_become_columns_with_the_mean_over_draws():
+def test_evaluations_become_columns_with_the_mean_over_draws() -> None:
     runs = pd.DataFrame({"study": ["s", "s"], "run_id": ["a", "b"]})
     same = {"study": "s", "protocol": "fewshot", "dataset": "pets", "split": "test", "shots": 5}
     draws = [("a", 0, 0.5), ("a", 1, 0.75), ("b", 0, 0.25)]
@@ -81,7 +82,7 @@ def test_evaluations_become_columns_with_the_mean_over_draws():
     assert wide[names[0]].tolist() == [0.625, 0.25]
 
 
-def test_evaluations_that_differ_in_their_learning_rate_are_not_mixed():
+def test_evaluations_that_differ_in_their_learning_rate_are_not_mixed() -> None:
     runs = pd.DataFrame({"study": ["s"], "run_id": ["a"]})
     same = {"study": "s", "run_id": "a", "protocol": "finetune", "dataset": "pets"}
     evals = pd.DataFrame(

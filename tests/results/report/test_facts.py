@@ -1,6 +1,7 @@
 """Sums say over how many runs they are; what is unknown stays empty."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.helpers import large_ledger
 
 
 @pytest.fixture
-def study(tmp_path):
+def study(tmp_path: Path):
     return store.load(large_ledger.write(tmp_path / "s", 100))
 
 
@@ -30,11 +31,11 @@ def column(facts, name):
     ("seconds", "text"),
     [(0.5, "0.5 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
 )
-def test_durations_are_said_in_two_parts(seconds, text):
+def test_durations_are_said_in_two_parts(seconds, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_sum_says_of_how_many_runs_it_is(study):
+def test_a_sum_says_of_how_many_runs_it_is(study) -> None:
     runs = study.runs
     known = runs["energy_joules"].notna().sum()
     assert total(runs["energy_joules"], "energy_joules").endswith(f"({known} of 100)")
@@ -42,7 +43,7 @@ def test_a_sum_says_of_how_many_runs_it_is(study):
     assert total(runs["peak_memory_bytes"], "energy_joules") == ""
 
 
-def test_costs_add_up_over_families_failed_runs_included(study):
+def test_costs_add_up_over_families_failed_runs_included(study) -> None:
     by_family, attempts, failures = costs(study)[0], costs(study)[1:-1], costs(study)[-1]
     assert by_family.rows[-1][0] == "all" and not attempts
     counts = [int(text) for text in column(by_family, "runs")]
@@ -53,7 +54,7 @@ def test_costs_add_up_over_families_failed_runs_included(study):
     assert column(by_family, "training compute")[-1] == f"{flops:.1f} exaFLOPs"
 
 
-def test_attempts_are_counted_by_how_they_ended(tmp_path):
+def test_attempts_are_counted_by_how_they_ended(tmp_path: Path) -> None:
     folder = large_ledger.write(tmp_path / "s", 2)
     key = {"study": "large", "run_id": "a", "state": "failed"}
     rows = [key | {"attempt": at, "ended": how, "train_seconds": 30.0} for at, how in
@@ -63,21 +64,21 @@ def test_attempts_are_counted_by_how_they_ended(tmp_path):
     assert attempts.rows == (("preempted", "2", "1 min 0 s"), ("not ended", "1", "30 s"))
 
 
-def test_provenance_counts_runs_of_each_commit_manifest_and_seed(study):
+def test_provenance_counts_runs_of_each_commit_manifest_and_seed(study) -> None:
     code, manifests, seeds = provenance(study)
     assert sum(int(text) for text in column(manifests, "runs")) == 100
     assert column(seeds, "runs") == ["20"] * 5
     assert {row[1] for row in code.rows} == {"0" * 40}
 
 
-def test_a_long_table_says_what_it_leaves_out(tmp_path):
+def test_a_long_table_says_what_it_leaves_out(tmp_path: Path) -> None:
     rows = store.load(large_ledger.write(tmp_path / "s", 500, seed=None)).runs
     rows["host"] = [f"node{at}" for at in range(500)]
     made = provenance(type("S", (), {"runs": rows})())[0]
     assert len(made.rows) == 200 and made.note == "300 more rows are not shown."
 
 
-def test_specs_are_shown_as_far_as_they_can_be_read(tmp_path, study):
+def test_specs_are_shown_as_far_as_they_can_be_read(tmp_path: Path, study) -> None:
     assert [(name, json.loads(text)["spec"]) for name, text in specs(study)] == [
         ("large", {"study": "large"})
     ]

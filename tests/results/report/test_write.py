@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -20,21 +21,21 @@ LOADING = {"src", "href", "action", "data", "poster", "srcset", "formaction", "b
 class Page(HTMLParser):
     """Elements, their attributes, and the text of scripts."""
 
-    def __init__(self, text):
+    def __init__(self, text) -> None:
         super().__init__(convert_charrefs=True)
         self.tags, self.scripts, self.words, self.inside = [], [], [], None
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs) -> None:
         self.tags.append((tag, dict(attrs)))
         self.inside = tag
         if tag == "script":
             self.scripts.append("")
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         self.inside = None
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if self.inside == "script":
             self.scripts[-1] += data
         else:
@@ -42,12 +43,12 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def study(tmp_path_factory: pytest.TempPathFactory):
     return store.load(large_ledger.write(tmp_path_factory.mktemp("runs") / "s", 120))
 
 
 @pytest.fixture(scope="module")
-def evil(tmp_path_factory):
+def evil(tmp_path_factory: pytest.TempPathFactory):
     names = dict.fromkeys(("study", "label", "recipe", "dataset", "failure", "host"), EVIL)
     folder = tmp_path_factory.mktemp("runs") / "evil"
     large_ledger.write(folder, 30, **names)
@@ -55,14 +56,14 @@ def evil(tmp_path_factory):
     return store.load(folder)
 
 
-def test_nothing_is_loaded_from_elsewhere(study):
+def test_nothing_is_loaded_from_elsewhere(study) -> None:
     for tag, attributes in Page(write.html(study)).tags:
         for name in LOADING & attributes.keys():
             assert attributes[name].startswith("#"), (tag, attributes)
         assert tag not in ("link", "iframe", "img", "object", "embed", "base"), tag
 
 
-def test_only_the_pages_own_scripts_may_run(study):
+def test_only_the_pages_own_scripts_may_run(study) -> None:
     page = Page(write.html(study))
     (policy,) = [a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a]
     assert policy.startswith("default-src 'none';") and "unsafe-eval" not in policy
@@ -73,7 +74,7 @@ def test_only_the_pages_own_scripts_may_run(study):
     assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
 
 
-def test_names_are_escaped_everywhere(evil):
+def test_names_are_escaped_everywhere(evil) -> None:
     text = write.html(evil)
     assert EVIL not in text
     page = Page(text)
@@ -81,14 +82,14 @@ def test_names_are_escaped_everywhere(evil):
     assert any(EVIL in words for words in page.words)
 
 
-def test_the_page_has_what_a_reader_looks_for(study):
+def test_the_page_has_what_a_reader_looks_for(study) -> None:
     words = " ".join(Page(write.html(study)).words)
     for title in ("Charts", "Ledger", "Comparison", "Costs", "Provenance"):
         assert title in words
     assert "117 of 120" in words  # rows 7, 57 and 107 failed
 
 
-def test_controls_have_labels(study):
+def test_controls_have_labels(study) -> None:
     text = write.html(study)
     page = Page(text)
     labelled = {a["for"] for tag, a in page.tags if tag == "label" and "for" in a}
@@ -98,11 +99,11 @@ def test_controls_have_labels(study):
     assert len(re.findall(r"<label>\w+ <select", text)) == text.count("<select")
 
 
-def test_published_rows_lie_beside_the_studys_own(study):
+def test_published_rows_lie_beside_the_studys_own(study) -> None:
     assert "ViT paper, Table 6" in write.html(study, published=True)
 
 
-def test_an_unknown_column_and_an_empty_study_are_refused(study, tmp_path):
+def test_an_unknown_column_and_an_empty_study_are_refused(study, tmp_path: Path) -> None:
     with pytest.raises(MissingColumn, match="'accuracy'"):
         write.html(study, metric="accuracy")
     (tmp_path / "study.json").write_text("{}")
@@ -110,12 +111,12 @@ def test_an_unknown_column_and_an_empty_study_are_refused(study, tmp_path):
         write.html(store.load(tmp_path))
 
 
-def test_a_study_without_scores_or_costs_has_a_report_all_the_same(tmp_path):
+def test_a_study_without_scores_or_costs_has_a_report_all_the_same(tmp_path: Path) -> None:
     nothing = dict.fromkeys(("top1_accuracy", "loss", "train_flops", "params", "label", "family"))
     study = store.load(large_ledger.write(tmp_path / "s", 5, **nothing))
     assert "Comparison" not in " ".join(Page(write.html(study)).words)
 
 
-def test_ten_thousand_runs_are_a_file_of_less_than_4_megabytes(tmp_path):
+def test_ten_thousand_runs_are_a_file_of_less_than_4_megabytes(tmp_path: Path) -> None:
     study = store.load(large_ledger.write(tmp_path / "s", 10_000))
     assert write.write(study, tmp_path / "new" / "large.html").stat().st_size < 4e6

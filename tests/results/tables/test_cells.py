@@ -19,7 +19,7 @@ def make_scores(values=(0.5, 0.7, 0.6), std=(0.01, np.nan, 0.02), n=(2, 1, 3), *
     return cells.arrange(pd.DataFrame(base | columns), ["label"], ["shots"], "mean")
 
 
-def test_numbers_stand_by_size_and_words_as_they_come():
+def test_numbers_stand_by_size_and_words_as_they_come() -> None:
     made = make_scores()
     assert made.lines["label"].tolist() == ["A", "B"]
     assert made.sides["shots"].tolist() == [1, 5]
@@ -27,14 +27,14 @@ def test_numbers_stand_by_size_and_words_as_they_come():
     assert cells.titles(made.sides) == ["1-shot", "5-shot"]
 
 
-def test_a_missing_score_is_an_empty_cell_and_fewer_runs_are_said():
+def test_a_missing_score_is_an_empty_cell_and_fewer_runs_are_said() -> None:
     made = make_scores()
     assert cells.texts(made, 0) == ["70.00", "60.00 ± 2.00"]
     assert cells.texts(made, 1) == ["50.00 ± 1.00 (n = 2)", ""]
     assert (made.most, made.n_is_same) == (3, False)
 
 
-def test_without_any_spread_one_run_among_more_is_said_too():
+def test_without_any_spread_one_run_among_more_is_said_too() -> None:
     made = make_scores(std=(np.nan,) * 3)
     assert cells.texts(made, 0) == ["70.00 (n = 1)", "60.00"]
 
@@ -48,23 +48,23 @@ def test_without_any_spread_one_run_among_more_is_said_too():
         ("loss", True, {(0, 1)}),
     ],
 )
-def test_the_best_is_bold_where_there_is_another(metric, along_rows, expected):
+def test_the_best_is_bold_where_there_is_another(metric: str, along_rows, expected) -> None:
     assert cells.bold(make_scores(metric=metric), along_rows) == expected
 
 
-def test_ties_are_all_bold_and_different_metrics_are_not_compared():
+def test_ties_are_all_bold_and_different_metrics_are_not_compared() -> None:
     assert cells.bold(make_scores(values=(0.5, 0.7, 0.7)), False) == {(0, 0), (1, 0)}
     mixed = make_scores(metric=["loss", "top1_accuracy", "loss"])
     assert cells.bold(mixed, True) == cells.bold(mixed, False) == set()
 
 
-def test_keys_are_written_for_people():
+def test_keys_are_written_for_people() -> None:
     assert cells.keys(pd.Series(["vit", "mixer"], name="family")) == ["ViT", "mixer"]
     assert cells.keys(pd.Series([1442.0, np.nan, 17.753], name="epochs")) == ["1,442", "", "17.75"]
     assert cells.keys(pd.Series(["top1_accuracy"], name="metric")) == ["top-1 (%)"]
 
 
-def test_costs_are_means_over_the_cells_at_a_place():
+def test_costs_are_means_over_the_cells_at_a_place() -> None:
     frame = pd.DataFrame({"label": ["A", "A", "B"], "params": [1e6, 3e6, 5e6]})
     places = pd.DataFrame({"label": ["B", "A"]})
     assert cells.costs(frame, ["params"], places) == [("params (M)", ["5.00", "2.00"])]

@@ -25,7 +25,7 @@ def make_grid(name="A", frame=FRAME, rules=frozenset()):
     )
 
 
-def test_csv_holds_raw_numbers_and_nothing_for_unknown():
+def test_csv_holds_raw_numbers_and_nothing_for_unknown() -> None:
     rows = list(csv.DictReader(io.StringIO(render.to_csv(make_grid()))))
     assert rows == [
         {"label": "A", "flops": "51000000000", "top1": "0.5"},
@@ -34,7 +34,7 @@ def test_csv_holds_raw_numbers_and_nothing_for_unknown():
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "  ="])
-def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(start):
+def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(start) -> None:
     label = f'{start}HYPERLINK("http://x")'
     text = render.to_csv(make_grid(frame=FRAME.assign(label=[label, "B"])))
     cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
@@ -42,7 +42,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(start):
     assert not any(cell.startswith(start) for cell in cells)
 
 
-def test_latex_is_booktabs_and_escaped():
+def test_latex_is_booktabs_and_escaped() -> None:
     text = render.to_latex(make_grid(r"a_b & 50% \x {#}~^$", rules=frozenset({1})))
     assert r"a\_b \& 50\% \textbackslash{}x \{\#\}\textasciitilde{}\textasciicircum{}\$" in text
     assert text.index(r"\toprule") < text.index(r"\midrule") < text.index(r"\bottomrule")
@@ -53,7 +53,7 @@ def test_latex_is_booktabs_and_escaped():
     assert widths == {1}
 
 
-def test_markdown_keeps_its_columns_whatever_a_name_holds():
+def test_markdown_keeps_its_columns_whatever_a_name_holds() -> None:
     text = render.to_markdown(make_grid("a|b\n*c*"))
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert lines[2] == r"| a\|b \*c\* | **50.00 ± 1.00** |"
@@ -63,26 +63,26 @@ def test_markdown_keeps_its_columns_whatever_a_name_holds():
 class Reader(HTMLParser):
     """The tags of a page, and the text of each cell."""
 
-    def __init__(self, text):
+    def __init__(self, text) -> None:
         super().__init__()
         self.open, self.tags, self.cells = [], [], []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs) -> None:
         self.open.append(tag)
         self.tags.append(tag)
         if tag in ("td", "th"):
             self.cells.append("")
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data) -> None:
         if {"td", "th"} & set(self.open):
             self.cells[-1] += data
 
 
-def test_html_is_a_balanced_fragment_whatever_a_name_holds():
+def test_html_is_a_balanced_fragment_whatever_a_name_holds() -> None:
     name = '<script>alert(1)</script>" onclick="x&'
     made = Reader(render.to_html(make_grid(name, rules=frozenset({1}))))
     assert made.open == []
@@ -92,7 +92,7 @@ def test_html_is_a_balanced_fragment_whatever_a_name_holds():
     }
 
 
-def test_text_is_aligned_and_holds_no_control_characters():
+def test_text_is_aligned_and_holds_no_control_characters() -> None:
     text = render.to_text(make_grid("\x1b[31mA", rules=frozenset({1})))
     assert "\x1b" not in text
     lines = text.splitlines()
@@ -101,6 +101,6 @@ def test_text_is_aligned_and_holds_no_control_characters():
 
 
 @pytest.mark.parametrize("name", ["[a]", "*b*"])
-def test_latex_takes_no_name_for_an_option_of_a_line(name):
+def test_latex_takes_no_name_for_an_option_of_a_line(name: str) -> None:
     made = table.comparison(pd.DataFrame({"label": [name], "top1_accuracy": [0.5]}))
     assert f"\n{{}}{name} & " in render.to_latex(made)
