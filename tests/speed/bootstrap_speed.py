@@ -1,6 +1,6 @@
 """1,000 bootstrap replicas of a·(C + d)^-b + e, beside a loop of scipy's least_squares.
 
-    python tests/speed/bootstrap_speed.py
+    python -m tests.speed.bootstrap_speed
 
 Both fit the same replicas with the same loss of the logarithm of the error and the same bounds.
 They take turns: in each of five rounds ours fits all 1,000, scipy (trf, one start: the fit of
@@ -20,6 +20,7 @@ from scipy.optimize import least_squares
 
 from results.laws import bootstrap, solver
 from results.laws import curve as laws
+from tests.speed.history import Figure, record
 
 Floats = npt.NDArray[np.float64]
 REPLICAS, ROUNDS, CHECKED, STARTS = 1000, 5, 100, 10
@@ -91,8 +92,8 @@ def best_of_ten(made: Task, replica: int, rng: np.random.Generator) -> float:
     return min(made.scipy(replica, np.array(start)) for start in starts)
 
 
-def compare(num: int, robust: bool) -> bool:
-    """Prints one line; whether it is as wanted."""
+def compare(num: int, robust: bool) -> list[Figure]:
+    """Print one line; return our share of scipy's time and the excess over the best of ten."""
     made, rng = task(num, robust), np.random.default_rng(1)
     seconds, theirs = [], 0.0
     for number in range(ROUNDS):
@@ -110,13 +111,17 @@ def compare(num: int, robust: bool) -> bool:
         f"{theirs / ours:7.0f} x (wanted {WANTED[num]}) {100 * excess:+12.5f} %",
         flush=True,
     )
-    return theirs / ours >= WANTED[num] and excess <= WORST
+    what = f"{num} points, {'huber' if robust else 'squares'}"
+    return [
+        Figure(f"{what}, share of scipy's time", ours / theirs, "", 1 / WANTED[num]),
+        Figure(f"{what}, excess", excess, "", WORST),
+    ]
 
 
 def main() -> None:
     print("points loss         ours      scipy    ratio              objective above best of ten")
-    good = [compare(num, robust) for num in WANTED for robust in (False, True)]
-    sys.exit(not all(good))
+    figures = [f for num in WANTED for robust in (False, True) for f in compare(num, robust)]
+    sys.exit(not record(__file__, figures))
 
 
 if __name__ == "__main__":

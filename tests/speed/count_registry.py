@@ -1,6 +1,6 @@
 """Counts every registered network: in closed form, and by torch's counter on the meta device.
 
-    python tests/speed/count_registry.py
+    python -m tests.speed.count_registry
 
 Limits: `models --json` in 0.6 s, start-up included, without torch; the meta device in 30 s and
 0.6 GB of resident memory, torch included, no weight allocated; both counts the same.
@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+from tests.speed.history import Figure, record
 
 SECONDS, META_SECONDS, META_BYTES = 0.6, 30.0, 0.6e9
 REPEATS = 5
@@ -44,9 +46,12 @@ def main() -> None:
         f"meta device  {len(rows)} networks in {meta_seconds:.2f} s, {peak / 1e9:.2f} GB resident"
     )
     print(f"differing    {', '.join(differing) or 'none'}")
-    sys.exit(
-        bool(differing) or seconds > SECONDS or meta_seconds > META_SECONDS or peak > META_BYTES
+    figures = (
+        Figure("closed form", seconds, "s", SECONDS),
+        Figure("meta device", meta_seconds, "s", META_SECONDS),
+        Figure("peak", peak, "B", META_BYTES),
     )
+    sys.exit(not record(__file__, figures) or bool(differing))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often 90 % intervals hold the truth: 500 synthetic studies whose law is known.
 
-    python tests/speed/coverage.py [--studies 500] [--form auto]
+    python -m tests.speed.coverage [--studies 500] [--form auto]
 
 Each study has its own law (with and without d and e), 7 to 24 configurations over 1.5 to 4
 decades, 1 to 5 seeds, noise of 0.5 to 3 % that is proportional to the error or constant, between
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from results import fit
 from results.laws import curve as laws
+from tests.speed.history import Figure, record
 
 PLACES = ("smallest", "middle", "largest", "octave beyond")
 LOWEST, HIGHEST = 0.85, 0.95
@@ -104,7 +105,10 @@ def main() -> None:
             chosen = hits[[getattr(truth, key) == value for truth, _ in rows]]
             curve, new = 100 * chosen.mean(axis=(0, 2))
             print(f"  {key} = {value!s:8} {len(chosen):4} studies {curve:6.1f} % {new:6.1f} %")
-    print(f"\n{time.perf_counter() - start:.0f} s")
+    seconds = time.perf_counter() - start
+    print(f"\n{seconds:.0f} s")
+    what = f"{asked.studies} studies, form {asked.form}, {asked.replicas} replicas"
+    record(__file__, [Figure(what, seconds)])
     shares = hits.mean(axis=0)
     sys.exit(not ((shares >= LOWEST) & (shares <= HIGHEST)).all())
 

@@ -1,6 +1,6 @@
 """The memory that training takes beside what `plan` predicts, at each ZeRO stage.
 
-    python tests/speed/peak_memory.py vit_ti16 bit_r50x1 --batch-size 8
+    python -m tests.speed.peak_memory vit_ti16 bit_r50x1 --batch-size 8
 
 On a GPU the device's own peak is read; on a CPU torch's profiler reports every tensor that is made
 and freed, and the peak is that of their sum. Limit: 15 % either way.
@@ -21,6 +21,7 @@ from bench.engine.engine import (
 )
 from bench.run.config import EngineConfig, Recipe, RunConfig
 from bench.run.memory import training_memory
+from tests.speed.history import Figure, record
 
 LIMIT = 0.15
 STEPS = 3
@@ -70,7 +71,7 @@ def main() -> None:
         f"{options.image_size} px, batch {options.batch_size}, {options.precision}, {world.device}"
     )
     print(f"{'':<14}{'stage':>6}{'micro':>6}{'recompute':>10}{'measured MB':>13}{'predicted':>11}")
-    is_off = False
+    figures = []
     for name in options.names:
         for stage in (0, 1, 2):
             for micro, again in ((None, False), (options.batch_size // 2, False), (None, True)):
@@ -93,7 +94,8 @@ def main() -> None:
                 ).peak_bytes
                 measured = peak_bytes(config, size, world)
                 miss = predicted / measured - 1
-                is_off |= abs(miss) > LIMIT
+                what = f"{name} stage {stage} micro {micro} recompute {again}"
+                figures.append(Figure(f"{what} miss", abs(miss), "", LIMIT))
                 print(
                     f"{name:<14}{stage:>6}{micro or options.batch_size:>6}"
                     f"{'yes' if again else 'no':>10}{measured / 1e6:>13.1f}"
@@ -101,7 +103,7 @@ def main() -> None:
                     flush=True,
                 )
     leave_world()
-    sys.exit(is_off)
+    sys.exit(not record(__file__, figures))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long commands take to start, and a job to its first training step: medians of five.
 
-    python tests/speed/startup.py
+    python -m tests.speed.startup
 
 Every command is a fresh process; the commands take turns, so that a slow moment of the machine
 does not fall on one of them alone. Limits are those of the design.
@@ -20,6 +20,7 @@ from results import store
 from sweeps import spec as specs
 from sweeps.expand import expand
 from sweeps.submit import write_study
+from tests.speed.history import Figure, record
 
 ROUNDS = 5
 COMMANDS = {
@@ -84,7 +85,8 @@ def main() -> None:
     for name, values in taken.items():
         figures = (statistics.median(values), min(values), max(values), limits[name])
         print(f"{name:<22}" + "".join(f"{figure:>7.2f}s" for figure in figures))
-    sys.exit(any(statistics.median(values) > limits[name] for name, values in taken.items()))
+    medians = {name: statistics.median(values) for name, values in taken.items()}
+    sys.exit(not record(__file__, (Figure(n, v, "s", limits[n]) for n, v in medians.items())))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """A ledger under stress: many writers, one that merges, one that reads; and kill -9 at any moment.
 
-    python tests/speed/store_stress.py                 # 64 writers of 200 runs, 200 kills
-    python tests/speed/store_stress.py --writers 8 --runs 25 --kills 24
+    python -m tests.speed.store_stress                 # 64 writers of 200 runs, 200 kills
+    python -m tests.speed.store_stress --writers 8 --runs 25 --kills 24
 
 Every run is a row of `runs`, one of `evals` and two parts of `curve`. A writer counts a run in
 shared memory once all its writes have returned; each load must hold every run counted before it

@@ -1,6 +1,6 @@
 """What weight standardisation adds to a training step, and to each further micro-step of it.
 
-    python tests/speed/weight_standardization.py --model bit_r50x1 --batch-size 4 --rounds 15
+    python -m tests.speed.weight_standardization --model bit_r50x1 --batch-size 4 --rounds 15
 
 The same network with and without it takes turns in one process, on one micro-batch and on several
 that are accumulated; differences are taken round by round. Limits: 8 % of a step on one
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 import models
 from bench.engine.devices import keep_freed_memory
 from models.layers import StdConv2d, pad_same
+from tests.speed.history import Figure, record
 
 LIMIT, MEASURABLE = 0.08, 0.01
 WARMUP_ROUNDS = 2
@@ -107,7 +108,12 @@ def main() -> None:
     low, high = interval(further)
     print(f"further micro-step  {more:8.2f} ms  90 % interval [{low:.2f}, {high:.2f}]")
     alone = 1e3 * statistics.median(times["without", 1])
-    sys.exit(share > LIMIT or (low > 0 and more > MEASURABLE * alone))
+    what = f"{options.model} batch {options.batch_size} {options.device}"
+    figures = (
+        Figure(f"{what} share of a step", share, "", LIMIT),
+        Figure(f"{what} further micro-step", more, "ms", MEASURABLE * alone if low > 0 else None),
+    )
+    sys.exit(not record(__file__, figures))
 
 
 if __name__ == "__main__":
