@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TESTS_READY := $(VENV)/.ready-tests
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-failures test-slurm test-browser lint clean
+.PHONY: demo test test-failures test-slurm test-browser test-gpu lint clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -33,6 +33,10 @@ test-slurm: $(TESTS_READY)
 
 test-browser: $(TESTS_READY)
 	$(BIN)/python -m pytest tests/browser
+
+# Skips itself where there is no GPU.
+test-gpu: $(TESTS_READY)
+	$(BIN)/python -m pytest tests/gpu
 
 lint: $(TESTS_READY)
 	$(BIN)/ruff check .
