@@ -4,14 +4,13 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 import models
-from bench.data import sources
 from bench.run.config import (
+    Describe,
     Run,
     RunConfig,
     explain,
@@ -28,17 +27,17 @@ Values = dict[str, Any]
 OWN = "resources."
 
 
-def expand(spec: StudySpec, base_folder: Path) -> list[Run]:
+def expand(spec: StudySpec, describe: Describe) -> list[Run]:
     """Every run of the study, in the order of the grid, the last axis fastest.
 
-    Relative data paths start from `base_folder`. Raises SpecError naming the run's values where
-    a config is wrong, a model or a data set unknown, a batch does not divide, or two runs are
-    the same.
+    `describe` finds out what a data set holds. Raises SpecError naming the run's values where a
+    config is wrong, a model or a data set unknown, a batch does not divide, or two runs are the
+    same.
     """
     runs: dict[str, Run] = {}
     placed = _Resources(spec)
     for point in _points(spec):
-        run = _resolve(spec, point, placed, base_folder)
+        run = _resolve(spec, point, placed, describe)
         if run.run_id in runs:
             raise SpecError(
                 f"study {spec.study}: two runs are the same, {run.run_id}: "
@@ -50,12 +49,12 @@ def expand(spec: StudySpec, base_folder: Path) -> list[Run]:
     return list(runs.values())
 
 
-def evaluations(spec: StudySpec, base_folder: Path) -> list[FewShot]:
+def evaluations(spec: StudySpec, describe: Describe) -> list[FewShot]:
     """The evaluations that every run of the study is to have; raises SpecError."""
     found = {}
     for number, wanted in enumerate(spec.evaluations):
         try:
-            info = None if wanted.data is None else sources.describe(wanted.data, base_folder)
+            info = None if wanted.data is None else describe(wanted.data)
         except BenchError as error:
             raise SpecError(f"study {spec.study}, evaluations.{number}: {error}") from error
         evaluation = FewShot(info, tuple(wanted.shots), tuple(wanted.seeds))
@@ -171,12 +170,12 @@ def _matches(values: Values, match: Values) -> bool:
     )
 
 
-def _resolve(spec: StudySpec, point: _Point, placed: _Resources, base_folder: Path) -> Run:
+def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Describe) -> Run:
     chosen = point.chosen
     try:
         config = RunConfig.model_validate(_nest(point.values))
         models.config(config.model, **_options(config))
-        info = sources.describe(config.data, base_folder)
+        info = describe(config.data)
         micro_batches(config, _place(placed, point.placed).num_devices)
         if config.train_examples and config.train_examples > info.num_train:
             raise SpecError(

@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources as packaged
 from pathlib import Path
@@ -75,7 +75,10 @@ class StudySpec(Frozen):
 
 
 def load(
-    spec: str, settings: Iterable[str] = (), profile: str | None = None
+    spec: str,
+    settings: Iterable[str] = (),
+    profile: str | None = None,
+    data_names: Collection[str] = (),
 ) -> tuple[StudySpec, Path]:
     """The spec in a file, or the bundled one of that name, and the folder its paths start from.
 
@@ -83,12 +86,13 @@ def load(
     $XDG_CONFIG_HOME/scalestudy (~/.config/scalestudy); it goes before `resources.profile`.
     `settings` are `key=value` pairs that override it: `resources.parallel=2`, `base.data=PATH`,
     or simply a run's key, `epochs=3`, which takes the place of whatever the spec says of it (and
-    of another duration); a list becomes a grid axis. Raises SpecError.
+    of another duration); a list becomes a grid axis. Paths of data in them start where the user
+    is, but for `data_names`, which are no paths. Raises SpecError.
     """
     path = _find(spec)
     values = _parse(path)
     for setting in settings:
-        _apply(values, setting)
+        _apply(values, setting, data_names)
     folder = path.parent if not _is_bundled(path) else Path.cwd()
     _lay_under(values, profile, folder)
     try:
@@ -246,7 +250,7 @@ def _parse(path: Path) -> Values:
     return values
 
 
-def _apply(values: Values, setting: str) -> None:
+def _apply(values: Values, setting: str, data_names: Collection[str]) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise SpecError(f"--set {setting}: expected key=value")
@@ -263,9 +267,9 @@ def _apply(values: Values, setting: str) -> None:
         _section(values, head)[rest] = value
     elif head in RunConfig.model_fields:
         if key == "data":
-            value = (
-                [_from_here(one) for one in value] if isinstance(value, list) else _from_here(value)
-            )
+            given = value if isinstance(value, list) else [value]
+            found = [one if one in data_names else _from_here(one) for one in given]
+            value = found if isinstance(value, list) else found[0]
         for replaced in DURATIONS if key in DURATIONS else (key,):
             _forget(values, replaced)
         _section(values, "grid" if isinstance(value, list) else "base")[key] = value
@@ -278,7 +282,7 @@ def _apply(values: Values, setting: str) -> None:
 
 def _from_here(data: object) -> object:
     """A relative path of data given on the command line starts where the user is, not the spec."""
-    if not isinstance(data, str) or data in ("", "digits"):
+    if not isinstance(data, str) or not data:
         return data
     path = Path(data).expanduser()
     return str(path.resolve()) if path.exists() else data

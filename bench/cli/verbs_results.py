@@ -282,6 +282,7 @@ def propose(
 ) -> None:
     """Propose the runs that would narrow an interval most per cost, as a spec for submit."""
     from bench.cli import next
+    from bench.data import sources
     from results import store
     from results.comparison import design as propose
     from results.ledger.files import write_whole
@@ -291,7 +292,7 @@ def propose(
     folder = study_dir(study, root)
     spec, runs = candidates.read(folder)
     wide = candidates.widen(spec, runs, families)
-    possible, rows, known = candidates.costs(wide, folder.resolve().parent)
+    possible, rows, known = candidates.costs(wide, folder.resolve().parent, sources.describe)
     if not known:
         raise propose.ProposeError(
             f"{folder}: no run has a cost in accelerator-days yet; one must be done first"

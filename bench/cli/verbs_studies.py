@@ -38,15 +38,17 @@ def plan(
     json: Json = False,
 ) -> None:
     """Show every run of a study with its cost, before anything is submitted."""
+    from bench.data import sources
     from sweeps import expand
     from sweeps import spec as specs
     from sweeps.forecast import plan
     from sweeps.schedulers import limits
 
-    study, folder = specs.load(spec, settings or (), profile)
+    study, folder = specs.load(spec, settings or (), profile, sources.names())
+    describe = sources.describe_from(folder)
     with specs.naming(spec):
-        runs = expand.expand(study, folder)
-        expand.evaluations(study, folder)
+        runs = expand.expand(study, describe)
+        expand.evaluations(study, describe)
     rows = plan.plan(study, runs, root, probe)
     output.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
     room = limits.ask(study.resources).room
@@ -78,21 +80,23 @@ def submit(
 ) -> None:
     """Run what is missing of a study, or has failed; what is done is left alone."""
     from bench.cli import progress
+    from bench.data import sources
     from sweeps import expand, submit
     from sweeps import spec as specs
     from sweeps.forecast import plan
 
     chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
-    study, folder = specs.load(spec, chosen, profile)
+    study, folder = specs.load(spec, chosen, profile, sources.names())
+    describe = sources.describe_from(folder)
     with specs.naming(spec):
-        runs = expand.expand(study, folder)
+        runs = expand.expand(study, describe)
     limit = plan.limit(study.resources, max_accelerator_days)
     if limit is not None:
         plan.check_limit(plan.plan(study, runs, root), limit)
     removed = [run.run_id for run in submit.removed(root / study.study, runs)]
     if removed:
         _ask(f"{len(removed)} queued runs that the spec has no more", yes)
-    done = submit.submit(study, runs, root, expand.evaluations(study, folder), removed)
+    done = submit.submit(study, runs, root, expand.evaluations(study, describe), removed)
     if json:
         keys = ("submitted", "skipped", "cancelled", "left")
         lists = {key: getattr(done, key) for key in keys}

@@ -1,6 +1,9 @@
 """Batches as pure functions of the step, so that a resumed run sees what it would have seen."""
 
+import ctypes
 import gc
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -11,12 +14,12 @@ from torch.utils.data import DataLoader
 
 from bench.data.sources import Image, Images
 from bench.data.transforms import evaluation_batch, training_batch
-from bench.engine.devices import end_with_parent
 from bench.run import seeds
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 CACHE_PIXELS = 64 * 64
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
 
 
 @dataclass
@@ -98,6 +101,16 @@ class EvaluationBatches:
         return evaluation_batch(pixels, self.image_size), torch.from_numpy(labels)
 
 
+def _end_with_parent(_worker: int) -> None:
+    """Have the kernel kill this process when its parent ends for whatever reason (Linux only)."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        parent = os.getppid()
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent == 1:  # it was gone already
+            os._exit(1)
+
+
 def stream(
     batches: TrainingBatches | EvaluationBatches, items: range, num_workers: int
 ) -> Iterator[Batch]:
@@ -112,7 +125,7 @@ def stream(
         num_workers=num_workers,
         pin_memory=pin,
         prefetch_factor=4,
-        worker_init_fn=end_with_parent,
+        worker_init_fn=_end_with_parent,
     )
     # The workers are forked here. What they inherit they must never collect: destroying a copy of
     # a process group waits for ever for threads that a fork does not copy.

@@ -1,9 +1,7 @@
 """What the hardware is, and what it can do at most."""
 
 import ctypes
-import os
 import platform
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +10,6 @@ import torch
 
 # Parameters of glibc's mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-# And of Linux's prctl(2).
-_PR_SET_PDEATHSIG = 1
 
 
 def name_of(device: torch.device) -> str:
@@ -76,13 +72,3 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def end_with_parent(_worker: int = 0) -> None:
-    """Has the system kill this process when its parent ends, however that ends (Linux only)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        parent = os.getppid()
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if parent == 1:  # it was gone already
-            os._exit(1)

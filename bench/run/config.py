@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -148,16 +149,21 @@ class RunConfig(Frozen):
 class DataInfo(Frozen):
     """What a data source holds, as found when the run was planned.
 
-    `fingerprint` is a hash of what tells two sources apart: names, sizes and row counts.
+    `fingerprint` is a hash of what tells two sources apart: names, sizes and row counts. `kind` is
+    the source that reads it (`bench.data.sources`).
     """
 
     name: str
     source: str
-    kind: Literal["digits", "parquet", "folder"]
+    kind: Annotated[str, Field(pattern=NAME_PATTERN.pattern)]
     num_train: PositiveInt
     num_eval: PositiveInt
     num_classes: PositiveInt
     fingerprint: str
+
+
+# Finds out what a data set holds: a name, or a path relative to a folder chosen before.
+Describe = Callable[[str], DataInfo]
 
 
 class Run(Frozen):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-from bench.run.config import Run, read_run
+from bench.run.config import Describe, Run, read_run
 from sweeps import expand
 from sweeps.forecast import plan
 from sweeps.spec import SpecError, StudySpec
@@ -78,13 +78,13 @@ def _side(image_size: int | tuple[int, int]) -> int:
     return image_size if isinstance(image_size, int) else max(image_size)
 
 
-def costs(spec: StudySpec, root: Path) -> tuple[list[Run], list[Row], bool]:
+def costs(spec: StudySpec, root: Path, describe: Describe) -> tuple[list[Run], list[Row], bool]:
     """Runs of a spec that were never made, the row of `plan` of each, and whether days are known.
 
     A model that was never measured is taken to be as fast, in FLOPs a day, as the median of the
     others; without any, no days are known and they stay null.
     """
-    runs = expand.expand(spec, Path.cwd())
+    runs = expand.expand(spec, describe)
     rows = plan.plan(spec, runs, root)
     kept = [(run, row) for run, row in zip(runs, rows, strict=True) if row["state"] == "missing"]
     speeds = [

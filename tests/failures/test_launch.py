@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench.data.sources import describe_from
 from bench.run import protocols
 from sweeps import expand
 from sweeps.spec import StudySpec
@@ -23,7 +24,7 @@ def test_an_evaluation_that_fails_says_why_and_is_tried_again(tmp_path: Path) ->
     (run,) = study_status(study_dir).runs
     assert run.state == "done" and run.evaluations.done == 0
     assert "expected at least 9000 shots" in str(run.evaluations.failure)
-    (wanted,) = expand.evaluations(spec, tmp_path)
+    (wanted,) = expand.evaluations(spec, describe_from(tmp_path))
     assert protocols.read_trace(study_dir / run.run_id, wanted.key)["ended"] == "failed"
     assert submit_spec(spec, tmp_path).evaluations == 1
 
@@ -34,7 +35,7 @@ def test_queued_runs_that_the_spec_has_no_more_are_cancelled(tmp_path: Path) -> 
     spec = StudySpec.model_validate(wide | {"resources": {"parallel": 1}})
     study_dir = submit_spec(spec, tmp_path).study_dir
     narrow = spec.model_copy(update={"grid": values["grid"]})
-    runs = expand.expand(narrow, tmp_path)
+    runs = expand.expand(narrow, describe_from(tmp_path))
     (gone,) = removed(study_dir, runs)
     assert "-s2-" in gone.run_id
     assert submit(narrow, runs, tmp_path, (), [gone.run_id]).cancelled == (gone.run_id,)

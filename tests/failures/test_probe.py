@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.data.sources import describe_from
 from bench.run.config import Run
 from sweeps.expand import expand
 from sweeps.forecast.probe import ProbeFailed, measure
@@ -14,7 +15,7 @@ from sweeps.spec import StudySpec
 def run(folder: Path, **recipe: object) -> Run:
     base = {"data": "digits", "image_size": 8, "steps": 100, "batch_size": 16, "recipe": recipe}
     base["model"] = "vit_nano2"
-    (made,) = expand(StudySpec.model_validate({"study": "s", "base": base}), folder)
+    (made,) = expand(StudySpec.model_validate({"study": "s", "base": base}), describe_from(folder))
     return made
 
 

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.data.sources import describe_from
 from bench.run.config import Run
 from sweeps import expand
 from sweeps.spec import StudySpec
@@ -24,7 +25,7 @@ def spec(**changes: Any) -> StudySpec:
 
 
 def runs_of(study: StudySpec) -> list[Run]:
-    return expand.expand(study, Path())
+    return expand.expand(study, describe_from(Path()))
 
 
 def states(study_dir: Path) -> list[str]:
@@ -59,8 +60,8 @@ VALUES = {
 
 
 def submit_spec(spec: StudySpec, root: Path) -> Submitted:
-    runs = expand.expand(spec, root)
-    return submit(spec, runs, root, expand.evaluations(spec, root))
+    runs = expand.expand(spec, describe_from(root))
+    return submit(spec, runs, root, expand.evaluations(spec, describe_from(root)))
 
 
 def wait(study_dir: Path) -> None:

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.data.sources import describe_from
 from results import store
 from sweeps import spec as specs
 from sweeps.expand import expand
@@ -55,7 +56,7 @@ def make_large_study(root: Path) -> None:
     """A study of 10,000 runs that are done, as their jobs would have left it."""
     settings = ["study=large", "model=vit_nano2", "train_examples=50"]
     spec, folder = specs.load("demo", [*settings, f"seed={list(range(NUM_RUNS))}"])
-    runs = expand(spec, folder)
+    runs = expand(spec, describe_from(folder))
     write_study(root / "large", spec, runs)
     for run in runs:
         attempts = root / "large" / run.run_id / "attempts"

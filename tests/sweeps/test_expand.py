@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bench.data.sources import describe_from
 from sweeps.expand import expand, idle, resources
 from sweeps.spec import SpecError, StudySpec
 
@@ -19,12 +20,12 @@ def spec(**changes: Any) -> StudySpec:
 
 
 def points(study: StudySpec) -> list[tuple[str, int]]:
-    return [(run.config.model, run.train_examples) for run in expand(study, Path())]
+    return [(run.config.model, run.train_examples) for run in expand(study, describe_from(Path()))]
 
 
 def refusal(study: StudySpec) -> str:
     with pytest.raises(SpecError) as caught:
-        expand(study, Path())
+        expand(study, describe_from(Path()))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -40,7 +41,7 @@ def test_runs_come_in_the_order_of_the_grid() -> None:
 
 def test_a_study_without_a_grid_is_one_run() -> None:
     one = spec(base={"data": "digits", "steps": 1, "model": "vit_nano2"}, grid={})
-    assert len(expand(one, Path())) == 1
+    assert len(expand(one, describe_from(Path()))) == 1
 
 
 def test_excluded_points_are_left_out() -> None:
@@ -54,13 +55,13 @@ def test_excluding_everything_is_refused() -> None:
 
 def test_overrides_apply_where_they_match() -> None:
     study = spec(overrides=[{"match": {"model": "bit_nano"}, "set": {"recipe.lr": 0.5}}])
-    rates = {run.config.model: run.config.recipe.lr for run in expand(study, Path())}
+    rates = {run.config.model: run.config.recipe.lr for run in expand(study, describe_from(Path()))}
     assert rates == {"vit_nano2": 1e-3, "bit_nano": 0.5}
 
 
 def test_dotted_and_nested_keys_meet() -> None:
     base = {"data": "digits", "steps": 1, "recipe": {"weight_decay": 0.3}, "recipe.lr": 0.2}
-    (run,) = expand(spec(base=base, grid={"model": ["vit_nano2"]}), Path())
+    (run,) = expand(spec(base=base, grid={"model": ["vit_nano2"]}), describe_from(Path()))
     assert (run.config.recipe.weight_decay, run.config.recipe.lr) == (0.3, 0.2)
 
 
@@ -109,14 +110,16 @@ def test_runs_with_resources_of_their_own_form_groups(tmp_path: Path) -> None:
             "resources": {"tasks_per_node": 2},
         }
     )
-    runs = expand(spec, tmp_path)
+    runs = expand(spec, describe_from(tmp_path))
     placed = resources(spec, runs)
     assert [placed[run.run_id].num_devices for run in runs] == [2, 2, 8, 8]
     assert len({id(one) for one in placed.values()}) == 2
     assert placed[runs[0].run_id] is spec.resources
     # Where a run is executed is no part of what it is.
     plain = spec.model_copy(update={"overrides": []})
-    assert [run.run_id for run in expand(plain, tmp_path)] == [run.run_id for run in runs]
+    assert [run.run_id for run in expand(plain, describe_from(tmp_path))] == [
+        run.run_id for run in runs
+    ]
 
 
 def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) -> None:
@@ -128,10 +131,10 @@ def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) ->
         "overrides": [override],
     }
     with pytest.raises(SpecError, match=r"run seed=1: batch_size: given 64, .* 3 devices"):
-        expand(StudySpec.model_validate(values), tmp_path)
+        expand(StudySpec.model_validate(values), describe_from(tmp_path))
     override["set"] = {"resources.nodes": "many"}
     with pytest.raises(SpecError, match=r"run seed=1: resources.nodes: given 'many'"):
-        expand(StudySpec.model_validate(values), tmp_path)
+        expand(StudySpec.model_validate(values), describe_from(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) ->
 def test_excludes_match_what_a_run_has_however_it_is_written(match: dict[str, Any]) -> None:
     base = {"data": "digits", "steps": 10, "model": "vit_nano2", "model_options": {"dropout": 0.5}}
     study = spec(base=base, grid={"recipe.lr": [0.1, 0.2]}, exclude=[match])
-    assert [run.config.recipe.lr for run in expand(study, Path())] == [0.2]
+    assert [run.config.recipe.lr for run in expand(study, describe_from(Path()))] == [0.2]
     assert idle(study) == []
 
 

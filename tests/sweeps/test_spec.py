@@ -1,6 +1,7 @@
 """What a person may write in a spec, and what is said of what is wrong."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,8 +167,15 @@ def test_data_on_the_command_line_start_where_the_user_is(
 ) -> None:
     here = tmp_path / "here"
     (here / "photos").mkdir(parents=True)
+    (here / "digits").mkdir()
     monkeypatch.chdir(here)
-    assert load(tmp_path, SPEC, "data=photos").base["data"] == str(here / "photos")
-    assert load(tmp_path, SPEC, "data=digits").base["data"] == "digits"
-    assert load(tmp_path, SPEC, "data=[digits, photos]").grid["data"][1] == str(here / "photos")
-    assert load(tmp_path, SPEC, "data=beside").base["data"] == "beside"  # the spec, perhaps
+    (tmp_path / "spec.yaml").write_text(SPEC)
+
+    def data(setting: str) -> Any:
+        found, _ = specs.load(str(tmp_path / "spec.yaml"), [setting], data_names=["digits"])
+        return found.grid.get("data", found.base.get("data"))
+
+    assert data("data=photos") == str(here / "photos")
+    assert data("data=digits") == "digits"
+    assert data("data=[digits, photos]") == ["digits", str(here / "photos")]
+    assert data("data=beside") == "beside"  # the spec, perhaps

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from bench.cli.app import app, main
+from bench.data.sources import describe_from
 from results.store import load
 
 
@@ -208,7 +209,7 @@ def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:
     from sweeps.spec import StudySpec
 
     base = {"model": "vit_nano2", "data": "digits", "image_size": 8, "steps": 2}
-    (prepared,) = expand(StudySpec(study="one", base=base), tmp_path)
+    (prepared,) = expand(StudySpec(study="one", base=base), describe_from(tmp_path))
     submission.write_config(tmp_path / "one", prepared)
     run_dir = tmp_path / "one" / prepared.run_id
     command = [sys.executable, "-m", "bench", "train", str(run_dir)]

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.data import sources
-from bench.data.sources import DataError
+from bench.data.sources import DataError, digits
+from bench.data.sources.decode import decode
 
 NAMES = ("cat", "dog", "eel")
 
@@ -81,7 +82,7 @@ def test_digits_are_1797_images_in_two_disjoint_splits() -> None:
     # No image is in both: as multisets they are the whole set together.
     both = np.array(train.read(range(len(train))) + evaluation.read(range(len(evaluation))))
     assert both.shape == (1797, 8, 8, 3)
-    everything = sources._digits()
+    everything = digits.read()
     whole = np.array(everything.read(range(1797)))
     assert sorted(map(bytes, both)) == sorted(map(bytes, whole))
     assert set(np.unique(whole)) == {round(level * 255 / 16) for level in range(17)}
@@ -240,7 +241,7 @@ def test_the_fingerprint_changes_with_labels_names_and_counts(tmp_path: Path) ->
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
 def test_images_are_decoded_to_rgb(kind: str) -> None:
-    image = sources.decode(encode(90, kind), "here")
+    image = decode(encode(90, kind), "here")
     assert image.shape == (4, 5, 3) and image.flags.writeable
     assert np.abs(image.astype(int) - 90).max() <= 2
 
@@ -249,7 +250,7 @@ def test_grey_and_transparent_images_are_rgb() -> None:
     for mode, colour in (("L", 70), ("RGBA", (70, 70, 70, 0))):
         content = io.BytesIO()
         PIL.Image.new(mode, (5, 4), colour).save(content, "PNG")  # type: ignore[arg-type]
-        assert np.all(sources.decode(content.getvalue(), "here") == 70)
+        assert np.all(decode(content.getvalue(), "here") == 70)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -277,12 +278,12 @@ def png(width: int, height: int, rest: bytes) -> bytes:
 )
 def test_everything_else_is_refused_by_name(content: bytes) -> None:
     with pytest.raises(DataError, match=r"row 3 of x is no readable JPEG/PNG/WEBP image"):
-        sources.decode(content, "row 3 of x")
+        decode(content, "row 3 of x")
 
 
 def test_an_image_too_large_to_hold_is_refused() -> None:
     with pytest.raises(DataError, match=r"has 8000 × 8000 pixels, expected at most 50,000,000"):
-        sources.decode(png(8000, 8000, chunk(b"IDAT", zlib.compress(bytes(100)))), "here")
+        decode(png(8000, 8000, chunk(b"IDAT", zlib.compress(bytes(100)))), "here")
 
 
 def test_folders_are_told_apart_by_their_files(tmp_path: Path) -> None:

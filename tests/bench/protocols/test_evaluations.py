@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bench.data import sources
+from bench.data.sources import describe_from
 from bench.fewshot import FewShotError
 from bench.protocols import evaluations
 from bench.run.config import read_run
@@ -30,7 +31,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs")
     base = {"data": "digits", "image_size": 8, "steps": 60, "recipe.lr": 2e-3, "batch_size": 64}
     spec = StudySpec(study="few", base=base, grid={"model": ["vit_nano2", "bit_nano"]})
-    runs = expand(spec, root)
+    runs = expand(spec, describe_from(root))
     submit.write_study(root / "few", spec, runs)
     for run in runs:
         submit.write_config(root / "few", run)

@@ -9,6 +9,7 @@ import pytest
 
 import models
 from bench.cli.app import main
+from bench.data.sources import describe, describe_from
 from results.ledger import parquet
 from sweeps import expand, submit
 from sweeps import spec as specs
@@ -29,7 +30,7 @@ def study(tmp_path: Path) -> Path:
     """A study whose runs all ended, with errors of a power law of compute and some noise."""
     (tmp_path / "small.yaml").write_text(SPEC)
     spec, folder = specs.load(str(tmp_path / "small.yaml"))
-    runs = expand.expand(spec, folder)
+    runs = expand.expand(spec, describe_from(folder))
     root = tmp_path / "runs"
     (root / "small").mkdir(parents=True)
     submit.write_study(root / "small", spec, runs)
@@ -55,7 +56,7 @@ def test_candidates_are_new_seeds_of_every_model_that_suits(study: Path) -> None
     # Between 100, 400 and all 1,442 images there are sqrt(100 x 400) and sqrt(400 x 1442).
     assert wide.grid["train_examples"] == [100, 400, None, 200, 759]
     assert models.config("r8_vit_nano2").family not in ("vit", "bit")
-    possible, rows, known = candidates.costs(wide, study.parent)
+    possible, rows, known = candidates.costs(wide, study.parent, describe)
     assert known
     assert len(possible) == 4 * 5 * 3 - 12  # without those that are there
     assert all(row["accelerator_days"] > 0 for row in rows)
@@ -64,22 +65,25 @@ def test_candidates_are_new_seeds_of_every_model_that_suits(study: Path) -> None
 def test_an_octave_more_images_is_proposed_where_the_data_have_them(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SPEC.replace("[100, 400, null]", "[100, 400]"))
     spec, folder = specs.load(str(tmp_path / "small.yaml"))
-    wide = candidates.widen(spec, expand.expand(spec, folder), ["vit"])
+    wide = candidates.widen(spec, expand.expand(spec, describe_from(folder)), ["vit"])
     assert wide.grid["train_examples"] == [100, 400, 200, 800]
     fixed = SPEC.replace("  train_examples: [100, 400, null]\n", "")
     (tmp_path / "fixed.yaml").write_text(fixed)
     spec, folder = specs.load(str(tmp_path / "fixed.yaml"))
-    assert "train_examples" not in candidates.widen(spec, expand.expand(spec, folder), ["vit"]).grid
+    assert (
+        "train_examples"
+        not in candidates.widen(spec, expand.expand(spec, describe_from(folder)), ["vit"]).grid
+    )
 
 
 def test_the_spec_holds_exactly_the_chosen_runs(study: Path, tmp_path: Path) -> None:
     spec, runs = candidates.read(study)
     wide = candidates.widen(spec, runs, ["vit", "bit"])
-    possible, _, _ = candidates.costs(wide, study.parent)
+    possible, _, _ = candidates.costs(wide, study.parent, describe)
     chosen = [possible[at] for at in (0, 5, 7, 20)]
     (tmp_path / "next.yaml").write_text(specs.dump(candidates.only(wide, chosen)))
     loaded, folder = specs.load(str(tmp_path / "next.yaml"))
-    again = expand.expand(loaded, folder)
+    again = expand.expand(loaded, describe_from(folder))
     assert {run.run_id for run in again} == {run.run_id for run in chosen}
 
 
@@ -94,7 +98,7 @@ def test_next_prints_a_spec_that_plan_takes(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, rows, _ = candidates.costs(
-        candidates.widen(*candidates.read(study), ["vit", "bit"]), study.parent
+        candidates.widen(*candidates.read(study), ["vit", "bit"]), study.parent, describe
     )
     budget = 3 * max(row["accelerator_days"] for row in rows)
     code, out, err = run(capsys, "next", study, "--budget-days", budget)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bench.data.sources import describe_from
 from bench.run.attempt import Attempt, read_disk
 from results.ledger import parquet
 from sweeps import expand, submit
@@ -21,7 +22,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that is job 17_0 of an array, which began long ago."""
     base = {"data": "digits", "image_size": 8, "steps": 4, "batch_size": 8}
     spec = StudySpec(study="s", base=base, grid={"model": ["vit_nano2"]})
-    (run,) = expand.expand(spec, tmp_path)
+    (run,) = expand.expand(spec, describe_from(tmp_path))
     submit.write_study(tmp_path / "s", spec, [run])
     submit.write_config(tmp_path / "s", run)
     submissions.write(tmp_path / "s", "slurm", {run.run_id: 0}, RESOURCES, {run.run_id: "17_0"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.data.sources import describe_from
 from sweeps import spec as specs
 from sweeps.expand import expand
 from sweeps.launch import Work
@@ -75,7 +76,7 @@ def submit_spec(folder: Path, text: str, *settings: str) -> Submitted:
     path = folder / "spec.yaml"
     path.write_text(text)
     spec, base = specs.load(str(path), settings)
-    return submit(spec, expand(spec, base), folder / "runs")
+    return submit(spec, expand(spec, describe_from(base)), folder / "runs")
 
 
 def options(sbatch: Path, key: str) -> list[str]:
