@@ -63,7 +63,9 @@ def take_back(study_dir: Path, runs: Sequence[RunStatus], *, analysis: bool = Fa
     )
     for run in runs:
         # A job that Slurm says is running may have lost its process, and the number be another's.
-        is_here = run.state == "running" and run.beat["host"] == socket.gethostname()
-        if is_here and is_process(run.beat["pid"], run.beat["pid_started"]):
+        beat = run.beat
+        if run.state != "running" or beat is None or beat.host != socket.gethostname():
+            continue
+        if is_process(beat.pid, beat.pid_started):
             with suppress(ProcessLookupError):
-                os.kill(run.beat["pid"], signal.SIGTERM)
+                os.kill(beat.pid, signal.SIGTERM)

@@ -8,6 +8,7 @@ from typing import Any
 from bench.run import protocols
 from bench.run.attempt import Disk, State, read_disk
 from bench.run.errors import ConfigError
+from bench.run.heartbeat import NO_REPORT, Heartbeat
 from sweeps.jobs import analysis
 from sweeps.schedulers import submissions
 from sweeps.schedulers.state import (
@@ -18,8 +19,6 @@ from sweeps.schedulers.state import (
 )
 
 STATES: tuple[State, ...] = ("missing", "queued", "running", "done", "failed", "cancelled")
-# Of a run's heartbeat, as `status --json` shows it.
-BEAT = ("step", "num_steps", "loss", "images_per_second", "train_seconds", "host", "job_id")
 
 
 class StudyError(ConfigError):
@@ -47,21 +46,28 @@ class RunStatus:
     state: State
     attempts: int
     about: dict[str, Any]
-    beat: dict[str, Any]
+    beat: Heartbeat | None
     reason: str | None = None
     nodes: str | None = None
     evaluations: Evaluations = Evaluations()
 
     def as_json(self) -> dict[str, Any]:
         """The run as `status --json` shows it; what is not known is null."""
-        step, total = self.beat.get("step"), self.beat.get("num_steps")
+        beat = self.beat
+        step, total = (beat.step, beat.num_steps) if beat else (None, None)
         return {
             "run_id": self.run_id,
             "state": self.state,
             "attempts": self.attempts,
             "failure": self.reason if self.state == "failed" else None,
             **self.about,
-            **{key: self.beat.get(key) for key in BEAT},
+            "step": step,
+            "num_steps": total,
+            "loss": beat.loss if beat else None,
+            "images_per_second": beat.images_per_second if beat else None,
+            "train_seconds": beat.train_seconds if beat else None,
+            "host": beat.host if beat else None,
+            "job_id": beat.job_id if beat else None,
             "progress": step / total if step is not None and total else None,
             "eta_seconds": eta_seconds(self) if self.state == "running" else None,
             "nodes": self.nodes,
@@ -136,7 +142,7 @@ def study_status(study_dir: Path) -> StudyStatus:
                 {key: value for key, value in about.items() if key != "run_id"},
                 disk.beat,
                 reason,
-                (job.nodes if job else None) or disk.beat.get("hosts"),
+                (job.nodes if job else None) or (disk.beat.hosts if disk.beat else None),
                 _evaluations(study_dir / run_id, keys, holds) if keys else Evaluations(),
             )
         )
@@ -150,9 +156,10 @@ def counts(runs: list[RunStatus]) -> dict[str, int]:
 
 def eta_seconds(run: RunStatus) -> float | None:
     """Seconds of training left at the attempt's speed; None before there is one."""
-    step, total = run.beat.get("step"), run.beat.get("num_steps")
-    first, seconds = run.beat.get("from_examples"), run.beat.get("train_seconds")
-    seen = run.beat.get("to_examples")
+    if run.beat is None:
+        return None
+    step, total, seconds = run.beat.step, run.beat.num_steps, run.beat.train_seconds
+    first, seen = run.beat.from_examples, run.beat.to_examples
     if not (step and total and seconds and seen) or first is None or seen <= first:
         return None
     return (total - step) * seconds / ((seen - first) / (seen / step))
@@ -166,17 +173,17 @@ def _state(disk: Disk, holds: Held, run_id: str) -> tuple[State, str | None]:
             return "cancelled", None
     elif run and run.will_start(disk):
         job = holds.jobs.get(run.job_id or "")
-        is_begun = bool(disk.beat) and disk.beat["ended"] is None
-        if job and job.state == "RUNNING" and is_begun and disk.beat["job_id"] == run.job_id:
+        is_begun = disk.beat and disk.beat.ended is None and disk.beat.job_id == run.job_id
+        if job and job.state == "RUNNING" and is_begun:
             return "running", "no heartbeat for a while"
         waits = job.reason if job and job.state == "PENDING" else "starting" if job else None
         return "queued", waits
     if disk.state == "failed":
-        return "failed", disk.beat.get("reason") or disk.beat.get("ended")
+        return "failed", disk.reason or (disk.beat.ended if disk.beat else None)
     if disk.state == "missing" and disk.beat:
-        ended, reason = disk.beat.get("ended"), disk.beat.get("reason")
+        ended, reason = disk.beat.ended, disk.beat.reason
         if ended is None:
-            return "missing", f"lost: its last heartbeat came from {disk.beat.get('host')}"
+            return "missing", f"lost: its last heartbeat came from {disk.beat.host}"
         return "missing", f"{ended}: {reason}" if reason else ended
     return disk.state, None
 
@@ -209,7 +216,7 @@ def _evaluations(run_dir: Path, keys: list[str], holds: Held) -> Evaluations:
         elif trace.get("ended") == "done":
             done += 1
         elif trace and not failure:
-            failure = trace["reason"] or "lost: its process ended without a word"
+            failure = trace["reason"] or f"lost: {NO_REPORT}"
     return Evaluations(len(keys), done, pending, failure)
 
 

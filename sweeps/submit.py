@@ -3,15 +3,14 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench.run.config import Run, read_run
 from bench.run.protocols import FewShot, read_trace
 from bench.run.provenance import software
-from results.ledger.files import write_whole
+from results.ledger.files import write_json
 from sweeps import cancel, launch
 from sweeps.expand import resources
 from sweeps.schedulers import limits, submissions
@@ -116,22 +115,6 @@ def _lacking(
     )
 
 
-def about(run: Run) -> dict[str, Any]:
-    """What of a run's config the plan and the status show."""
-    return {
-        "run_id": run.run_id,
-        "model": run.config.model,
-        "dataset": run.data.name,
-        "image_size": run.image_size,
-        "train_examples": run.train_examples,
-        "examples_seen": run.examples_seen,
-        "steps": run.num_steps,
-        "batch_size": run.config.batch_size,
-        "seed": run.config.seed,
-        "recipe": run.config.recipe_label,
-    }
-
-
 def _unwritten(study_dir: Path, runs: list[Run]) -> list[Run]:
     """The runs whose config is not there yet; raises SpecError where an id has another config."""
     there = set(os.listdir(study_dir)) if study_dir.is_dir() else set()
@@ -182,11 +165,6 @@ def write_study(
         "submitted_at": datetime.now(UTC).isoformat(),
         **software(),
         "evaluations": [evaluation.key for evaluation in evaluations],
-        "runs": [about(run) for run in runs],
+        "runs": [asdict(run.summary()) for run in runs],
     }
-    _write_json(study_dir / "study.json", content)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(content).encode()
-    write_whole(path, lambda file: file.write(text))
+    write_json(study_dir / "study.json", content)

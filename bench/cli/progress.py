@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli import output
+from bench.run.heartbeat import Heartbeat
 from sweeps.status import RunStatus, StudyStatus, counts, study_status
 
 POLL_SECONDS = 0.5
@@ -115,8 +116,8 @@ def _follow_bars(study_dir: Path) -> StudyStatus:
                 beat = run.beat
                 progress.update(
                     bars[run.run_id],
-                    total=beat.get("num_steps"),
-                    completed=beat.get("step") or 0,
+                    total=beat.num_steps if beat else None,
+                    completed=(beat.step if beat else None) or 0,
                     note=_speed(beat),
                 )
             if found.is_over:
@@ -129,7 +130,7 @@ def _name(run: RunStatus) -> str:
     return f"  {about['model']} n={about['train_examples']} seed={about['seed']}"
 
 
-def _speed(beat: dict[str, Any]) -> str:
-    if beat.get("loss") is None:
+def _speed(beat: Heartbeat | None) -> str:
+    if beat is None or beat.loss is None:
         return "starting"
-    return f"loss {beat['loss']:.3f}, {output.count(beat['images_per_second'])} images/s"
+    return f"loss {beat.loss:.3f}, {output.count(beat.images_per_second)} images/s"

@@ -12,7 +12,7 @@ from bench.run.errors import BenchError
 from results import reference, store
 from results import table as tables
 from results.columns import configurations, scores
-from results.ledger.files import write_whole
+from results.ledger.files import write_bytes
 from results.tables import paper as printed
 from results.tables.layouts import COSTS
 from results.tables.render import RENDERERS, Grid
@@ -81,7 +81,7 @@ def table(
     if output is None:
         sys.stdout.write(text)
     else:
-        write_whole(output, lambda file: file.write(text.encode()))
+        write_bytes(output, text.encode())
         show.note(f"{output}: {len(made.frame)} rows")
 
 

@@ -285,7 +285,7 @@ def propose(
     from bench.data import sources
     from results import store
     from results.comparison import design as propose
-    from results.ledger.files import write_whole
+    from results.ledger.files import write_bytes
     from sweeps import spec as specs
     from sweeps.forecast import candidates
 
@@ -301,5 +301,5 @@ def propose(
     made = next.find(store.load([folder]).runs, rows, asked)
     text = specs.dump(candidates.only(wide, [possible[row] for row in made.chosen]))
     if output is not None:
-        write_whole(output, lambda file: file.write(text.encode()))
+        write_bytes(output, text.encode())
     next.show_all(made, [rows[row] for row in made.chosen], text, output, json=json)

@@ -1,7 +1,6 @@
 """Nested subsets of a training set, and the manifest that writes one down."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 from bench.run import seeds
 from bench.run.config import DataInfo
 from bench.run.errors import ConfigError
-from results.ledger.files import write_whole
+from results.ledger.files import write_json
 
 Indices = npt.NDArray[np.int64]
 
@@ -74,5 +73,5 @@ def write_manifest(folder: Path, data: DataInfo, indices: Indices, seed: int) ->
         "num_examples": len(indices),
         "indices": indices.tolist(),
     }
-    write_whole(path, lambda file: file.write(json.dumps(content).encode()))
+    write_json(path, content)
     return manifest_id

@@ -22,7 +22,7 @@ from bench.engine import shards
 from bench.engine.engine import Engine, World
 from bench.run.config import EngineConfig
 from bench.run.errors import BenchError
-from results.ledger.files import write_whole
+from results.ledger.files import write_bytes, write_json
 
 POINTER, STATE = "latest.json", "state.json"
 # Beyond the tensors: headers of shards and the state.
@@ -100,7 +100,7 @@ def save(root: Path, engine: Engine, world: World, step: int, name: str, *, keep
         temporary.rename(root / name)
         _sync_folder(root)
         pointer = {"name": name, "step": step, "sha256": _digest(root / name / STATE)}
-        write_whole(root / POINTER, lambda file: file.write(json.dumps(pointer).encode()))
+        write_json(root / POINTER, pointer)
         _remove_old(root, name, keep)
 
     try:
@@ -176,7 +176,7 @@ def write_weights(run_dir: Path, engine: Engine, world: World, metadata: dict[st
         return
     root = run_dir / "checkpoint"
     content = safetensors.torch.save(weights, metadata=metadata)
-    write_whole(root / "weights.safetensors", lambda file: file.write(content))
+    write_bytes(root / "weights.safetensors", content)
 
 
 def remove(run_dir: Path) -> None:

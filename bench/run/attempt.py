@@ -1,25 +1,26 @@
-"""An attempt at a run: its claim, its heartbeat, its end; and a run's state as files tell it.
+"""Claim a run for one attempt, report its progress, and read a run's state from its files.
 
 `attempts/0001.json` is created exclusively (the claim), then replaced whole at every heartbeat;
 its `ended` says how the attempt ended. `attempts/0001.parquet` is its row in the ledger.
 """
 
-import json
 import os
 import signal
 import socket
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
+from bench.run import heartbeat
 from bench.run.errors import BenchError
-from results.ledger.files import write_whole
+from bench.run.heartbeat import Ended, Heartbeat
+from results.ledger.files import write_json
 
 State = Literal["missing", "queued", "running", "done", "failed", "cancelled"]
 
@@ -27,27 +28,34 @@ SILENT_SECONDS = 120.0
 
 
 class AlreadyRunning(BenchError):
-    """Another process holds the run."""
+    """Another process is training the run."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """What a run's folder says: its state, and the last attempt's heartbeat ({} without one)."""
+    """A run's state as its files show it, with the last attempt's number and heartbeat.
+
+    `reason` says why the attempt, or the run, ended.
+    """
 
     state: State
     attempt: int
-    beat: dict[str, Any]
+    beat: Heartbeat | None
+    reason: str | None = None
 
 
 def read_disk(run_dir: Path) -> Disk:
-    """The run's state from its files alone: "missing" where no attempt is alive or has ended it."""
-    number = last_attempt(run_dir)
-    beat = read_beat(run_dir, number) if number else {}
-    ended = beat.get("ended")
-    if ended in ("done", "failed"):
-        return Disk(ended, number, beat)
-    if beat and ended is None and is_alive(beat, _beat_path(run_dir, number)):
-        return Disk("running", number, beat)
+    """Return a run's state from its files alone.
+
+    It is "missing" if no attempt is alive and none has brought the run to an end.
+    """
+    number = heartbeat.last_attempt(run_dir)
+    beat = heartbeat.read(run_dir, number) if number else None
+    reason = beat.reason if beat else None
+    if beat and (beat.ended == "done" or beat.ended == "failed"):
+        return Disk(beat.ended, number, beat, reason)
+    if beat and beat.ended is None and is_alive(beat, heartbeat.path(run_dir, number)):
+        return Disk("running", number, beat, reason)
     ledger = f"{run_dir}/run.parquet"
     if os.path.exists(ledger):  # noqa: PTH110 (10,000 of them)
         from results.ledger import parquet
@@ -55,36 +63,27 @@ def read_disk(run_dir: Path) -> Disk:
         row = parquet.read_rows(ledger)[0]
         # A row of earlier attempts says nothing of a run that has been started again.
         if (row["attempts"] or 0) >= number:
-            return Disk(row["state"], number, beat | {"reason": row["failure"]})
-    return Disk("missing", number, beat)
+            return Disk(row["state"], number, beat, row["failure"])
+    return Disk("missing", number, beat, reason)
 
 
-def last_attempt(run_dir: Path) -> int:
-    """The number of the newest attempt, 0 where there is none."""
-    try:
-        names = os.listdir(f"{run_dir}/attempts")
-    except FileNotFoundError:
-        return 0
-    return max((int(n[:4]) for n in names if n[:4].isdigit()), default=0)
+def is_alive(beat: Heartbeat, path: Path) -> bool:
+    """Return whether the process behind a heartbeat is still running.
 
-
-def is_alive(beat: dict[str, Any], path: Path) -> bool:
-    """Whether the process behind a heartbeat still runs.
-
-    On this host its process is looked up; elsewhere a heartbeat younger than two minutes counts,
-    or than three of its intervals, unless this very job holds it: a requeued job is its own
-    successor.
+    On this host the process is looked up. On another host a heartbeat counts as alive for two
+    minutes, or three of its intervals if that is longer, unless it comes from this very job: a
+    requeued job is its own successor.
     """
-    if beat["host"] == socket.gethostname():
-        return is_process(beat["pid"], beat["pid_started"])
-    if beat["job_id"] is not None and beat["job_id"] == job_id():
+    if beat.host == socket.gethostname():
+        return is_process(beat.pid, beat.pid_started)
+    if beat.job_id is not None and beat.job_id == job_id():
         return False
-    silent = max(SILENT_SECONDS, 3 * beat.get("interval", 0.0))
+    silent = max(SILENT_SECONDS, 3 * (beat.interval or 0.0))
     return time.time() - path.stat().st_mtime < silent
 
 
 def is_process(pid: int, started: float) -> bool:
-    """Whether the process that began at `started`, in seconds since 1970, runs on this host."""
+    """Return whether the process started at `started` (seconds since 1970) runs on this host."""
     try:
         process = psutil.Process(pid)
         is_same = abs(process.create_time() - started) < 1.0
@@ -94,17 +93,18 @@ def is_process(pid: int, started: float) -> bool:
 
 
 def end_orphan(run_dir: Path, seconds: float = 30.0) -> None:
-    """Ends the process of an earlier start of this very job that has outlived it on this host.
+    """Stop a process that an earlier start of this job left behind on this host.
 
-    A node whose daemon dies counts as lost, and its jobs start again, though their processes may
-    still be at work. Such a one is asked to save and leave, and killed after so many `seconds`.
+    If a node's daemon dies, Slurm counts the node as lost and requeues its jobs, but their
+    processes may still be running. They are asked to save and exit, and killed after `seconds`.
     """
     disk = read_disk(run_dir)
-    if disk.state != "running" or disk.beat["host"] != socket.gethostname():
+    beat = disk.beat
+    if beat is None or disk.state != "running" or beat.host != socket.gethostname():
         return
-    if disk.beat["job_id"] is None or disk.beat["job_id"] != job_id():
+    if beat.job_id is None or beat.job_id != job_id():
         return
-    pid, started = disk.beat["pid"], disk.beat["pid_started"]
+    pid, started = beat.pid, beat.pid_started
     for signum, patience in ((signal.SIGUSR2, seconds), (signal.SIGKILL, seconds)):
         with suppress(ProcessLookupError):
             os.kill(pid, signum)
@@ -118,97 +118,53 @@ def end_orphan(run_dir: Path, seconds: float = 30.0) -> None:
 
 
 def job_id() -> str | None:
-    """The scheduler's id of the job this process belongs to; None outside one."""
+    """Return the scheduler's id of the job that this process belongs to, None outside a job."""
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     return os.environ.get("SLURM_JOB_ID") or os.environ.get("SUBMITIT_LOCAL_JOB_ID")
 
 
 class Attempt:
-    """This process's claim on a run."""
+    """The claim of this process on a run; `last` is the last heartbeat."""
 
     def __init__(self, run_dir: Path) -> None:
-        """Claims the next attempt; raises AlreadyRunning where another process is at it."""
+        """Claim the next attempt; raise AlreadyRunning if another process is training the run."""
         before = read_disk(run_dir)
-        if before.state == "running":
-            host, pid = before.beat["host"], before.beat["pid"]
+        if before.state == "running" and before.beat:
+            host, pid = before.beat.host, before.beat.pid
             raise AlreadyRunning(f"{run_dir.name}: already running on {host} as process {pid}")
         self.run_dir = run_dir
         self.number = before.attempt + 1
         self._beaten = 0.0
-        self._content: dict[str, Any] = {
-            "job_id": job_id(),
-            "cluster": os.environ.get("SUBMITIT_EXECUTOR"),
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "pid_started": psutil.Process().create_time(),
-            "created_at": datetime.now(UTC).isoformat(),
-            "ended": None,
-        }
-        self._path = _beat_path(run_dir, self.number)
-        # A hard link is made exclusively, and its content is there from the first moment on.
-        draft = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}.tmp")
-        self._write(draft)
+        self.last = Heartbeat(
+            job_id=job_id(),
+            cluster=os.environ.get("SUBMITIT_EXECUTOR"),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            pid_started=psutil.Process().create_time(),
+            created_at=datetime.now(UTC),
+        )
+        path = heartbeat.path(run_dir, self.number)
+        # A hard link is created exclusively, and its content is complete from the start.
+        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+        write_json(draft, self.last.as_json())
         try:
-            os.link(draft, self._path)
+            os.link(draft, path)
         except FileExistsError:
             raise AlreadyRunning(f"{run_dir.name}: another process has just claimed it") from None
         finally:
             draft.unlink()
 
-    @property
-    def content(self) -> dict[str, Any]:
-        """What the last heartbeat said."""
-        return dict(self._content)
-
-    def beat(self, interval: float, **progress: Any) -> None:
-        """Writes the heartbeat with `progress`, at most every `interval` seconds."""
-        self._content |= progress | ({"interval": interval} if interval else {})
+    def beat(self, interval: float, **changes: Any) -> None:
+        """Update fields of the heartbeat, and write it at most every `interval` seconds."""
+        self.last = replace(self.last, **changes)
+        if interval:
+            self.last = replace(self.last, interval=interval)
         now = time.monotonic()
         if now - self._beaten >= interval:
             self._beaten = now
-            self._write(self._path)
+            heartbeat.write(self.run_dir, self.number, self.last)
 
-    def end(self, ended: str, reason: str | None = None) -> None:
-        """The last heartbeat: how the attempt ended."""
-        self.beat(0.0, ended=ended, reason=reason, ended_at=datetime.now(UTC).isoformat())
-
-    def _write(self, path: Path) -> None:
-        content = json.dumps(self._content).encode()
-        write_whole(path, lambda file: file.write(content))
-
-
-def read_beats(run_dir: Path, after: int = 0) -> list[dict[str, Any]]:
-    """The last heartbeats of all attempts after number `after`, oldest first."""
-    numbers = range(after + 1, last_attempt(run_dir) + 1)
-    return [beat for number in numbers if (beat := read_beat(run_dir, number))]
-
-
-def unrecorded(run_dir: Path, before: int) -> list[tuple[int, dict[str, Any]]]:
-    """Heartbeats of attempts before number `before` that left no row: their processes died."""
-    found = []
-    for number in range(1, before):
-        if not (run_dir / "attempts" / f"{number:04d}.parquet").exists():
-            beat = read_beat(run_dir, number)
-            if beat:
-                found.append((number, beat))
-    return found
-
-
-def _beat_path(run_dir: Path, number: int) -> Path:
-    return run_dir / "attempts" / f"{number:04d}.json"
-
-
-def read_beat(run_dir: Path, number: int) -> dict[str, Any]:
-    """What the last heartbeat of an attempt said; {} without one."""
-    try:
-        with open(f"{run_dir}/attempts/{number:04d}.json", "rb") as file:  # noqa: PTH123
-            return json.loads(file.read())
-    except FileNotFoundError:
-        return {}
-
-
-def write_beat(run_dir: Path, number: int, beat: dict[str, Any]) -> None:
-    """The last heartbeat of an attempt whose own process cannot write it any more."""
-    content = json.dumps(beat).encode()
-    write_whole(_beat_path(run_dir, number), lambda file: file.write(content))
+    def end(self, ended: Ended, reason: str | None = None) -> None:
+        """Write the last heartbeat: how the attempt ended."""
+        self.beat(0.0, ended=ended, reason=reason, ended_at=datetime.now(UTC))

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -166,6 +167,22 @@ class DataInfo(Frozen):
 Describe = Callable[[str], DataInfo]
 
 
+@dataclass(frozen=True)
+class RunSummary:
+    """The columns of a run that are known before it starts, as plan and status show them."""
+
+    run_id: str
+    model: str
+    dataset: str
+    image_size: int
+    train_examples: int
+    examples_seen: int
+    steps: int
+    batch_size: int
+    seed: int
+    recipe: str
+
+
 class Run(Frozen):
     """One run, resolved: everything a job needs, as `config.json` holds it."""
 
@@ -225,6 +242,21 @@ class Run(Frozen):
     def examples_seen(self) -> int:
         """Images the network is trained on, each time counted."""
         return self.num_steps * self.config.batch_size
+
+    def summary(self) -> RunSummary:
+        """Return the columns that follow from the config."""
+        return RunSummary(
+            run_id=self.run_id,
+            model=self.config.model,
+            dataset=self.data.name,
+            image_size=self.image_size,
+            train_examples=self.train_examples,
+            examples_seen=self.examples_seen,
+            steps=self.num_steps,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            recipe=self.config.recipe_label,
+        )
 
 
 def micro_batches(config: RunConfig, world_size: int) -> tuple[int, int]:

@@ -1,41 +1,26 @@
 """Rows of the ledger: an attempt's from its last heartbeat, a run's from all its attempts."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import models
 import models.cost.macs
+from bench.run import heartbeat
 from bench.run.accelerators import normalized_days, peak_flops
-from bench.run.attempt import (
-    Attempt,
-    last_attempt,
-    read_beat,
-    read_beats,
-    unrecorded,
-    write_beat,
-)
+from bench.run.attempt import Attempt
 from bench.run.config import Run
+from bench.run.heartbeat import NO_REPORT, Ended, Heartbeat
 from models.cost.macs import train_flops
 from results.ledger import parquet
+from results.schema import columns
 
 Row = dict[str, Any]
 
 SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
 SECONDS_PER_DAY = 86_400
-STATES = {"done": "done", "failed": "failed", "cancelled": "cancelled", None: "running"}
-NOT_IN_TABLE = (
-    "host",
-    "pid",
-    "pid_started",
-    "step",
-    "num_steps",
-    "loss",
-    "images_per_second",
-    "interval",
-)
 
 
 @dataclass(frozen=True)
@@ -48,29 +33,28 @@ class Evaluation:
     top5_accuracy: float | None
 
 
-def write_attempt(run_dir: Path, run: Run, number: int, beat: Row) -> None:
-    """The row of an attempt whose heartbeat has said its last."""
-    row: Row = {key: value for key, value in beat.items() if key not in NOT_IN_TABLE}
+def write_attempt(run_dir: Path, run: Run, number: int, beat: Heartbeat) -> None:
+    """Write the row of an attempt that has ended, from its last heartbeat."""
+    known = asdict(beat)
+    row: Row = {column.name: known.get(column.name) for column in columns("attempts")}
     row |= {"study": run.study, "run_id": run.run_id, "attempt": number}
-    row["state"] = STATES.get(beat["ended"], "failed")
-    for key in ("created_at", "ended_at"):
-        row[key] = datetime.fromisoformat(beat[key]) if beat.get(key) else None
+    row["state"] = "done" if beat.ended == "done" else "failed"
     parquet.write(run_dir / "attempts" / f"{number:04d}.parquet", "attempts", [row])
 
 
 def write_lost_attempts(run_dir: Path, run: Run, before: int) -> None:
-    """Rows for earlier attempts that died without leaving one, as their last heartbeats tell."""
-    for number, beat in unrecorded(run_dir, before):
-        if beat.get("ended") is None:
-            beat |= {"ended": "lost", "reason": "its process ended without a word"}
+    """Write the missing rows of attempts before number `before` from their last heartbeats."""
+    for number, beat in heartbeat.unrecorded(run_dir, before):
+        if beat.ended is None:
+            beat = replace(beat, ended=beat.outcome, reason=NO_REPORT)
         write_attempt(run_dir, run, number, beat)
 
 
 def write_failed(run_dir: Path, run: Run, failure: str) -> None:
-    """The row of a run that is given up after its last attempt, which may not have begun."""
-    if not read_beats(run_dir):
+    """Write the row of a run that is given up, even if no attempt has begun."""
+    if not heartbeat.read_all(run_dir):
         Attempt(run_dir).end("failed", failure)
-    write_lost_attempts(run_dir, run, last_attempt(run_dir) + 1)
+    write_lost_attempts(run_dir, run, heartbeat.last_attempt(run_dir) + 1)
     model = models.config(run.config.model, **run.config.model_options)
     cost = models.cost.macs.count(
         model, image_size=run.image_size, num_classes=run.data.num_classes
@@ -90,13 +74,15 @@ def write_failed(run_dir: Path, run: Run, failure: str) -> None:
 
 
 def end_attempt(
-    run_dir: Path, run: Run, number: int, ended: str, reason: str, seconds: Row
+    run_dir: Path, run: Run, number: int, ended: Ended, reason: str, seconds: dict[str, float]
 ) -> None:
-    """The row and last heartbeat of an attempt whose main process cannot write them."""
-    beat = read_beat(run_dir, number) | seconds
-    beat |= {"ended_at": datetime.now(UTC).isoformat(), "ended": ended, "reason": reason}
+    """Write the row and last heartbeat of an attempt on behalf of its main process."""
+    last = heartbeat.read(run_dir, number)
+    assert last is not None, f"{run_dir.name}: attempt {number} was never claimed"
+    times: dict[str, Any] = {"ended_at": datetime.now(UTC), **seconds}
+    beat = replace(last, ended=ended, reason=reason, **times)
     write_attempt(run_dir, run, number, beat)
-    write_beat(run_dir, number, beat)
+    heartbeat.write(run_dir, number, beat)
 
 
 def micro_batch_limit(attempts: Iterable[Row]) -> int | None:

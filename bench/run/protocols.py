@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.run.attempt import job_id
 from bench.run.config import DataInfo, Run
-from results.ledger.files import write_whole
+from results.ledger.files import write_json
 
 SHOTS = (1, 5, 10, 25)
 SEEDS = (0, 1, 2)
@@ -101,5 +101,4 @@ def _path(run_dir: Path, key: str) -> Path:
 
 
 def _write(run_dir: Path, trace: dict[str, Any]) -> None:
-    content = json.dumps(trace).encode()
-    write_whole(_path(run_dir, trace["key"]), lambda file: file.write(content))
+    write_json(_path(run_dir, trace["key"]), trace)

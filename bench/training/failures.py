@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from results.ledger.files import write_whole
+from bench.run.heartbeat import Ended
+from results.ledger.files import write_json
 
 # What the allocators of torch, the C++ library and the kernel say.
 OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate|bad_alloc", re.I)
@@ -25,7 +26,7 @@ GLOO = re.compile(r"gloo/|connection (closed|reset)", re.I)
 class Ending:
     """`ended` in the ledger's words, and the reason in one line."""
 
-    ended: str
+    ended: Ended
     reason: str
 
     @property
@@ -53,8 +54,7 @@ def of(error: BaseException) -> Ending:
 
 def leave_note(run_dir: Path, attempt: int, rank: int, ending: Ending) -> None:
     """Tells the other processes of the attempt why this one ends it."""
-    content = json.dumps(asdict(ending)).encode()
-    write_whole(_note(run_dir, attempt, rank), lambda file: file.write(content))
+    write_json(_note(run_dir, attempt, rank), asdict(ending))
 
 
 def read_note(run_dir: Path, attempt: int, ranks: range) -> Ending | None:

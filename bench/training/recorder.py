@@ -2,10 +2,11 @@
 
 import logging
 import os
-import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import models.cost.macs
 from bench.engine.checkpoint import check_room
@@ -15,6 +16,7 @@ from bench.run import ledger
 from bench.run.accelerators import peak_flops
 from bench.run.attempt import Attempt
 from bench.run.config import Run
+from bench.run.heartbeat import Ended
 from bench.run.ledger import Evaluation
 from bench.run.provenance import software
 from bench.training.clock import Clock
@@ -50,10 +52,10 @@ class Silence:
     def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
         """The run is done: its evaluation, its attempt, its row in the ledger."""
 
-    def end(self, ended: str, reason: str) -> None:
+    def end(self, ended: Ended, reason: str) -> None:
         """The attempt ends in the middle: where it failed so has the run, else it may go on."""
 
-    def stop(self, step: int, ended: str, reason: str) -> None:
+    def stop(self, step: int, ended: Ended, reason: str) -> None:
         """The attempt ends after `step`, which is saved; the run goes on in another one."""
 
 
@@ -87,7 +89,7 @@ class Recorder(Silence):
             "energy_joules": joules(),
             "peak_memory_bytes": peak_memory_bytes(world.device),
         }
-        hosts = os.environ.get("SCALESTUDY_HOSTS") or self.attempt.content["host"]
+        hosts = os.environ.get("SCALESTUDY_HOSTS") or self.attempt.last.host
         precision = self.run.config.recipe.precision
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
             log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)
@@ -142,8 +144,8 @@ class Recorder(Silence):
         self._end("done", None, step, evaluation, forward_macs)
         log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
 
-    def end(self, ended: str, reason: str) -> None:
-        if ended == "out_of_memory" and self.attempt.content.get("micro_batch_size") == 1:
+    def end(self, ended: Ended, reason: str) -> None:
+        if ended == "out_of_memory" and self.attempt.last.micro_batch_size == 1:
             ended, reason = "failed", f"{reason} (with a micro-batch of one image)"
         if ended == "failed":
             self.flush()
@@ -158,23 +160,23 @@ class Recorder(Silence):
             self.attempt.beat(0.0, ended=ended, reason=reason)
         log.error("%s: %s: %s", self.run.run_id, ended, reason)
 
-    def stop(self, step: int, ended: str, reason: str) -> None:
+    def stop(self, step: int, ended: Ended, reason: str) -> None:
         self.flush()
         self._record_attempt(step, ended, reason)
         self.attempt.beat(0.0, ended=ended, reason=reason)
         log.info("%s: %s", self.run.run_id, reason)
 
-    def _record_attempt(self, step: int | None, ended: str, reason: str | None) -> None:
+    def _record_attempt(self, step: int | None, ended: Ended, reason: str | None) -> None:
         """The attempt's row in the ledger."""
         progress = self._costs() if step is None else self._progress(step)
-        ended_at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+        ended_at = datetime.now(UTC).replace(microsecond=0)
         self.attempt.beat(0.0, **progress, ended_at=ended_at)
-        beat = self.attempt.content | {"ended": ended, "reason": reason}
+        beat = replace(self.attempt.last, ended=ended, reason=reason)
         ledger.write_attempt(self.run_dir, self.run, self.attempt.number, beat)
 
     def _end(
         self,
-        state: str,
+        state: Literal["done", "failed"],
         failure: str | None,
         step: int | None,
         evaluation: Evaluation | None,

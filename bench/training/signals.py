@@ -11,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from bench.run.errors import BenchError
+from bench.run.heartbeat import Ended
 
 # Said like a signal by a process whose clock has come near the job's end; any signal is louder.
 TIME_IS_UP = int(signal.SIGHUP)
@@ -38,7 +39,7 @@ class Stopped(BenchError):
         return self._is_ended or self.signum in (signal.SIGUSR2, TIME_IS_UP)
 
     @property
-    def ended(self) -> str:
+    def ended(self) -> Ended:
         """How the attempt ended, in the ledger's words."""
         if not self.comes_back:
             return "killed"

@@ -21,8 +21,8 @@ from typing import NoReturn, Self
 import psutil
 
 from bench.engine.engine import World
-from bench.run import ledger
-from bench.run.attempt import is_process, read_beat
+from bench.run import heartbeat, ledger
+from bench.run.attempt import is_process
 from bench.run.config import Run
 from bench.training import failures
 from bench.training.clock import Clock
@@ -139,7 +139,8 @@ class Watchdog:
         deadline = time.monotonic() + RECORD_SECONDS
         while time.monotonic() < deadline:
             is_dead = 0 in self._peers and not is_process(*self._peers[0])
-            if is_dead or read_beat(self._run_dir, self._attempt).get("ended"):
+            beat = heartbeat.read(self._run_dir, self._attempt)
+            if is_dead or (beat and beat.ended):
                 return
             time.sleep(POLL_SECONDS)
 

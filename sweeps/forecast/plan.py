@@ -4,6 +4,7 @@ import heapq
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from sweeps.forecast import predict, probe
 from sweeps.forecast.predict import Kind, Speed
 from sweeps.resources import Resources, runs_at_a_time
 from sweeps.spec import SpecError, StudySpec
-from sweeps.submit import about
 
 Row = dict[str, Any]
 
@@ -58,7 +58,7 @@ def plan(spec: StudySpec, runs: list[Run], root: Path, probe_steps: int = 0) -> 
         seen = run.examples_seen
         is_there = run.run_id in folders
         rows.append(
-            about(run)
+            asdict(run.summary())
             | {
                 "state": read_disk(root / spec.study / run.run_id).state if is_there else "missing",
                 "label": model.label,

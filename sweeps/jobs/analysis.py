@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from results.ledger.files import write_whole
+from results.ledger.files import write_json
 
 FOLDER = "analysis"
 TRACE = "analysis.json"
@@ -81,5 +81,4 @@ def _now() -> str:
 
 
 def _write(study_dir: Path, trace: dict[str, Any]) -> None:
-    content = json.dumps(trace, indent=2).encode()
-    write_whole(study_dir / FOLDER / TRACE, lambda file: file.write(content))
+    write_json(study_dir / FOLDER / TRACE, trace, indent=2)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import submitit
 
-from bench.run.attempt import last_attempt, read_disk
+from bench.run.attempt import read_disk
+from bench.run.heartbeat import last_attempt
 from bench.run.protocols import from_json
 from sweeps.jobs import snapshot
 from sweeps.jobs.job import (

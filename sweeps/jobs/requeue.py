@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.run.attempt import job_id, read_beats, read_disk
+from bench.run import heartbeat
+from bench.run.attempt import job_id, read_disk
 from bench.run.config import read_run
 from bench.run.ledger import write_failed
 from sweeps.jobs.job import start_logging
@@ -32,7 +32,7 @@ def settle(
 ) -> Verdict:
     """The verdict on a run by its attempts after number `after`; one given up is written down."""
     limits = Limits(resources["max_timeouts"], resources["max_retries"])
-    verdict = decide(read_beats(run_dir, after), limits, silent_starts=silent_starts)
+    verdict = decide(heartbeat.read_all(run_dir, after), limits, silent_starts=silent_starts)
     if verdict.outcome == "failed" and read_disk(run_dir).state != "failed":
         write_failed(run_dir, read_run(run_dir), verdict.reason)
     log.info("%s: %s (%s)", run_dir.name, verdict.outcome, verdict.reason)
@@ -75,9 +75,9 @@ def _find(study_dir: Path, job: str) -> tuple[str, submissions.Submission]:
 
 def _silent_starts(run_dir: Path, after: int) -> int:
     """How often this job has ended before it made an attempt, since the last one that did."""
-    beats = read_beats(run_dir, after)
+    beats = heartbeat.read_all(run_dir, after)
     started = float(os.environ[STARTED])
-    if beats and datetime.fromisoformat(beats[-1]["created_at"]).timestamp() >= started:
+    if beats and beats[-1].created_at.timestamp() >= started:
         return 0
     starts = int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1
     return max(1, starts - len(beats))

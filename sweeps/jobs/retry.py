@@ -12,13 +12,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from bench.run.heartbeat import NO_REPORT, Heartbeat
 
 LOSSES_OF_A_LEMON = 2
 AGAIN = ("preempted", "timeout", "out_of_memory")
 RETRIED = ("hang", "killed", "lost")
-
-Beat = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,26 +37,26 @@ class Verdict:
     reason: str
 
 
-def decide(attempts: Sequence[Beat], limits: Limits, *, silent_starts: int = 0) -> Verdict:
+def decide(attempts: Sequence[Heartbeat], limits: Limits, *, silent_starts: int = 0) -> Verdict:
     """The verdict over the last heartbeats of a run's attempts since it was submitted.
 
     An attempt that said nothing of its end is lost; `silent_starts` counts the jobs since the last
     attempt that ended before they made one.
 
-    >>> decide([{"ended": "preempted"}], Limits(max_timeouts=20, max_retries=2)).outcome
+    >>> decide([], Limits(max_timeouts=20, max_retries=2), silent_starts=1).outcome
     'again'
     """
-    last = attempts[-1] if attempts else {}
-    ended = last.get("ended") or "lost"
-    if attempts and ended in ("done", "failed"):
-        return Verdict("done" if ended == "done" else "failed", last.get("reason") or ended)
-    timeouts = sum(beat.get("ended") == "timeout" for beat in attempts)
+    ended = attempts[-1].outcome if attempts else "lost"
+    reason = attempts[-1].reason if attempts else None
+    if ended == "done" or ended == "failed":
+        return Verdict(ended, reason or ended)
+    timeouts = sum(beat.ended == "timeout" for beat in attempts)
     if timeouts > limits.max_timeouts:
         return Verdict("failed", f"stopped at its time limit {timeouts} times, {_allowed(limits)}")
     if ended in AGAIN and not silent_starts:
         return Verdict("again", ended)
     tries = silent_starts + _from_the_same_checkpoint(attempts)
-    why = f"{ended}: {last.get('reason') or 'its process ended without a word'}"
+    why = f"{ended}: {reason or NO_REPORT}"
     if silent_starts:
         why = "its job ended before an attempt began"
     if tries > limits.max_retries:
@@ -74,21 +74,17 @@ def lemons(losses: Iterable[Iterable[str]]) -> list[str]:
     return sorted(node for node, times in counted.items() if times >= LOSSES_OF_A_LEMON)
 
 
-def _from_the_same_checkpoint(attempts: Sequence[Beat]) -> int:
+def _from_the_same_checkpoint(attempts: Sequence[Heartbeat]) -> int:
     """The last attempts that were lost, killed or hung and began where the last one began."""
-    start = _start(attempts[-1]) if attempts else 0
+    start = attempts[-1].from_examples if attempts else 0
     number = 0
     for beat in reversed(attempts):
-        if (beat.get("ended") or "lost") not in RETRIED or _start(beat) not in (None, start):
+        if beat.outcome not in RETRIED or beat.from_examples not in (None, start):
             break
         # The last one may have ended before it had read its checkpoint.
-        start = _start(beat) if start is None else start
+        start = beat.from_examples if start is None else start
         number += 1
     return number
-
-
-def _start(beat: Beat) -> int | None:
-    return beat.get("from_examples")
 
 
 def _allowed(limits: Limits) -> str:

@@ -6,14 +6,15 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
-from bench.run.attempt import job_id, last_attempt, read_beats
-from results.ledger.files import write_whole
+from bench.run import heartbeat
+from bench.run.attempt import job_id
+from results.ledger.files import write_json
 from sweeps.jobs.retry import lemons
 
 FOLDER = "nodes"
 ASK_SECONDS = 30
 # How an attempt ends that loses a node: without a word, or as Slurm ends what is left of it.
-BY_LOSS = (None, "lost", "killed", "hang")
+BY_LOSS = ("lost", "killed", "hang")
 
 
 def on_slurm() -> bool:
@@ -23,23 +24,21 @@ def on_slurm() -> bool:
 
 def note_losses(run_dir: Path) -> None:
     """Writes down which nodes the run's last attempt has lost, unless it ended as it should."""
-    number = last_attempt(run_dir)
-    beats = read_beats(run_dir, number - 1) if number else []
-    if not beats or beats[0].get("ended") not in BY_LOSS or beats[0].get("cluster") != "slurm":
+    number = heartbeat.last_attempt(run_dir)
+    beat = heartbeat.read(run_dir, number) if number else None
+    if beat is None or beat.outcome not in BY_LOSS or beat.cluster != "slurm":
         return
-    hosts = beats[0].get("hosts") or beats[0]["host"]
-    command = ["scontrol", "--oneliner", "show", "node", hosts]
+    command = ["scontrol", "--oneliner", "show", "node", beat.hosts or beat.host]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS)
-    began = datetime.fromisoformat(beats[0]["created_at"]).timestamp()
+    began = beat.created_at.timestamp()
     lost = [
         described["NodeName"]
         for described in map(fields, shown.stdout.splitlines())
         if "NodeName" in described and _was_lost(described, began)
     ]
     if lost:
-        content = json.dumps({"run_id": run_dir.name, "attempt": number, "nodes": lost}).encode()
         path = run_dir.parent / FOLDER / f"{run_dir.name}-{number:04d}.json"
-        write_whole(path, lambda file: file.write(content))
+        write_json(path, {"run_id": run_dir.name, "attempt": number, "nodes": lost})
 
 
 def excluded(study_dir: Path) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.run.protocols import from_json
-from results.ledger.files import write_whole
+from results.ledger.files import write_json
 
 FOLDER = "submissions"
 SUBMIT_LOCK = ".submit.lock"
@@ -67,8 +67,7 @@ def write(
     submission = Submission(
         name, cluster, now.isoformat(), attempts, resources, job_ids, kind, evaluation
     )
-    content = json.dumps(vars(submission)).encode()
-    write_whole(study_dir / FOLDER / f"{name}.json", lambda file: file.write(content))
+    write_json(study_dir / FOLDER / f"{name}.json", vars(submission))
     return submission
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.attempt import read_disk
 from results import store
 from sweeps.cancel import CancelError, cancel
 from sweeps.status import study_status
 from sweeps.submit import submit
+from tests.helpers.heartbeats import has_stepped
 from tests.helpers.studies import DEADLINE_SECONDS, runs_of, spec, states, wait_for, wait_until_over
 
 LONG = {"data": "digits", "image_size": 8, "steps": 100, "batch_size": 64}
@@ -23,7 +23,7 @@ def test_a_study_is_cancelled_and_goes_on_when_submitted_again(tmp_path: Path) -
     study_dir = submit(study, runs_of(study), tmp_path).study_dir
     wait_for(study_dir, "running")
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not any(read_disk(study_dir / run.run_id).beat.get("step") for run in runs_of(study)):
+    while not any(has_stepped(study_dir / run.run_id) for run in runs_of(study)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     cancel(study_dir)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.run import ledger
+from bench.run.heartbeat import NO_REPORT
 from bench.training.clock import Clock
 from bench.training.recorder import Recorder
 from results.ledger import parquet
@@ -42,7 +43,7 @@ def test_a_killed_attempt_is_charged_by_the_next(
     recorder.finish(10, EVALUATION, MACS)
     lost, done = ledger.read_attempts(tmp_path)
     assert (lost["state"], lost["ended"]) == ("failed", "lost")
-    assert lost["reason"] == "its process ended without a word"
+    assert lost["reason"] == NO_REPORT
     assert lost["to_examples"] == (96 if moment == "trained" else None)
     (row,) = parquet.read_rows(tmp_path / "run.parquet")
     assert (row["state"], row["attempts"]) == ("done", 2)

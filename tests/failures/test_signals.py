@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.run.attempt import read_disk
 from bench.training.loop import train
+from tests.helpers.heartbeats import last_beat
 from tests.helpers.processes import Start
 from tests.helpers.runs import RANDOM, alive, read_all, same_run, write_run
 
@@ -97,7 +97,7 @@ def test_a_signal_to_one_process_stops_all_within_two_steps(
     assert 4 <= int(output.split()[-1]) <= 6
     assert psutil.wait_procs(alive(port), timeout=5)[1] == []
     pair[1 - rank].communicate()
-    assert read_disk(stopped).beat["ended"] == "preempted"
+    assert last_beat(stopped).ended == "preempted"
 
     train_in_pair(start_python, stopped)
     same_run(stopped, whole)

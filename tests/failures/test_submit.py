@@ -15,6 +15,7 @@ from results import store
 from results.ledger import parquet
 from sweeps.status import status
 from sweeps.submit import submit
+from tests.helpers.heartbeats import has_stepped, last_beat
 from tests.helpers.paths import ROOT
 from tests.helpers.studies import DEADLINE_SECONDS, runs_of, spec, states, wait_until_over
 
@@ -90,10 +91,10 @@ def test_a_run_that_is_warned_is_started_again(tmp_path: Path) -> None:
     (run,) = runs_of(study)
     study_dir = submit(study, [run], tmp_path).study_dir
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not read_disk(study_dir / run.run_id).beat.get("step"):
+    while not has_stepped(study_dir / run.run_id):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.kill(read_disk(study_dir / run.run_id).beat["pid"], signal.SIGUSR2)
+    os.kill(last_beat(study_dir / run.run_id).pid, signal.SIGUSR2)
     wait_until_over(study_dir)
     attempts = store.load(study_dir).attempts.sort_values("attempt")
     assert attempts["ended"].tolist() == ["preempted", "done"]

@@ -11,7 +11,8 @@ from typing import Any
 
 import psutil
 
-from bench.run.attempt import read_disk
+from bench.run import heartbeat
+from bench.run.heartbeat import Ended, Heartbeat
 from bench.training.failures import stack_path
 from tests.helpers.processes import Start
 from tests.helpers.runs import BATCH_SIZE, alive, read_all, write_run
@@ -79,16 +80,20 @@ class Ranks:
         self.number += 1
         pids = self._answer()
         first, deadline = None, time.monotonic() + 120
-        while first is None or self.beat().get("step", 0) < first + 5:
+        while first is None or self.step() < first + 5:
             assert time.monotonic() < deadline, (self.run_dir / "errors").read_text()
             time.sleep(0.02)
-            seen = self.beat().get("from_examples")
+            beat = self.beat()
+            seen = beat.from_examples if beat else None
             first = seen // BATCH_SIZE if first is None and seen is not None else first
         return pids
 
-    def beat(self) -> dict[str, Any]:
-        disk = read_disk(self.run_dir)
-        return disk.beat if disk.attempt == self.number else {}
+    def beat(self) -> Heartbeat | None:
+        return heartbeat.read(self.run_dir, self.number)
+
+    def step(self) -> int:
+        beat = self.beat()
+        return (beat.step if beat else None) or 0
 
     def end(self) -> list[int]:
         """The exit status of each process, when all have left."""
@@ -111,11 +116,11 @@ def test_whatever_happens_to_one_of_four_all_leave(tmp_path: Path, start_python:
     ranks = Ranks(process, run_dir)
     moments = random.Random(0)
 
-    def act(what: str, rank: int, action: Any, seconds: float, ended: str) -> dict[str, Any]:
+    def act(what: str, rank: int, action: Any, seconds: float, ended: Ended) -> str:
         pids = ranks.start()
         assert len(marked(mark)) == 1 + 2 * NUM_RANKS  # each with its loader's worker
         time.sleep(moments.uniform(0, 0.3))
-        began, step = time.monotonic(), ranks.beat()["step"]
+        began, step = time.monotonic(), ranks.step()
         action(pids[rank])
         codes = ranks.end()
         passed = time.monotonic() - began
@@ -123,30 +128,31 @@ def test_whatever_happens_to_one_of_four_all_leave(tmp_path: Path, start_python:
         psutil.wait_procs(left, timeout=5)
         assert not [p for p in marked(mark) if p.pid != process.pid]
         beat = ranks.beat()
-        steps = beat["step"] - step
+        assert beat is not None
+        steps = ranks.step() - step
         print(f"{what} of process {rank}: {ended} after {passed:.1f} s and {steps} steps, {codes}")
-        print(f"    {beat['reason']}")
-        assert beat["ended"] == ended, beat
+        print(f"    {beat.reason}")
+        assert beat.ended == ended, beat
         assert passed < seconds
         assert all(codes) and len(codes) == NUM_RANKS
-        return beat
+        return beat.reason or ""
 
     def send(signum: int) -> Any:
         return lambda pid: os.kill(pid, signum)
 
     for rank in (3, 0):
-        beat = act("SIGUSR2", rank, send(signal.SIGUSR2), 20, "preempted")
-        assert "SIGUSR2: saved at step" in beat["reason"]
+        reason = act("SIGUSR2", rank, send(signal.SIGUSR2), 20, "preempted")
+        assert "SIGUSR2: saved at step" in reason
     for rank in (2, 0):
-        beat = act("SIGSTOP", rank, send(signal.SIGSTOP), HANG_SECONDS + 20, "hang")
-        assert beat["reason"].endswith(f"no sign of life from process {rank}")
+        reason = act("SIGSTOP", rank, send(signal.SIGSTOP), HANG_SECONDS + 20, "hang")
+        assert reason.endswith(f"no sign of life from process {rank}")
         for other in set(range(NUM_RANKS)) - {rank}:
             assert "bench/training/loop.py" in stack_path(run_dir, ranks.number, other).read_text()
         assert not stack_path(run_dir, ranks.number, rank).exists()
-    beat = act("SIGKILL", 1, send(signal.SIGKILL), 20, "lost")
-    assert beat["reason"].startswith("process 1 of the attempt")
-    beat = act("ValueError", 3, lambda _: (run_dir / "raise-3").touch(), 20, "failed")
-    assert beat["reason"] == "process 3: ValueError: boom"
+    reason = act("SIGKILL", 1, send(signal.SIGKILL), 20, "lost")
+    assert reason.startswith("process 1 of the attempt")
+    reason = act("ValueError", 3, lambda _: (run_dir / "raise-3").touch(), 20, "failed")
+    assert reason == "process 3: ValueError: boom"
     # A row for each, and nothing is trained on but from where the attempt before had saved.
     rows = read_all(run_dir / "attempts")
     ended = ["preempted"] * 2 + ["hang"] * 2 + ["lost", "failed"]

@@ -4,9 +4,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from bench.run.attempt import read_disk
+from bench.run.heartbeat import Heartbeat
 
 
 def scalestudy(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -17,11 +17,11 @@ def scalestudy(*arguments: str) -> "subprocess.CompletedProcess[str]":
 DEADLINE_SECONDS = 600
 
 
-def wait_for_steps(run_dir: Path, attempt: int) -> dict[str, Any]:
+def wait_for_steps(run_dir: Path, attempt: int) -> Heartbeat:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
         disk = read_disk(run_dir)
-        if disk.attempt >= attempt and disk.beat.get("step"):
+        if disk.attempt >= attempt and disk.beat and disk.beat.step:
             return disk.beat
         assert time.monotonic() < deadline, disk
         time.sleep(0.1)

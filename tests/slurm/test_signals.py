@@ -37,9 +37,9 @@ def interrupt(run_dir: Path, signals: int, seed: int) -> None:
     for number in range(1, signals + 1):
         beat = wait_for_steps(run_dir, number)
         time.sleep(moments.uniform(0, 0.5))
-        subprocess.run(["scancel", "--signal=USR2", beat["job_id"]], check=True)
+        subprocess.run(["scancel", "--signal=USR2", str(beat.job_id)], check=True)
     beat = wait_for_steps(run_dir, signals + 1)
-    subprocess.run(["scontrol", "requeue", beat["job_id"]], check=True)
+    subprocess.run(["scontrol", "requeue", str(beat.job_id)], check=True)
 
 
 def test_runs_on_two_nodes_survive_preemption(cluster: Cluster, tmp_path: Path) -> None:

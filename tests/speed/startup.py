@@ -7,7 +7,6 @@ does not fall on one of them alone. Limits are those of the design.
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ from results import store
 from sweeps import spec as specs
 from sweeps.expand import expand
 from sweeps.submit import write_study
+from tests.helpers.heartbeats import write_beat
 from tests.speed.history import Figure, record
 
 ROUNDS = 5
@@ -59,10 +59,7 @@ def make_large_study(root: Path) -> None:
     runs = expand(spec, describe_from(folder))
     write_study(root / "large", spec, runs)
     for run in runs:
-        attempts = root / "large" / run.run_id / "attempts"
-        attempts.mkdir(parents=True)
-        beat = {"host": "node17", "pid": 1, "ended": "done", "step": 150, "num_steps": 150}
-        (attempts / "0001.json").write_text(json.dumps(beat))
+        write_beat(root / "large" / run.run_id, ended="done", step=150, num_steps=150)
 
 
 def main() -> None:

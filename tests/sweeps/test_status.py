@@ -2,15 +2,13 @@
 
 import json
 import os
-import socket
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from sweeps.schedulers import submissions
 from sweeps.status import RunStatus, StudyError, counts, eta_seconds, read_study, status
+from tests.helpers.heartbeats import make_beat, write_beat
 
 
 def write_study(folder: Path, *run_ids: str) -> None:
@@ -18,21 +16,13 @@ def write_study(folder: Path, *run_ids: str) -> None:
     (folder / "study.json").write_text(json.dumps({"runs": [{"run_id": i} for i in run_ids]}))
 
 
-def write_beat(folder: Path, run_id: str, number: int = 1, **beat: Any) -> None:
-    me = psutil.Process()
-    alive = {"host": socket.gethostname(), "pid": os.getpid(), "pid_started": me.create_time()}
-    path = folder / run_id / "attempts" / f"{number:04d}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(alive | {"job_id": None, "ended": None} | beat))
-
-
 def test_each_state_is_told_from_the_disk(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     write_study(folder, "untouched", "alive", "dead", "over", "broken")
-    write_beat(folder, "alive")
-    write_beat(folder, "dead", pid_started=1.0)
-    write_beat(folder, "over", ended="done")
-    write_beat(folder, "broken", ended="failed", reason="no luck")
+    write_beat(folder / "alive")
+    write_beat(folder / "dead", pid_started=1.0)
+    write_beat(folder / "over", ended="done")
+    write_beat(folder / "broken", ended="failed", reason="no luck")
     runs = {run.run_id: run for run in status(folder)}
     assert {run_id: run.state for run_id, run in runs.items()} == {
         "untouched": "missing",
@@ -48,14 +38,14 @@ def test_each_state_is_told_from_the_disk(tmp_path: Path) -> None:
 def test_a_run_is_queued_while_a_dispatcher_holds_it(tmp_path: Path) -> None:
     folder = tmp_path / "study"
     write_study(folder, "first", "second")
-    write_beat(folder, "second", ended="failed")
+    write_beat(folder / "second", ended="failed")
     submissions.write(folder, "local", {"first": 0, "second": 1}, {}, {})
     assert [run.state for run in status(folder)] == ["missing", "failed"]
     handle = submissions.take_dispatch(folder)
     assert handle is not None
     assert submissions.take_dispatch(folder) is None, "two dispatchers at a time"
     assert [run.state for run in status(folder)] == ["queued", "queued"]
-    write_beat(folder, "second", number=2, ended="done")
+    write_beat(folder / "second", number=2, ended="done")
     assert [run.state for run in status(folder)] == ["queued", "done"]
     os.close(handle)
     assert [run.state for run in status(folder)] == ["missing", "done"]
@@ -68,15 +58,15 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
 
 def test_the_time_left_follows_from_the_speed_of_this_attempt() -> None:
     # From step 20 to 60 of 100 in 8 seconds: 40 steps are left, another 8 seconds.
-    beat = {
-        "step": 60,
-        "num_steps": 100,
-        "from_examples": 20 * 16,
-        "to_examples": 60 * 16,
-        "train_seconds": 8.0,
-    }
+    beat = make_beat(
+        step=60,
+        num_steps=100,
+        from_examples=20 * 16,
+        to_examples=60 * 16,
+        train_seconds=8.0,
+    )
     assert eta_seconds(RunStatus("r", "running", 1, {}, beat)) == pytest.approx(8.0)
-    assert eta_seconds(RunStatus("r", "running", 1, {}, {"step": None})) is None
+    assert eta_seconds(RunStatus("r", "running", 1, {}, make_beat())) is None
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "{", ""])

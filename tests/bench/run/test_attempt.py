@@ -11,12 +11,8 @@ import psutil
 import pytest
 
 from bench.run import attempt
-from bench.run.attempt import (
-    AlreadyRunning,
-    Attempt,
-    read_disk,
-    unrecorded,
-)
+from bench.run.attempt import AlreadyRunning, Attempt, read_disk
+from bench.run.heartbeat import Ended, last_attempt, unrecorded
 from results.ledger import parquet
 from tests.helpers.processes import Start
 
@@ -71,14 +67,15 @@ def test_the_first_claim_is_attempt_one(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "attempts").iterdir()] == ["0001.json"]
     disk = read_disk(tmp_path)
     assert (disk.state, disk.attempt) == ("running", 1)
-    assert (disk.beat["host"], disk.beat["pid"]) == (socket.gethostname(), os.getpid())
+    assert disk.beat is not None
+    assert (disk.beat.host, disk.beat.pid) == (socket.gethostname(), os.getpid())
 
 
 def test_a_second_claim_is_refused_while_the_first_is_alive(tmp_path: Path) -> None:
     Attempt(tmp_path)
     with pytest.raises(AlreadyRunning, match=f"as process {os.getpid()}"):
         Attempt(tmp_path)
-    assert attempt.last_attempt(tmp_path) == 1
+    assert last_attempt(tmp_path) == 1
 
 
 def test_a_claim_ends_with_its_process(tmp_path: Path, start_python: Start) -> None:
@@ -97,7 +94,7 @@ def test_a_claim_ends_with_its_process(tmp_path: Path, start_python: Start) -> N
 
     assert Attempt(tmp_path).number == 2
     ((number, beat),) = unrecorded(tmp_path, before=2)
-    assert (number, beat["step"], beat["ended"]) == (1, 7, None)
+    assert (number, beat.step, beat.ended) == (1, 7, None)
 
 
 def test_of_eight_processes_exactly_one_wins(tmp_path: Path, start_python: Start) -> None:
@@ -110,7 +107,7 @@ def test_of_eight_processes_exactly_one_wins(tmp_path: Path, start_python: Start
 
 def test_another_process_with_the_same_number_is_not_the_same(tmp_path: Path) -> None:
     claim = Attempt(tmp_path)
-    claim.beat(0.0, pid_started=claim.content["pid_started"] - 60)
+    claim.beat(0.0, pid_started=claim.last.pid_started - 60)
     assert read_disk(tmp_path).state == "missing"
 
 
@@ -150,16 +147,16 @@ def test_a_heart_beats_no_faster_than_asked(tmp_path: Path) -> None:
     claim.beat(0.0, step=1)
     claim.beat(60.0, step=2)
     assert json.loads(path.read_text())["step"] == 1
-    assert claim.content["step"] == 2
+    assert claim.last.step == 2
     claim.beat(0.0)
     assert json.loads(path.read_text())["step"] == 2
 
 
 @pytest.mark.parametrize("ended", ["done", "failed"])
-def test_an_attempt_that_ended_says_how(tmp_path: Path, ended: str) -> None:
+def test_an_attempt_that_ended_says_how(tmp_path: Path, ended: Ended) -> None:
     Attempt(tmp_path).end(ended, "a reason")
     disk = read_disk(tmp_path)
-    assert (disk.state, disk.beat["reason"]) == (ended, "a reason")
+    assert (disk.state, disk.reason) == (ended, "a reason")
     assert Attempt(tmp_path).number == 2
 
 

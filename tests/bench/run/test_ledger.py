@@ -13,6 +13,7 @@ from bench.run.config import DataInfo, Run, RunConfig
 from bench.run.ledger import Evaluation
 from results.ledger import parquet
 from results.schema import TABLES
+from tests.helpers.heartbeats import make_beat
 
 DATA = DataInfo(
     name="cats",
@@ -205,18 +206,14 @@ def test_evaluations_are_a_row_a_metric() -> None:
 
 
 def test_an_attempt_is_written_and_read_back(tmp_path: Path) -> None:
-    beat = {
-        "host": "n1",
-        "pid": 12,
-        "pid_started": 1.0,
-        "job_id": "7_1",
-        "ended": "done",
-        "reason": None,
-        "created_at": "2026-07-01T10:00:00+00:00",
-        "train_seconds": 3.0,
-        "num_devices": 2,
-        "step": 20,
-    }
+    beat = make_beat(
+        job_id="7_1",
+        ended="done",
+        created_at=FIRST["created_at"],
+        train_seconds=3.0,
+        num_devices=2,
+        step=20,
+    )
     ledger.write_attempt(tmp_path, RUN, 1, beat)
     (row,) = ledger.read_attempts(tmp_path)
     assert (row["run_id"], row["attempt"], row["state"]) == (RUN.run_id, 1, "done")
@@ -228,5 +225,5 @@ def test_an_attempt_is_written_and_read_back(tmp_path: Path) -> None:
 def test_attempts_are_read_oldest_first(tmp_path: Path) -> None:
     assert ledger.read_attempts(tmp_path) == []
     for number in (10, 2, 1):
-        ledger.write_attempt(tmp_path, RUN, number, {"ended": "failed"})
+        ledger.write_attempt(tmp_path, RUN, number, make_beat(ended="failed"))
     assert [row["attempt"] for row in ledger.read_attempts(tmp_path)] == [1, 2, 10]

@@ -56,7 +56,7 @@ def test_a_run_that_gets_no_further_is_given_up_with_its_row(
         assert not requeue.finish(run_dir.parent, "17_0")
     assert len(requeued) == 1
     disk = read_disk(run_dir)
-    assert disk.state == "failed" and "hang: no step for 30 s" in disk.beat["reason"]
+    assert disk.state == "failed" and "hang: no step for 30 s" in (disk.reason or "")
     (row,) = parquet.read_rows(run_dir / "run.parquet")
     assert (row["state"], row["attempts"], row["model"]) == ("failed", 2, "vit_nano2")
     assert len(list(run_dir.glob("attempts/*.parquet"))) == 2
@@ -78,7 +78,7 @@ def test_jobs_without_an_attempt_are_counted_by_their_restarts(
     assert not requeue.finish(run_dir.parent, "17_0")
     assert len(requeued) == 1
     disk = read_disk(run_dir)
-    assert disk.state == "failed" and "before an attempt began" in disk.beat["reason"]
+    assert disk.state == "failed" and "before an attempt began" in (disk.reason or "")
     assert parquet.read_rows(run_dir / "run.parquet")[0]["state"] == "failed"
 
 

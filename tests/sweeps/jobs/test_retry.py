@@ -1,16 +1,16 @@
 """What becomes of a run, by the causes that its attempts ended for."""
 
-from typing import Any
-
 import pytest
 
+from bench.run.heartbeat import Ended, Heartbeat
 from sweeps.jobs.retry import Limits, decide, lemons
+from tests.helpers.heartbeats import make_beat
 
 LIMITS = Limits(max_timeouts=2, max_retries=2)
 
 
-def beat(ended: str | None, start: int | None = 0, reason: str = "so") -> dict[str, Any]:
-    return {"ended": ended, "from_examples": start, "reason": reason}
+def beat(ended: Ended | None, start: int | None = 0, reason: str = "so") -> Heartbeat:
+    return make_beat(ended=ended, from_examples=start, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def beat(ended: str | None, start: int | None = 0, reason: str = "so") -> dict[s
         ([beat("hang"), beat("hang"), beat("preempted"), beat("hang")], "again"),
     ],
 )
-def test_each_cause_has_its_own_limit(attempts: list[dict[str, Any]], outcome: str) -> None:
+def test_each_cause_has_its_own_limit(attempts: list[Heartbeat], outcome: str) -> None:
     assert decide(attempts, LIMITS).outcome == outcome
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.schedulers import nodes
+from tests.helpers.heartbeats import write_beat
 
 # One line a node, as Slurm 22.05 prints it, shortened.
 SHOWN = """NodeName=n1 State=IDLE BootTime=2026-01-01T00:00:00 SlurmdStartTime=2026-01-01T00:00:00
@@ -27,17 +28,8 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return calls
 
 
-def write_beat(run_dir: Path, number: int, ended: str | None) -> None:
-    beat = {
-        "cluster": "slurm",
-        "host": "n1",
-        "hosts": "n1,n2,n3",
-        "created_at": "2026-03-01T12:00:00+00:00",
-        "ended": ended,
-    }
-    path = run_dir / "attempts" / f"{number:04d}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(beat))
+def write_lost(run_dir: Path, number: int, ended: str | None) -> None:
+    write_beat(run_dir, number, cluster="slurm", host="n1", hosts="n1,n2,n3", ended=ended)
 
 
 def test_nodes_that_are_down_or_began_anew_since_are_lost(
@@ -45,14 +37,14 @@ def test_nodes_that_are_down_or_began_anew_since_are_lost(
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
     run_dir = tmp_path / "study" / "run"
-    write_beat(run_dir, 1, None)
+    write_lost(run_dir, 1, None)
     nodes.note_losses(run_dir)
     assert scontrol.read_text() == "--oneliner show node n1,n2,n3\n"
     (noted,) = (run_dir.parent / "nodes").iterdir()
     assert json.loads(noted.read_text())["nodes"] == ["n2", "n3"]
     assert nodes.excluded(run_dir.parent) == []
 
-    write_beat(run_dir, 2, None)
+    write_lost(run_dir, 2, None)
     nodes.note_losses(run_dir)
     nodes.note_losses(run_dir)
     assert nodes.excluded(run_dir.parent) == ["n2", "n3"]
@@ -61,7 +53,7 @@ def test_nodes_that_are_down_or_began_anew_since_are_lost(
 def test_an_attempt_that_said_how_it_ended_has_lost_no_node(tmp_path: Path, scontrol: Path) -> None:
     run_dir = tmp_path / "study" / "run"
     nodes.note_losses(run_dir)
-    write_beat(run_dir, 1, "preempted")
+    write_lost(run_dir, 1, "preempted")
     nodes.note_losses(run_dir)
     assert not (run_dir.parent / "nodes").exists() and not scontrol.exists()
 
