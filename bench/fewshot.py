@@ -4,16 +4,12 @@ The protocol of arXiv:2010.11929, section 4.1, in the form of big_vision's
 `evaluators/fewshot_lsr.py` (arXiv:2205.01580). N training and M test images, D dimensions.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from bench.run import seeds
 from bench.run.errors import BenchError
-from bench.run.protocols import SEEDS, SHOTS
 
 _BIAS = 100.0
 _STD_EPS = 1e-5
@@ -71,41 +67,6 @@ def choose(
             )
         chosen.append(members[seeds.permutation(len(members), seed, "fewshot", label)[:shots]])
     return np.concatenate(chosen)
-
-
-def parse_numbers(text: str, option: str, least: int) -> tuple[int, ...]:
-    """Whole numbers from `least` on, from "1,5,10"; raises FewShotError, which names the option."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
-        raise FewShotError(
-            f"{option}: given {text!r}, expected whole numbers from {least} on, such as 1,5,10"
-        )
-    return tuple(int(part) for part in parts)
-
-
-def accuracies(
-    features_train: npt.NDArray[Any],
-    labels_train: npt.NDArray[np.int64],
-    features_test: npt.NDArray[Any],
-    labels_test: npt.NDArray[np.int64],
-    *,
-    num_classes: int,
-    shots: Sequence[int] = SHOTS,
-    draws: Sequence[int] = SEEDS,
-) -> dict[tuple[int, int], float]:
-    """`ridge_accuracy` for every number of shots and every seed, by (shots, seed)."""
-    found = {}
-    for number in shots:
-        for seed in draws:
-            at = choose(labels_train, number, seed, num_classes)
-            found[number, seed] = ridge_accuracy(
-                features_train[at],
-                labels_train[at],
-                features_test,
-                labels_test,
-                num_classes=num_classes,
-            )
-    return found
 
 
 def _matrix(features: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -17,7 +17,7 @@ from bench.run.config import (
     micro_batches,
 )
 from bench.run.errors import BenchError, ConfigError
-from bench.run.protocols import FewShot
+from bench.run.protocols import EvaluationRequest, resolve
 from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec
 
@@ -49,16 +49,15 @@ def expand(spec: StudySpec, describe: Describe) -> list[Run]:
     return list(runs.values())
 
 
-def evaluations(spec: StudySpec, describe: Describe) -> list[FewShot]:
+def evaluations(spec: StudySpec, describe: Describe) -> list[EvaluationRequest]:
     """The evaluations that every run of the study is to have; raises SpecError."""
     found = {}
-    for number, wanted in enumerate(spec.evaluations):
+    for number, options in enumerate(spec.evaluations):
         try:
-            info = None if wanted.data is None else describe(wanted.data)
+            request = resolve(options, describe)
         except BenchError as error:
             raise SpecError(f"study {spec.study}, evaluations.{number}: {error}") from error
-        evaluation = FewShot(info, tuple(wanted.shots), tuple(wanted.seeds))
-        found[evaluation.key] = evaluation
+        found[request.key] = request
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.run.protocols import FewShot
+from bench.run.protocols import EvaluationRequest
 from sweeps.jobs import snapshot
 from sweeps.jobs.job import AnalyseJob, EvaluateJob, TrainJob
 from sweeps.resources import Resources, runs_at_a_time
@@ -26,7 +26,7 @@ class Work:
     """
 
     train: dict[str, int]
-    evaluate: list[tuple[FewShot, list[str]]]
+    evaluate: list[tuple[EvaluationRequest, list[str]]]
     analyse: bool
 
     def __bool__(self) -> bool:

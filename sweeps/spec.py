@@ -7,22 +7,20 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources as packaged
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from bench.run.config import (
     Frozen,
-    NonNegativeInt,
-    PositiveInt,
     RunConfig,
     check_name,
     explain,
     known_keys,
 )
 from bench.run.errors import ConfigError
-from bench.run.protocols import SEEDS, SHOTS
+from bench.run.protocols import AnyOptions
 from sweeps.jobs import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
 
@@ -48,20 +46,12 @@ class Override(Frozen):
     set: Values
 
 
-class EvaluationSpec(Frozen):
-    """An evaluation of every run, once it is done; without `data` on the run's own images."""
-
-    protocol: Literal["fewshot"]
-    data: str | None = None
-    shots: list[PositiveInt] = Field(default_factory=lambda: list(SHOTS), min_length=1)
-    seeds: list[NonNegativeInt] = Field(default_factory=lambda: list(SEEDS), min_length=1)
-
-
 class StudySpec(Frozen):
     """One study. Keys of `base`, `grid`, `exclude` and `overrides` are those of a run's config.
 
     Inner keys are written with dots: `recipe.lr`. `analysis` names files and what makes them:
-    `frontier.png: plot frontier`, once all runs and evaluations have ended.
+    `frontier.png: plot frontier`, once all runs and evaluations have ended. `evaluations` are made
+    of every run, once it is done; without `data` on the run's own images.
     """
 
     study: str
@@ -69,7 +59,7 @@ class StudySpec(Frozen):
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     exclude: list[Values] = Field(default_factory=list)
     overrides: list[Override] = Field(default_factory=list)
-    evaluations: list[EvaluationSpec] = Field(default_factory=list)
+    evaluations: list[AnyOptions] = Field(default_factory=list)
     analysis: dict[str, str] = Field(default_factory=dict)
     resources: Resources = Resources()
 

@@ -209,14 +209,14 @@ def _with_accounting(runs: list[RunStatus], holds: Held) -> list[RunStatus]:
 def _evaluations(run_dir: Path, keys: list[str], holds: Held) -> Evaluations:
     done, pending, failure = 0, 0, None
     for key in keys:
-        trace = protocols.read_trace(run_dir, key)
+        record = protocols.read_record(run_dir, key)
         submitted = holds.evaluations.get((run_dir.name, key))
-        if is_pending(trace, submitted):
+        if is_pending(record, submitted):
             pending += 1
-        elif trace.get("ended") == "done":
+        elif record and record.ended == "done":
             done += 1
-        elif trace and not failure:
-            failure = trace["reason"] or f"lost: {NO_REPORT}"
+        elif record and not failure:
+            failure = record.reason or f"lost: {NO_REPORT}"
     return Evaluations(len(keys), done, pending, failure)
 
 
@@ -224,11 +224,12 @@ def _analysis(study_dir: Path, study: dict[str, Any], holds: Held) -> dict[str, 
     wanted = study["spec"].get("analysis") if "spec" in study else None
     if not wanted:
         return None
-    trace = analysis.read_trace(study_dir)
+    record = analysis.read_record(study_dir)
     state = "missing"
-    if holds.analysis and is_pending(trace, holds.analysis):
-        began = trace.get("created_at", "") > holds.analysis
-        state = "running" if began else "queued"
-    elif trace and trace["wanted"] == wanted:
-        state = trace["ended"] or "failed"
-    return {"state": state, "reason": trace.get("reason"), "files": list(wanted)}
+    if holds.analysis and is_pending(record, holds.analysis):
+        has_begun = record is not None and record.created_at > holds.analysis
+        state = "running" if has_begun else "queued"
+    elif record and record.wanted == wanted:
+        state = record.ended or "failed"
+    reason = record.reason if record else None
+    return {"state": state, "reason": reason, "files": list(wanted)}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.run.config import Run, read_run
-from bench.run.protocols import FewShot, read_trace
+from bench.run.protocols import EvaluationRequest, read_record
 from bench.run.provenance import software
 from results.ledger.files import write_json
 from sweeps import cancel, launch
@@ -41,7 +41,7 @@ def submit(
     spec: StudySpec,
     runs: list[Run],
     root: Path,
-    evaluations: Sequence[FewShot] = (),
+    evaluations: Sequence[EvaluationRequest] = (),
     cancelling: Iterable[str] = (),
 ) -> Submitted:
     """Submits what of `runs` is missing or has failed; the study's folder is `root`/study.
@@ -96,16 +96,17 @@ def removed(study_dir: Path, runs: Iterable[Run]) -> list[RunStatus]:
 
 
 def _lacking(
-    study_dir: Path, spec: StudySpec, before: StudyStatus, evaluations: Sequence[FewShot]
+    study_dir: Path, spec: StudySpec, before: StudyStatus, evaluations: Sequence[EvaluationRequest]
 ) -> launch.Work:
     train = {run.run_id: run.attempts for run in before.runs if run.state in TO_DO}
     evaluate = []
     for wanted in evaluations:
         run_ids = []
         for run in before.runs:
-            trace = read_trace(study_dir / run.run_id, wanted.key)
+            record = read_record(study_dir / run.run_id, wanted.key)
+            is_done = record is not None and record.ended == "done"
             submitted_at = before.held.evaluations.get((run.run_id, wanted.key))
-            if trace.get("ended") != "done" and not is_pending(trace, submitted_at):
+            if not is_done and not is_pending(record, submitted_at):
                 run_ids.append(run.run_id)
         if run_ids:
             evaluate.append((wanted, run_ids))
@@ -156,7 +157,7 @@ def _config_text(run: Run) -> str:
 
 
 def write_study(
-    study_dir: Path, spec: StudySpec, runs: list[Run], evaluations: Sequence[FewShot] = ()
+    study_dir: Path, spec: StudySpec, runs: list[Run], evaluations: Sequence[EvaluationRequest] = ()
 ) -> None:
     """Writes `study.json`: the spec as given and resolved, its runs, the code, the time."""
     content = {

@@ -282,23 +282,45 @@ def doctor(checks: Sequence[Row], *, json: bool) -> None:
     )
 
 
-def evaluations(runs: Sequence[Row], content: Sequence[Row], *, json: bool) -> None:
-    """Rows of `evals`, or a table of the mean over seeds: a line a run, a column a shot."""
+def evaluations(
+    runs: Sequence[Row], content: Sequence[Row], varied: Sequence[str], *, json: bool
+) -> None:
+    """Print rows of `evals`, or a table of means over seeds: a line a run, a column a case.
+
+    `varied` are the columns, besides the seed, that tell the cases apart.
+    """
     if json:
         document(content)
         return
-    shots = sorted({row["shots"] for row in content})
+    keys = ("metric", *varied)
+    cases = sorted({tuple(row[name] for name in keys) for row in content})
+    metrics = sorted({row["metric"] for row in content})
     columns: list[Column] = [("run_id", "run", _text)]
-    columns += [(str(n), f"{n} shot{'s' * (n > 1)}", _percent) for n in shots]
+    for case in cases:
+        words = [_case(name, value) for name, value in zip(varied, case[1:], strict=True)]
+        words += [_metric(case[0])] if len(metrics) > 1 or not words else []
+        form = _percent if case[0].endswith("accuracy") else "{:.4g}".format
+        columns.append((str(case), ", ".join(words), form))
     lines = []
     for run in runs:
         line: dict[str, Any] = {"run_id": run["run_id"]}
-        for n in shots:
-            mine = [r for r in content if r["run_id"] == run["run_id"] and r["shots"] == n]
-            line[str(n)] = sum(r["value"] for r in mine) / len(mine) if mine else None
+        for case in cases:
+            of_case = [row for row in content if tuple(row[name] for name in keys) == case]
+            values = [row["value"] for row in of_case if row["run_id"] == run["run_id"]]
+            line[str(case)] = sum(values) / len(values) if values else None
         lines.append(line)
     _print(make_table(lines, columns))
-    note(f"top-1 accuracy, mean over seeds {', '.join(sorted({str(r['seed']) for r in content}))}")
+    seeds = sorted({str(row["seed"]) for row in content if row["seed"] is not None})
+    over = f", mean over seeds {', '.join(seeds)}" if seeds else ""
+    note(f"{' and '.join(map(_metric, metrics))}{over}")
+
+
+def _case(name: str, value: Any) -> str:
+    return f"{value} shot{'s' * (value > 1)}" if name == "shots" else f"{name} {value}"
+
+
+def _metric(name: str) -> str:
+    return name.replace("top1", "top-1").replace("top5", "top-5").replace("_", " ")
 
 
 def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import output
+from bench.cli.evaluate import EvaluateCommand, request
 from bench.cli.options import (
     RUNS,
     Json,
@@ -162,40 +163,42 @@ def cancel(
     output.note(f"study {folder.name}: {len(ids)} runs cancelled")
 
 
-@app.command()
+@app.command(cls=EvaluateCommand)
 def evaluate(
     study: Study,
-    protocol: Annotated[str, typer.Option(help="fewshot: ridge regression on few images.")],
+    protocol: Annotated[str, typer.Option(help="What to measure.")],
     source: Annotated[
-        str | None, typer.Option("--data", help="Another data set than the runs' own.")
+        str | None, typer.Option("--data", help="A data set other than the runs' own:")
     ] = None,
-    shots: Annotated[str, typer.Option(help="Images of each class.")] = "1,5,10,25",
-    seeds: Annotated[str, typer.Option(help="Draws of these images.")] = "0,1,2",
+    shots: Annotated[
+        str | None, typer.Option(help="Images of each class, such as 1,5; default 1,5,10,25.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Draws of these images; default 0,1,2.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any option of the protocol, such as shots=[1,5]."
+        ),
+    ] = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
     """Evaluate what has been trained: each finished run, unless its result is there already."""
-    from bench import fewshot
     from bench.cli import progress
-    from bench.data import sources
-    from bench.protocols import evaluations
-    from bench.run import protocols
     from sweeps import status
 
-    evaluations.check_protocol(protocol)
-    wanted = protocols.FewShot(
-        data=None if source is None else sources.describe(source),
-        shots=fewshot.parse_numbers(shots, "--shots", 1),
-        seeds=fewshot.parse_numbers(seeds, "--seeds", 0),
-    )
+    wanted = request(protocol, source, {"shots": shots, "seeds": seeds}, settings or ())
+    from bench.protocols import base, evaluations
+
     folder = study_dir(study, root)
     done = [run for run in status.status(folder) if run.state == "done"]
     if not done:
-        raise evaluations.EvaluationError(f"{folder}: no run is done; nothing can be evaluated")
+        raise base.EvaluationError(f"{folder}: no run is done; nothing can be evaluated")
     found = []
     for run in progress.track(done, "evaluating"):
         found += evaluations.evaluate_run(folder / run.run_id, wanted)
-    output.evaluations([run.as_json() for run in done], found, json=json)
+    varied = [name for name in wanted.options.cases()[0] if name != "seed"]
+    output.evaluations([run.as_json() for run in done], found, varied, json=json)
 
 
 @app.command()

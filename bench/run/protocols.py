@@ -1,4 +1,7 @@
-"""Evaluations that are asked for, and the trace that each leaves beside its rows; without torch."""
+"""Evaluations as a study asks for them, and the record that each leaves; imports no torch.
+
+How a protocol measures is in `bench.protocols`; its options are here, where `sweeps` reads them.
+"""
 
 import hashlib
 import json
@@ -6,99 +9,225 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, create_model
 
 from bench.run.attempt import job_id
-from bench.run.config import DataInfo, Run
+from bench.run.config import (
+    DataInfo,
+    Describe,
+    Frozen,
+    NonNegativeInt,
+    PositiveInt,
+    Run,
+    explain,
+)
+from bench.run.errors import ConfigError
 from results.ledger.files import write_json
 
 SHOTS = (1, 5, 10, 25)
 SEEDS = (0, 1, 2)
 
+# One result of an evaluation: the columns of `evals` that tell it from its others.
+Case = dict[str, Any]
 
-@dataclass(frozen=True)
-class FewShot:
-    """Ridge regression on so many images of each class, drawn with each seed.
 
-    `data` is another source than the run's own; its training split is what is drawn from, its
-    evaluation split what is tested on.
+class EvaluationOptions(Frozen):
+    """What a person may choose of an evaluation: a subclass a protocol.
+
+    `protocol` is its name, a literal. `data` is another data set than the run's own: the network
+    is adapted to its training split and tested on its evaluation split. `summary` says in help
+    what is measured.
     """
 
+    protocol: str
+    data: str | None = None
+
+    summary: ClassVar[str]
+
+    def cases(self) -> list[Case]:
+        """Return the results wanted, each as the columns of `evals` that tell it from others."""
+        raise NotImplementedError
+
+    def identity(self) -> list[Any]:
+        """Return what tells this evaluation from others on the same data, as JSON values."""
+        chosen = self.model_dump(mode="json", exclude={"protocol", "data"}, exclude_defaults=True)
+        return [chosen]
+
+
+class FewShotOptions(EvaluationOptions):
+    """Ridge regression on so many images of each class, drawn with each seed."""
+
+    protocol: Literal["fewshot"]
+    shots: list[PositiveInt] = Field(default_factory=lambda: list(SHOTS), min_length=1)
+    seeds: list[NonNegativeInt] = Field(default_factory=lambda: list(SEEDS), min_length=1)
+
+    summary: ClassVar[str] = "ridge regression on few images"
+
+    def cases(self) -> list[Case]:
+        return [{"shots": number, "seed": seed} for number in self.shots for seed in self.seeds]
+
+    def identity(self) -> list[Any]:
+        return [sorted(self.shots), sorted(self.seeds)]
+
+
+# What can be asked of each protocol, by its name; `bench.protocols` has a measurement for each.
+OPTIONS: dict[str, type[EvaluationOptions]] = {"fewshot": FewShotOptions}
+
+
+def read_options(value: Any) -> EvaluationOptions:
+    """Return the options in `value` as those of its `protocol`; raises ValidationError."""
+    if isinstance(value, EvaluationOptions):
+        return value
+    name = value.get("protocol") if isinstance(value, dict) else None
+    model = OPTIONS.get(name) if isinstance(name, str) else None
+    if model is None:
+        choice: Any = Literal[tuple(OPTIONS)]
+        model = create_model("Choice", __base__=EvaluationOptions, protocol=(choice, ...))
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        if first["type"] != "extra_forbidden":
+            raise
+        # Whoever explains the error knows the spec, but not which protocol's options these are.
+        (key,) = first["loc"]
+        wrong = ValueError(explain(error, model).removeprefix(f"{key}: "))
+        raise ValidationError.from_exception_data(
+            error.title,
+            [{"type": "value_error", "loc": (key,), "input": value, "ctx": {"error": wrong}}],
+        ) from None
+
+
+def check_options(values: dict[str, Any]) -> EvaluationOptions:
+    """Return the options in `values`; raises ConfigError naming protocol, key and value."""
+    try:
+        return read_options(values)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{values.get('protocol')}: {explain(error, EvaluationOptions)}"
+        ) from error
+
+
+# An item of a spec's `evaluations`: a union told apart by `protocol`, of what is in OPTIONS.
+AnyOptions = Annotated[SerializeAsAny[EvaluationOptions], PlainValidator(read_options)]
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """An evaluation to be made of a run: options, and the data set if it is not the run's own."""
+
+    options: EvaluationOptions
     data: DataInfo | None = None
-    shots: tuple[int, ...] = SHOTS
-    seeds: tuple[int, ...] = SEEDS
 
     def source(self, run: Run) -> DataInfo:
-        """What the run is evaluated on."""
+        """Return the data set that the run is evaluated on."""
         return self.data or run.data
 
     def path(self, run_dir: Path, run: Run) -> Path:
-        """Where its rows are."""
+        """Return the file of its rows, one a protocol and data set."""
         source = self.source(run)
-        return run_dir / "evals" / f"fewshot-{source.name}-{source.fingerprint[:12]}.parquet"
+        name = f"{self.options.protocol}-{source.name}-{source.fingerprint[:12]}.parquet"
+        return run_dir / "evals" / name
 
     @property
     def key(self) -> str:
-        """A name for just this evaluation, the same for every run."""
+        """A name for exactly this evaluation, the same for every run."""
         data = None if self.data is None else self.data.fingerprint
-        said = json.dumps([data, sorted(self.shots), sorted(self.seeds)])
-        return f"fewshot-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+        content = json.dumps([data, *self.options.identity()])
+        return f"{self.options.protocol}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
     def as_json(self) -> dict[str, Any]:
-        """For `from_json`."""
+        """Return the request for `read_request`."""
         data = None if self.data is None else self.data.model_dump(mode="json")
-        return {"data": data, "shots": self.shots, "seeds": self.seeds}
+        return self.options.model_dump(mode="json") | {"data": data}
 
 
-def from_json(said: dict[str, Any]) -> FewShot:
-    """What `as_json` has said."""
-    data = None if said["data"] is None else DataInfo.model_validate(said["data"])
-    return FewShot(data, tuple(said["shots"]), tuple(said["seeds"]))
+def resolve(options: EvaluationOptions, describe: Describe) -> EvaluationRequest:
+    """Return the request for an evaluation, with its data set found; raises DataError."""
+    if options.data is None:
+        return EvaluationRequest(options)
+    info = describe(options.data)
+    return EvaluationRequest(options.model_copy(update={"data": info.source}), info)
 
 
-def read_trace(run_dir: Path, key: str) -> dict[str, Any]:
-    """How the evaluation of a run went: `ended` is done, failed, or None; {} before it began."""
+def read_request(content: dict[str, Any]) -> EvaluationRequest:
+    """Return the request that `as_json` gave; older versions left `protocol` out."""
+    data = None if content["data"] is None else DataInfo.model_validate(content["data"])
+    given = {"protocol": "fewshot"} | content | {"data": data and data.source}
+    return EvaluationRequest(read_options(given), data)
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """How far the evaluation `key` of a run has come, as `evals/<key>.json` has it.
+
+    `ended` is done or failed, None until then; `options` are the protocol's own.
+    """
+
+    key: str
+    protocol: str
+    created_at: str
+    data: str | None = None
+    job_id: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    ended: Literal["done", "failed"] | None = None
+    reason: str | None = None
+    ended_at: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def finished(self, ended: Literal["done", "failed"], reason: str | None) -> "EvaluationRecord":
+        """Return the record of the same evaluation, ended now."""
+        return replace(self, ended=ended, reason=reason, ended_at=_now())
+
+    def write(self, run_dir: Path) -> None:
+        """Write the record into the run's folder, whole."""
+        content = {key: value for key, value in vars(self).items() if key != "options"}
+        write_json(_record_path(run_dir, self.key), content | self.options)
+
+
+def read_record(run_dir: Path, key: str) -> EvaluationRecord | None:
+    """Return the record of an evaluation of a run; None before it has begun."""
     try:
-        return json.loads(_path(run_dir, key).read_text())
+        content = json.loads(_record_path(run_dir, key).read_text())
     except FileNotFoundError:
-        return {}
+        return None
+    known = {one.name for one in fields(EvaluationRecord)} - {"options"}
+    own = {name: content.pop(name) for name in list(content) if name in known}
+    return EvaluationRecord(**own, options=content)
 
 
 @contextmanager
-def traced(run_dir: Path, wanted: FewShot) -> Iterator[None]:
-    """Writes down that an evaluation began, and how it ended."""
-    trace: dict[str, Any] = {
-        "key": wanted.key,
-        "protocol": "fewshot",
-        **asdict(wanted),
-        "data": None if wanted.data is None else wanted.data.name,
-        "job_id": job_id(),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "created_at": datetime.now(UTC).isoformat(),
-        "ended": None,
-        "reason": None,
-    }
-    _write(run_dir, trace)
+def recorded(run_dir: Path, request: EvaluationRequest) -> Iterator[None]:
+    """Write a record when an evaluation begins, and again when it ends, with the error if any."""
+    record = EvaluationRecord(
+        key=request.key,
+        protocol=request.options.protocol,
+        created_at=_now(),
+        data=None if request.data is None else request.data.name,
+        job_id=job_id(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        options=request.options.model_dump(mode="json", exclude={"protocol", "data"}),
+    )
+    record.write(run_dir)
     try:
         yield
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        _write(run_dir, trace | _end("failed", reason))
+        record.finished("failed", reason).write(run_dir)
         raise
-    _write(run_dir, trace | _end("done", None))
+    record.finished("done", None).write(run_dir)
 
 
-def _end(ended: str, reason: str | None) -> dict[str, Any]:
-    return {"ended": ended, "reason": reason, "ended_at": datetime.now(UTC).isoformat()}
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
 
 
-def _path(run_dir: Path, key: str) -> Path:
+def _record_path(run_dir: Path, key: str) -> Path:
     return run_dir / "evals" / f"{key}.json"
-
-
-def _write(run_dir: Path, trace: dict[str, Any]) -> None:
-    write_json(_path(run_dir, trace["key"]), trace)

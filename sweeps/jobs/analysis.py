@@ -5,14 +5,15 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from results.ledger.files import write_json
 
 FOLDER = "analysis"
-TRACE = "analysis.json"
+RECORD = "analysis.json"
 # What a line of `analysis` may begin with.
 VERBS = ("table", "plot", "report")
 
@@ -21,12 +22,27 @@ class AnalysisError(Exception):
     """A table or figure could not be made."""
 
 
-def read_trace(study_dir: Path) -> dict[str, Any]:
-    """How the last analysis went: `ended` is done, failed or None; {} before there was one."""
+@dataclass(frozen=True)
+class AnalysisRecord:
+    """How far the analysis of a study has come; `ended` is done or failed, None until then."""
+
+    wanted: dict[str, str]
+    created_at: str
+    ended: Literal["done", "failed"] | None = None
+    reason: str | None = None
+    ended_at: str | None = None
+
+    def write(self, study_dir: Path) -> None:
+        """Write the record into the study's folder, whole."""
+        write_json(study_dir / FOLDER / RECORD, asdict(self), indent=2)
+
+
+def read_record(study_dir: Path) -> AnalysisRecord | None:
+    """Return the record of the study's last analysis; None before there was one."""
     try:
-        return json.loads((study_dir / FOLDER / TRACE).read_text())
+        return AnalysisRecord(**json.loads((study_dir / FOLDER / RECORD).read_text()))
     except FileNotFoundError:
-        return {}
+        return None
 
 
 def analyse(study_dir: Path) -> None:
@@ -36,11 +52,12 @@ def analyse(study_dir: Path) -> None:
     """
     wanted = json.loads((study_dir / "study.json").read_text())["spec"]["analysis"]
     (study_dir / FOLDER).mkdir(exist_ok=True)
-    trace = {"wanted": wanted, "created_at": _now(), "ended": None, "reason": None}
-    _write(study_dir, trace)
+    record = AnalysisRecord(wanted, _now())
+    record.write(study_dir)
     problems = [said for name, words in wanted.items() if (said := _make(study_dir, name, words))]
-    ended = {"ended": "failed" if problems else "done", "reason": "; ".join(problems) or None}
-    _write(study_dir, trace | ended | {"ended_at": _now()})
+    reason = "; ".join(problems) or None
+    ended = replace(record, ended="failed" if problems else "done", reason=reason, ended_at=_now())
+    ended.write(study_dir)
     if problems:
         raise AnalysisError("; ".join(problems))
 
@@ -78,7 +95,3 @@ def check(wanted: Mapping[str, str]) -> str | None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-
-def _write(study_dir: Path, trace: dict[str, Any]) -> None:
-    write_json(study_dir / FOLDER / TRACE, trace, indent=2)

@@ -18,7 +18,7 @@ import submitit
 
 from bench.run.attempt import read_disk
 from bench.run.heartbeat import last_attempt
-from bench.run.protocols import from_json
+from bench.run.protocols import read_request
 from sweeps.jobs import snapshot
 from sweeps.jobs.job import (
     END_TIME,
@@ -210,7 +210,7 @@ class _Dispatcher:
             return TrainJob(run_dir)
         if task.kind == "evaluate":
             assert submission.evaluation is not None
-            return EvaluateJob(run_dir, from_json(submission.evaluation))
+            return EvaluateJob(run_dir, read_request(submission.evaluation))
         return AnalyseJob(self._study_dir)
 
 

@@ -13,7 +13,7 @@ import submitit
 from submitit.helpers import TorchDistributedEnvironment
 
 from bench.run.attempt import end_orphan
-from bench.run.protocols import FewShot
+from bench.run.protocols import EvaluationRequest
 from bench.training.signals import Signals, Stopped
 from sweeps.schedulers import nodes
 
@@ -60,7 +60,7 @@ class TrainJob:
 class EvaluateJob:
     """Evaluates a finished run."""
 
-    def __init__(self, run_dir: Path, wanted: FewShot) -> None:
+    def __init__(self, run_dir: Path, wanted: EvaluationRequest) -> None:
         self.run_dir = run_dir
         self.wanted = wanted
 

@@ -2,10 +2,10 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from bench.run.attempt import Disk
 from sweeps.schedulers import submissions as queue
@@ -85,11 +85,24 @@ def held(study_dir: Path) -> Held:
     return found
 
 
-def is_pending(trace: Mapping[str, Any], submitted_at: str | None) -> bool:
-    """Whether what was submitted at a moment, and is held, has not ended by its trace."""
+class Record(Protocol):
+    """What an evaluation or an analysis has written about itself."""
+
+    @property
+    def created_at(self) -> str: ...
+
+    @property
+    def ended(self) -> str | None: ...
+
+
+def is_pending(record: Record | None, submitted_at: str | None) -> bool:
+    """Return whether an evaluation or analysis that a scheduler has is still to be waited for.
+
+    `submitted_at` is None where no scheduler has it; a record from before is of an earlier one.
+    """
     if not submitted_at:
         return False
-    return not trace.get("ended") or trace["created_at"] < submitted_at
+    return record is None or not record.ended or record.created_at < submitted_at
 
 
 def _take_back(found: Held, cancelled: queue.Submission) -> None:

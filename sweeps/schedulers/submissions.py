@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.run.protocols import from_json
+from bench.run.protocols import read_request
 from results.ledger.files import write_json
 
 FOLDER = "submissions"
@@ -48,7 +48,7 @@ class Submission:
     @property
     def key(self) -> str:
         """The name of the evaluation, "" where it is none."""
-        return "" if self.evaluation is None else from_json(self.evaluation).key
+        return "" if self.evaluation is None else read_request(self.evaluation).key
 
 
 def write(

@@ -90,13 +90,6 @@ def test_shots_are_nested_balanced_and_differ_by_seed() -> None:
         fewshot.choose(labels, 31, 0, 4)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1,,5", "five", "1.5"])
-def test_numbers_of_shots_are_whole_and_positive(text: str) -> None:
-    assert fewshot.parse_numbers("1, 5,10", "--shots", 1) == (1, 5, 10)
-    with pytest.raises(fewshot.FewShotError, match=r"--shots: given .* whole numbers from 1 on"):
-        fewshot.parse_numbers(text, "--shots", 1)
-
-
 @pytest.mark.parametrize("num_train", [170, 17])
 def test_a_dimension_that_never_varied_in_training_has_no_weight(num_train: int) -> None:
     """Standardised it is 0 for all of training, so that the exact solution gives it none."""

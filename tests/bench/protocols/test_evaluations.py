@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,17 @@ from bench.data import sources
 from bench.data.sources import describe_from
 from bench.fewshot import FewShotError
 from bench.protocols import evaluations
+from bench.protocols.base import EvaluationError
 from bench.run.config import read_run
-from bench.run.protocols import FewShot
+from bench.run.protocols import EvaluationRequest, FewShotOptions
 from results import store
 from sweeps import submit
 from sweeps.expand import expand
 from sweeps.spec import StudySpec
+
+
+def few_shot(**values: Any) -> EvaluationRequest:
+    return EvaluationRequest(FewShotOptions(protocol="fewshot", **values))
 
 
 def scalestudy(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -64,24 +71,27 @@ def test_a_finished_run_is_evaluated_once(study: Path) -> None:
 
 def test_only_what_is_missing_is_computed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
-    wanted = FewShot(shots=(2,), seeds=(7,))
+    wanted = few_shot(shots=[2], seeds=[7])
     path = wanted.path(run_dir, read_run(run_dir))
     path.unlink(missing_ok=True)
     (row,) = evaluations.evaluate_run(run_dir, wanted)
-    asked = []
-    monkeypatch.setattr(
-        evaluations, "_measure", lambda *given: asked.append(given[-1]) or [{**row, "seed": 8}]
-    )
-    more = FewShot(shots=(2,), seeds=(7, 8))
+    asked: list[Any] = []
+
+    def measure(*given: Any) -> list[Any]:
+        asked.append(given[-1])
+        return [{**row, "seed": 8}]
+
+    monkeypatch.setitem(evaluations.PROTOCOLS, "fewshot", measure)
+    more = few_shot(shots=[2], seeds=[7, 8])
     assert len(evaluations.evaluate_run(run_dir, more)) == 2
-    assert asked == [[(2, 8)]]
+    assert asked == [[{"shots": 2, "seed": 8}]]
     path.unlink()
 
 
 def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
     other = sources.describe("digits").model_copy(update={"name": "other", "fingerprint": "0" * 64})
-    rows = evaluations.evaluate_run(run_dir, FewShot(other, shots=(1,), seeds=(0,)))
+    rows = evaluations.evaluate_run(run_dir, replace(few_shot(shots=[1], seeds=[0]), data=other))
     assert rows[0]["dataset"] == "other"
     assert (run_dir / "evals" / "fewshot-other-000000000000.parquet").exists()
 
@@ -89,10 +99,10 @@ def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
 def test_too_many_shots_and_missing_weights_are_said(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
     with pytest.raises(FewShotError, match="expected at least 9000 shots"):
-        evaluations.evaluate_run(run_dir, FewShot(shots=(9000,)))
+        evaluations.evaluate_run(run_dir, few_shot(shots=[9000]))
     (other,) = (p.parent for p in study.glob("*/config.json") if p.parent != run_dir)
-    with pytest.raises(evaluations.EvaluationError, match="only a finished run"):
-        evaluations.evaluate_run(other, FewShot())
+    with pytest.raises(EvaluationError, match="only a finished run"):
+        evaluations.evaluate_run(other, few_shot())
 
 
 @pytest.mark.parametrize(
@@ -100,6 +110,9 @@ def test_too_many_shots_and_missing_weights_are_said(study: Path) -> None:
     [
         (["--protocol", "zeroshot"], "--protocol: given 'zeroshot', expected one of fewshot"),
         (["--protocol", "fewshot", "--shots", "x"], "--shots: given 'x', expected whole numbers"),
+        (["--protocol", "fewshot", "--seeds", "-1"], "--seeds: given '-1', expected whole numbers"),
+        (["--protocol", "fewshot", "--set", "shots"], "--set shots: expected key=value"),
+        (["--protocol", "fewshot", "--set", "shot=[1]"], "shot: unknown key; did you mean shots?"),
         (["--protocol", "fewshot", "--data", "nowhere"], "nowhere does not exist"),
     ],
 )

@@ -40,5 +40,6 @@ def test_one_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     )
     with pytest.raises(analysis.AnalysisError, match=r"t.csv: table: "):
         analysis.analyse(tmp_path)
-    trace = analysis.read_trace(tmp_path)
-    assert trace["ended"] == "failed" and trace["reason"].startswith("t.csv: table: ")
+    record = analysis.read_record(tmp_path)
+    assert record is not None and record.ended == "failed"
+    assert record.reason is not None and record.reason.startswith("t.csv: table: ")

@@ -1,11 +1,12 @@
 """What Slurm says it holds, through programs in its commands' place."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.run.protocols import FewShot
+from bench.run.protocols import EvaluationRecord, EvaluationRequest, FewShotOptions
 from sweeps.schedulers import submissions
 from sweeps.schedulers.state import (
     Job,
@@ -13,6 +14,8 @@ from sweeps.schedulers.state import (
     held,
     is_pending,
 )
+
+WANTED = EvaluationRequest(FewShotOptions(protocol="fewshot"))
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -30,7 +33,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     submissions.write(
         *(folder, "slurm", {"a": 0, "b": 0}, {}, {"a": "18_0", "b": "18_1"}),
         kind="evaluate",
-        evaluation=FewShot().as_json(),
+        evaluation=WANTED.as_json(),
     )
     submissions.write(
         folder, "slurm", {submissions.STUDY: 0}, {}, {submissions.STUDY: "19"}, kind="analyse"
@@ -45,7 +48,7 @@ def test_one_call_tells_what_is_queued_and_why(study: Path, tmp_path: Path) -> N
     found = held(study)
     assert (tmp_path / "calls").read_text() == "called\n"
     assert set(found.runs) == {"b"}
-    assert set(found.evaluations) == {("b", FewShot().key)}
+    assert set(found.evaluations) == {("b", WANTED.key)}
     assert found.analysis and found.is_answered
     assert found.jobs["17_1"] == Job("RUNNING", "n1,n2", "None")
 
@@ -78,8 +81,9 @@ def test_accounting_is_asked_once_and_may_be_missing(study: Path, tmp_path: Path
 
 def test_an_evaluation_is_pending_until_it_ends_after_it_was_submitted() -> None:
     early, late = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00"
-    assert is_pending({}, early)
-    assert is_pending({"ended": "failed", "created_at": early}, late)
-    assert is_pending({"ended": None, "created_at": late}, early)
-    assert not is_pending({"ended": "failed", "created_at": late}, early)
-    assert not is_pending({}, None)
+    ended = EvaluationRecord(WANTED.key, "fewshot", early, ended="failed")
+    assert is_pending(None, early)
+    assert is_pending(ended, late)
+    assert is_pending(replace(ended, created_at=late, ended=None), early)
+    assert not is_pending(replace(ended, created_at=late), early)
+    assert not is_pending(None, None)

@@ -1,0 +1,71 @@
+"""What the verb `evaluate` is asked for, as a request, and what its help lists."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand, TyperOption
+
+if TYPE_CHECKING:
+    from bench.run.protocols import EvaluationRequest
+
+
+class EvaluateCommand(TyperCommand):
+    """The verb with help that lists the protocols and the data sources there are."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; what it lists is imported only now."""
+        from bench.data import sources
+        from bench.run.protocols import OPTIONS
+
+        protocols = "; ".join(f"{name}: {model.summary}" for name, model in OPTIONS.items())
+        lists = {"protocol": f"{protocols}.", "source": f"{sources.expected()}."}
+        for parameter in self.params:
+            if isinstance(parameter, TyperOption) and parameter.name in lists:
+                parameter.help = f"{parameter.help or ''} {lists[parameter.name]}".strip()
+        super().format_help(ctx, formatter)
+
+
+def request(
+    protocol: str, data: str | None, given: Mapping[str, str | None], settings: Iterable[str]
+) -> "EvaluationRequest":
+    """Return the request for words of the command line; raises ConfigError.
+
+    `given` are the options that have a flag of their own, lists of whole numbers.
+    """
+    from bench.data import sources
+    from bench.run.errors import ConfigError
+    from bench.run.protocols import OPTIONS, check_options, resolve
+
+    if protocol not in OPTIONS:
+        expected = ", ".join(OPTIONS)
+        raise ConfigError(f"--protocol: given {protocol!r}, expected one of {expected}")
+    values: dict[str, Any] = {"protocol": protocol, "data": data}
+    for name, text in given.items():
+        if text is not None:
+            values[name] = numbers(text, f"--{name}", 0 if name == "seeds" else 1)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting}: expected key=value")
+        values[key] = _value(text)
+    return resolve(check_options(values), sources.describe)
+
+
+def numbers(text: str, option: str, least: int) -> list[int]:
+    """Return the whole numbers in "1,5,10", none below `least`; raises ConfigError."""
+    from bench.run.errors import ConfigError
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
+        raise ConfigError(
+            f"{option}: given {text!r}, expected whole numbers from {least} on, such as 1,5,10"
+        )
+    return [int(part) for part in parts]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
