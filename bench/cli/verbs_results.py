@@ -1,9 +1,10 @@
 """The verbs that read ledgers and answer; like all, they import what they call, inside."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from bench.cli.options import (
     RUNS,
@@ -15,6 +16,7 @@ from bench.cli.options import (
     positive,
     study_dir,
 )
+from results.figures.kinds import KINDS
 
 app = typer.Typer()
 Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")]
@@ -76,11 +78,19 @@ def table(
     )
 
 
-@app.command()
+class PlotCommand(TyperCommand):
+    """Help of `plot`, with a section that lists the kinds of figures."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Kinds"):
+            formatter.write_dl([(kind.name, kind.help) for kind in KINDS.values()])
+
+
+@app.command(cls=PlotCommand)
 def plot(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="frontier, data-scale, fit, isoflop or throughput."),
+        typer.Argument(metavar="KIND", help="A kind of figure, from the list below."),
     ],
     output: Annotated[Path, typer.Option("-o", help="A .png, .pdf or .svg file.")],
     study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
@@ -97,7 +107,7 @@ def plot(
     ] = None,
     root: Root = RUNS,
 ) -> None:
-    """Draw compute or data against accuracy, fitted laws, IsoFLOP profiles, or measured speed."""
+    """Draw a figure of studies: error over compute, accuracy over data, laws, measured speed."""
     from bench.cli import plot as figures
     from bench.cli import table as answers
 

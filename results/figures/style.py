@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colors, ticker
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ from results.schema import RUNS, THROUGHPUT
 STYLES = {"vit": ("#0072B2", "o"), "hybrid": ("#D55E00", "D"), "bit": ("#009E73", "s")}
 OTHERS = (("#CC79A7", "^"), ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"))
 GREY = "#555555"
+PUBLISHED = 0.55  # how much lighter published points are, and by half as much their labels
 TEXT_SIZE = 8.0
 # First digits of the ticks of a logarithmic axis, by the decades it spans at most.
 FIRST_DIGITS = (
@@ -80,6 +82,17 @@ def axis_title(column: str) -> str:
     return name if name.endswith(unit) else f"{name} ({unit})"
 
 
+def metric_title(metric: str, word: str) -> str:
+    """Return the title of an axis of accuracies or errors, of losses with their unit.
+
+    >>> metric_title("top1_accuracy", "error"), metric_title("loss", "error")
+    ('top-1 error', 'loss (nats)')
+    """
+    if not formatting.is_fraction(metric):
+        return axis_title(metric)
+    return f"{formatting.name(metric).removesuffix(' accuracy')} {word}"
+
+
 def tidy(ax: Axes) -> None:
     """Leaves of an axes what carries information: two spines, faint lines at the labelled ticks."""
     ax.spines[["top", "right"]].set_visible(False)
@@ -106,6 +119,13 @@ def family_handles(families: Iterable[str]) -> list[Artist]:
             Line2D([], [], linestyle="", marker=marker, color=color, label=title(family))
         )
     return handles
+
+
+def published_handle(published: pd.DataFrame) -> Artist:
+    """Return the legend entry of published runs, named by the table they are from."""
+    color = lighter("#000000", PUBLISHED)
+    label = published.attrs.get("label", "published")
+    return Line2D([], [], linestyle="", marker="o", markersize=4.5, color=color, label=label)
 
 
 def spread_handle(low: int, high: int) -> list[Artist]:

@@ -112,7 +112,7 @@ def test_labels_cover_no_point() -> None:
 def test_published_points_are_lighter_and_have_their_own_entry() -> None:
     ax = plot.frontier(make_runs(), published=reference.table6())
     assert "ViT paper, Table 6" in legend_of(ax)
-    lighter = style.lighter(style.STYLES["vit"][0], plot.PUBLISHED)
+    lighter = style.lighter(style.STYLES["vit"][0], style.PUBLISHED)
     assert len(markers_of(ax)[lighter, "o"]) == 6
     (line,) = [line for line in ax.get_lines() if line.get_label() == "Pareto frontier"]
     assert line.get_xdata().max() < 1e15  # the paper's runs are not on a study's frontier

@@ -13,7 +13,7 @@ def tick_texts(axis):
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(style) == (0, 3)
+    assert doctest.testmod(style) == (0, 4)
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own() -> None:
