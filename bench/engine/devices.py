@@ -28,12 +28,14 @@ def energy_meter(device: torch.device) -> Callable[[], float | None]:
     NVML's counter, in millijoules since the driver was loaded (Volta and newer); None on a CPU
     and on devices without the counter.
     """
-    start = _energy_millijoules(device)
+    start = last = _energy_millijoules(device)
 
     def joules() -> float | None:
+        nonlocal last
         now = _energy_millijoules(device)
-        # A counter that went back was reset: the difference is unknown.
-        return None if start is None or now is None or now < start else (now - start) / 1000
+        # A counter that went backwards was reset: the difference stays unknown.
+        last = None if last is None or now is None or now < last else now
+        return None if start is None or last is None else (last - start) / 1000
 
     return joules
 

@@ -20,6 +20,7 @@ from bench.engine.engine import (
 )
 from bench.run.config import EngineConfig
 from tests.helpers.checkpoints import build, fill, names, save, values
+from tests.helpers.disk import record_flushes
 
 
 def pointer(run_dir: Path) -> dict[str, Any]:
@@ -51,6 +52,26 @@ def test_resume_gives_the_step_and_the_weights(world: World, tmp_path: Path) -> 
     fresh = build(world)
     assert checkpoint.resume(tmp_path, fresh, world) == 7
     assert values(fresh) == {7.0}
+
+
+def test_shards_state_and_folders_are_flushed_before_the_pointer(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes = record_flushes(monkeypatch)
+    save(tmp_path, build(world), world, 7)
+    root, name = tmp_path / "checkpoint", "step-00000007"
+    sizes = {path.name: path.stat().st_size for path in (root / name).iterdir()}
+    beside = root / f".{name}.tmp"
+    # Each file is complete when it is flushed, then the folder that names them.
+    assert {(flush.path, flush.size) for flush in flushes[:2]} == {
+        (beside / file, size) for file, size in sizes.items()
+    }
+    assert flushes[2].path == beside and flushes[2].names == sizes.keys()
+    # Then the rename, and only then the pointer, which is renamed and flushed too.
+    assert flushes[3].path == root and flushes[3].names == {name}
+    assert flushes[4].path.name.startswith(".latest.json.")
+    assert flushes[5].path == root and flushes[5].names == {name, "latest.json"}
+    assert len(flushes) == 6
 
 
 def test_the_one_before_is_removed_and_what_killed_saves_left(world: World, tmp_path: Path) -> None:

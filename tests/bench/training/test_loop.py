@@ -24,14 +24,6 @@ from tests.helpers.runs import BATCH_SIZE, RANDOM, STEPS, read_all, row_of, weig
 OFTEN: dict[str, Any] = {"checkpoint_seconds": 1e-6, "heartbeat_seconds": 1e-6, "log_steps": 2}
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing disturbed."""
-    run_dir = write_run(tmp_path_factory.mktemp("study"), **RANDOM)
-    train(run_dir)
-    return run_dir
-
-
 def test_a_run_leaves_the_files_of_a_study(done: Path) -> None:
     study = done.parent
     files = {str(path.relative_to(done)) for path in done.rglob("*") if path.is_file()}
@@ -248,6 +240,23 @@ def test_a_run_that_is_under_way_is_left_to_its_process(tmp_path: Path) -> None:
     assert read_disk(run_dir).state == "running"
 
 
+RANK = """
+import sys
+from pathlib import Path
+import torch
+from bench.engine.engine import Engine
+from bench.training.loop import train
+
+class Telling(Engine):
+    def train_step(self, *arguments, **options):
+        print(torch.initial_seed())
+        super().train_step(*arguments, **options)
+
+train.__globals__["Engine"] = Telling
+train(Path(sys.argv[1]))
+"""
+
+
 def test_two_processes_train_one_run(tmp_path: Path, start_python: Start) -> None:
     # Dropout draws differ between ranks, so this run has none.
     alone, together = (write_run(tmp_path / name, augment="crop_flip") for name in "ab")
@@ -255,15 +264,16 @@ def test_two_processes_train_one_run(tmp_path: Path, start_python: Start) -> Non
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    program = "from sys import argv; from pathlib import Path; "
-    program += "from bench.training.loop import train; train(Path(argv[1]))"
     shared = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ranks = [
-        start_python(program, together, RANK=rank, LOCAL_RANK=rank, **shared) for rank in range(2)
+        start_python(RANK, together, RANK=rank, LOCAL_RANK=rank, **shared) for rank in range(2)
     ]
+    drawn = set()
     for process in ranks:
-        _, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors
+        drawn |= set(output.split())
+    assert len(drawn) == 2 * STEPS  # each step of each rank has a seed of its own
     one, two = row_of(alone), row_of(together)
     assert (two["state"], two["num_devices"], two["attempts"]) == ("done", 2, 1)
     assert two["accelerator_days"] == 2 * two["train_seconds"] / 86400

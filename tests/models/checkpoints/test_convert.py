@@ -12,6 +12,7 @@ from torch import nn
 import models
 from models.checkpoints.convert import resize_positions, to_npz
 from models.checkpoints.layouts import NUMBERED_BY_TYPE, Layout, rules
+from tests.helpers.disk import record_flushes
 from tests.helpers.paths import DATA, ROOT
 
 # Larger files of the same kind; a checkout alone does not have them.
@@ -321,3 +322,14 @@ def test_a_grid_need_not_be_square(path: Path) -> None:
     assert new(torch.zeros(2, 3, 48, 96)).shape == old(_expected(path)[0]).shape
     with pytest.raises(ValueError, match=r"takes \(B, 3, 48, 96\), got \(2, 3, 96, 48\)"):
         new(torch.zeros(2, 3, 96, 48))
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.safetensors"])
+def test_a_saved_file_and_its_folder_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    flushes = record_flushes(monkeypatch)
+    models.save_checkpoint(models.build("vit_nano2", num_classes=2), tmp_path / name)
+    file, folder = flushes
+    assert file.path.parent == tmp_path and file.size == (tmp_path / name).stat().st_size
+    assert folder.path == tmp_path and folder.names == {name}

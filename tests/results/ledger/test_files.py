@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from results.ledger import files
+from tests.helpers.disk import record_flushes
 
 KILLED = """
 import os, signal, sys
@@ -28,6 +29,18 @@ def path(tmp_path: Path):
 
 def test_folders_are_made(path) -> None:
     assert path.read_bytes() == b"old"
+
+
+def test_file_and_folder_are_flushed_before_a_write_returns(
+    path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes = record_flushes(monkeypatch)
+    files.write_bytes(path.parent / "deep" / "new", b"content")
+    deep = path.parent / "deep"
+    assert [flush.path for flush in flushes if flush.names] == [path.parent, deep]
+    (file,) = (flush for flush in flushes if not flush.names)
+    assert file.path.parent == deep and file.size == len(b"content")
+    assert flushes[0].names == {"file", "deep"} and flushes[-1].names == {"new"}
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path) -> None:
