@@ -208,6 +208,20 @@ STUDY_TABLES: dict[str, tuple[Column, ...]] = {
 TABLES = STUDY_TABLES | {"throughput": THROUGHPUT}
 
 
+# Keys of `evals` that every protocol has. The others are options of protocols, such as shots: they
+# tell evaluations apart wherever scores are shown.
+SHARED_KEYS = frozenset(
+    {"study", "run_id", "protocol", "dataset", "split", "metric", "seed", "lr", "step"}
+    | {"image_size", "manifest"}
+)
+
+
+def protocol_keys() -> tuple[str, ...]:
+    """Return the columns of `evals` that hold options of protocols."""
+    keys = (column.name for column in columns("evals") if column.key)
+    return tuple(name for name in keys if name not in SHARED_KEYS)
+
+
 def suggestion(name: str, choices: Iterable[str]) -> str:
     """What to say after an unknown name: the near matches, or else all choices."""
     known = list(choices)

@@ -90,9 +90,9 @@ def _grid(
     """The comparison in its layout: keys, scores with ± and n, costs in readable units."""
     keys = [*layout.rows, *layout.columns]
     configurations.check_columns(table, [*keys, *layout.costs])
-    covered = [*keys, *(long.EVALUATION if "evaluation" in keys else ())]
+    covered = [*keys, *(long.evaluation_keys() if "evaluation" in keys else ())]
     known = [name for name in dict.fromkeys(covered) if name in table]
-    pooled = configurations.varying(table, known, layouts.POOLED)
+    pooled = configurations.varying(table, known, layouts.pooled())
     table, over = _one_score_per_run(table, keys)
     frame = _summarise(table, keys, layout.costs, aggregate)
     scores = cells.arrange(frame, layout.rows, layout.columns, aggregate)
@@ -201,7 +201,7 @@ def comparison(
     table = table if published is None else pd.concat([table, published], ignore_index=True)
     asked = {*beside, *_names(rows)}
     several = len(metrics) > 1
-    telling = {"evaluation", *(["metric"] if several else long.EVALUATION)}
+    telling = {"evaluation", *(["metric"] if several else long.evaluation_keys())}
     if form is None and (several or evals is not None) and not asked & telling:
         beside = (*beside, "evaluation")  # no cell holds scores of different kinds
     if form is not None or "evaluation" in (*beside, *asked):

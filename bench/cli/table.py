@@ -39,7 +39,7 @@ class Question:
     def of_evals(self) -> bool:
         """Whether it is about evaluations, or about what the runs themselves scored."""
         named = {*self.rows, *self.columns, *(text.partition("=")[0] for text in self.where)}
-        return self.evals or self.form is not None or bool(named & scores.OF_EVALS)
+        return self.evals or self.form is not None or bool(named & scores.only_of_evals())
 
 
 def names(given: Sequence[str] | None) -> tuple[str, ...]:

@@ -6,14 +6,20 @@ from typing import Any
 import pandas as pd
 
 from results.columns import configurations, formatting
+from results.schema import protocol_keys
 
-# What tells one evaluation from another, beside the run and the draw of its images.
-EVALUATION = ("dataset", "protocol", "shots", "split", "metric")
 OF_A_RUN = ["study", "run_id"]
-# Columns that only evaluations have, so that naming one asks for their scores.
-OF_EVALS = frozenset(
-    {"evaluation", "protocol", "shots", "split", "draw", "finetune_lr", "pretrain_dataset"}
-)
+
+
+def evaluation_keys() -> tuple[str, ...]:
+    """Return the columns that tell evaluations of a run apart, but for the draw of images."""
+    return ("dataset", "protocol", *protocol_keys(), "split", "metric")
+
+
+def only_of_evals() -> frozenset[str]:
+    """Return the columns that runs lack, so that naming one asks for scores of evaluations."""
+    names = {"evaluation", "protocol", "split", "draw", "finetune_lr", "pretrain_dataset"}
+    return frozenset(names | {*protocol_keys()})
 
 
 def of_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
@@ -37,10 +43,10 @@ def of_evals(runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]) ->
     were evaluated at several steps the last count.
     """
     known = {"dataset": "pretrain_dataset", "image_size": "pretrain_image_size"}
-    key = [*OF_A_RUN, "protocol", "dataset", "split", "metric", "shots", "seed", "lr"]
+    key = [*OF_A_RUN, "protocol", "dataset", "split", "metric", *protocol_keys(), "seed", "lr"]
     found = evals[evals["metric"].isin(list(metrics))]
     found = found.sort_values("step", kind="stable").drop_duplicates(key, keep="last")
-    found = found.sort_values(["dataset", "shots"], na_position="first", kind="stable")
+    found = found.sort_values(["dataset", *protocol_keys()], na_position="first", kind="stable")
     found = found.drop(columns=["manifest", "num_examples", "step"])
     found = found.rename(columns={"seed": "draw", "lr": "finetune_lr"})
     return found.merge(runs.rename(columns=known), on=OF_A_RUN, how="inner", validate="m:1")
@@ -51,7 +57,7 @@ def describe(scores: pd.DataFrame) -> pd.Series:
 
     Only what differs within `scores` is named, and the data set unless nothing but metrics do.
     """
-    names = [name for name in EVALUATION if name in scores]
+    names = [name for name in evaluation_keys() if name in scores]
     group = scores.groupby(names, dropna=False, sort=False).ngroup()
     kinds = scores.loc[~group.duplicated(), names]
     within = kinds.groupby("dataset", dropna=False) if "dataset" in names else None
@@ -71,6 +77,8 @@ def _text(fields: Mapping[Any, Any], varied: set[str]) -> str:
         parts.append(f"{fields['shots']}-shot")
     elif "protocol" in varied and fields["protocol"] != "upstream":
         parts.append(str(fields["protocol"]))
+    others = [name for name in protocol_keys() if name != "shots" and name in varied]
+    parts += [f"{formatting.name(n)} {fields[n]}" for n in others if pd.notna(fields.get(n))]
     if "split" in varied:
         parts.append(str(fields["split"]))
     if "metric" in varied and parts:

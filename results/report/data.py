@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.columns import configurations, formatting
 from results.figures import style
-from results.schema import RUNS
+from results.schema import RUNS, protocol_keys
 
 AXES = (
     "train_flops",
@@ -55,7 +55,6 @@ SYMBOLS = {
 }
 DIGITS = 7  # of floating-point numbers: more than any chart or cell shows
 IDENTITY = ("study", "run_id")
-EVALUATION = ("protocol", "dataset", "split", "shots", "lr", "image_size", "metric")
 MISSING = -1  # the code of an unknown value
 
 
@@ -90,13 +89,22 @@ def encode(values: pd.Series) -> list[Any] | dict[str, Any]:
     return {"of": plain, "at": np.where(known[codes], codes, MISSING).tolist()}
 
 
+def _inner_keys() -> tuple[str, ...]:
+    """Return what may tell evaluations of one protocol, data set and metric apart."""
+    return ("split", *protocol_keys(), "lr", "image_size")
+
+
+def _words(name: str, value: Any) -> str:
+    known = {"split": f"{value}", "shots": f"{value} shots", "image_size": f"{value} px"}
+    return known.get(name, f"{name} {value}")
+
+
 def _evaluation_name(key: Sequence[Any], varying: Sequence[bool]) -> str:
     """How people call an evaluation: "fewshot digits, 5 shots, top-1"."""
-    protocol, dataset, split, shots, lr, image_size, metric = key
+    protocol, dataset, *inner, metric = key
     parts = [f"{protocol} {dataset}"]
-    texts = (f"{split}", f"{shots} shots", f"lr {lr}", f"{image_size} px")
-    wanted = zip((split, shots, lr, image_size), varying, texts, strict=True)
-    parts += [text for value, varies, text in wanted if varies and not pd.isna(value)]
+    wanted = zip(_inner_keys(), inner, varying, strict=True)
+    parts += [_words(n, value) for n, value, varies in wanted if varies and not pd.isna(value)]
     return ", ".join([*parts, formatting.name(str(metric))])
 
 
@@ -109,10 +117,10 @@ def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFra
     found = evals[(evals["protocol"] != "upstream") & evals["value"].notna()]
     if found.empty:
         return runs, []
-    by = list(EVALUATION)
+    inner = _inner_keys()
+    by = ["protocol", "dataset", *inner, "metric"]
     last = found.groupby([*IDENTITY, *by], dropna=False)["step"].transform("max")
     found = found[found["step"].isna() | (found["step"] == last)]
-    inner = EVALUATION[2:-1]
     varying = [True if c == "shots" else found[c].nunique(dropna=False) > 1 for c in inner]
     groups = found.groupby([*IDENTITY, *by], dropna=False, sort=False)["value"].mean().reset_index()
     keys = groups[by].drop_duplicates()

@@ -11,8 +11,6 @@ from results.schema import ResultsError, suggestion
 
 COSTS = ("params", "forward_macs_per_image", "train_flops", "accelerator_days")
 FORMS = ("table2", "table5", "table6")
-# What runs or evaluations in one cell may differ in, beside the seed.
-POOLED = ("pretrain_dataset", *configurations.CONFIGURATION, *long.EVALUATION[1:], "finetune_lr")
 
 
 class UnknownForm(ResultsError):
@@ -33,6 +31,12 @@ class Layout:
     note: str = ""
 
 
+def pooled() -> tuple[str, ...]:
+    """Return the columns that runs or evaluations in one cell may differ in, besides the seed."""
+    inner = [name for name in long.evaluation_keys() if name != "dataset"]
+    return ("pretrain_dataset", *configurations.CONFIGURATION, *inner, "finetune_lr")
+
+
 def _known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name in table and table[name].notna().any())
 
@@ -50,7 +54,7 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
     family = ("family",) if "family" in table and "family" not in columns else ()
     covered = [*family, model, *columns]
     if "evaluation" in columns:
-        covered += [name for name in long.EVALUATION if name in table]
+        covered += [name for name in long.evaluation_keys() if name in table]
     varied = configurations.varying(
         table, list(dict.fromkeys(covered)), configurations.CONFIGURATION
     )
@@ -70,7 +74,7 @@ def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     if name not in FORMS:
         raise UnknownForm(f"form {name!r} is unknown; {suggestion(name, FORMS)}")
     model = configurations.model_column(table)
-    among = [column for column in POOLED if column not in (*long.EVALUATION, "params")]
+    among = [column for column in pooled() if column not in (*long.evaluation_keys(), "params")]
     varied = configurations.varying(table, [model], among)
     if name == "table2":
         return _table2(table, model, varied)
