@@ -310,7 +310,7 @@ def evaluations(
             line[str(case)] = sum(values) / len(values) if values else None
         lines.append(line)
     _print(make_table(lines, columns))
-    seeds = sorted({str(row["seed"]) for row in content if row["seed"] is not None})
+    seeds = sorted({str(row["seed"]) for row in content if row.get("seed") is not None})
     over = f", mean over seeds {', '.join(seeds)}" if seeds else ""
     note(f"{' and '.join(map(_metric, metrics))}{over}")
 
