@@ -16,7 +16,7 @@ _STD_EPS = 1e-5
 
 
 class FewShotError(BenchError):
-    """There are not as many images as were asked for."""
+    """Features, labels or numbers of shots do not fit each other."""
 
 
 def ridge_accuracy(
@@ -28,11 +28,11 @@ def ridge_accuracy(
     num_classes: int,
     l2_reg: float = 1024.0,
 ) -> float:
-    """Top-1 accuracy on (M, D) of a linear map fitted to (N, D), a fraction.
+    """Fit a linear map to (N, D) and return its top-1 accuracy on (M, D), a fraction.
 
-    Dimensions are standardised with the mean and the biased deviation (+ 1e-5) of the training
-    features, a constant of 100 is appended as bias and regularised like the rest, targets are -1
-    and +1. Raises FewShotError where shapes do not fit.
+    Features are standardized with the mean and the biased standard deviation (+ 1e-5) of the
+    training features. A constant of 100 is appended as bias and regularized like the rest. Targets
+    are -1 and +1. Raises FewShotError where shapes do not fit.
     """
     x, test = _matrix(features_train), _matrix(features_test)
     labels, expected = np.asarray(labels_train).ravel(), np.asarray(labels_test).ravel()
@@ -41,7 +41,7 @@ def ridge_accuracy(
             f"given features {x.shape} with {len(labels)} labels to train on and {test.shape} "
             f"with {len(expected)} to test on, expected (N, D) with N and (M, D) with M"
         )
-    # What never varies has no weight; rounding would give it one that 1 / 1e-5 makes large.
+    # A constant feature gets no weight; rounding would give it one that 1 / 1e-5 makes large.
     varies = np.ptp(x, axis=0) > 0
     x, test = x[:, varies], test[:, varies]
     mean, std = x.mean(0), x.std(0) + _STD_EPS
@@ -54,9 +54,9 @@ def ridge_accuracy(
 def choose(
     labels: npt.NDArray[np.int64], shots: int, seed: int, num_classes: int
 ) -> npt.NDArray[np.int64]:
-    """Indices of `shots` images of each class: fewer shots of the same seed are among them.
+    """Return the indices of `shots` images of each class, nested over shots of the same seed.
 
-    Raises FewShotError where a class has not as many.
+    Raises FewShotError where a class has fewer images.
     """
     chosen = []
     for label in range(num_classes):
@@ -74,7 +74,7 @@ def _matrix(features: npt.ArrayLike) -> npt.NDArray[np.float64]:
     if found.ndim != 2 or not len(found):
         raise FewShotError(f"given features of shape {found.shape}, expected (N, D) with N > 0")
     if not np.isfinite(found).all():
-        raise FewShotError("given features that are not finite, expected numbers")
+        raise FewShotError("given non-finite features, expected finite numbers")
     return found
 
 
@@ -85,7 +85,7 @@ def _with_bias(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _solve(
     x: npt.NDArray[np.float64], targets: npt.NDArray[np.float64], l2_reg: float
 ) -> npt.NDArray[np.float64]:
-    """(X'X + l2 I)^-1 X'Y, through the smaller of X'X and XX'."""
+    """Return (X'X + l2 I)^-1 X'Y, through the smaller of X'X and XX'."""
     if len(x) >= x.shape[1]:
         values, vectors = _eigen(x.T @ x)
         return vectors @ ((vectors.T @ (x.T @ targets)) / (values + l2_reg)[:, None])
@@ -96,10 +96,10 @@ def _solve(
 def _eigen(
     gram: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Eigenvalues and vectors in fp32 by LAPACK's divide and conquer, as in the original.
+    """Return eigenvalues and eigenvectors in fp32 by divide and conquer, as the original does.
 
-    The bias makes one eigenvalue 1e4 N, and rounding it moves the least ones by about 0.1: that
-    changes nothing at the protocol's strength of 1024, but accuracies at strengths below 1.
+    The bias makes one eigenvalue 1e4 N, and rounding it moves the smallest ones by about 0.1. That
+    is negligible at the protocol's `l2_reg` of 1024, but changes accuracies below 1.
     """
     values, vectors = torch.linalg.eigh(torch.from_numpy(gram).float())
     return values.double().numpy(), vectors.double().numpy()

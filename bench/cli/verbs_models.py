@@ -104,7 +104,7 @@ def throughput(
     sizes = throughput.parse_sizes(batch_sizes)
     throughput.check(model, mode=mode, precision=precision, image_size=image_size)
     path = throughput.place(output, root)
-    if (caution := throughput.caution(precision)) is not None:
+    if (caution := throughput.peak_warning(precision)) is not None:
         show.note(f"warning: {caution}")
     rows: list[throughput.Row] = []
     try:

@@ -1,4 +1,4 @@
-"""Batches as pure functions of the step, so that a resumed run sees what it would have seen."""
+"""Batches as pure functions of the step, so that a resumed run sees the same images."""
 
 import ctypes
 import gc
@@ -24,10 +24,10 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl(2)
 
 @dataclass
 class TrainingBatches:
-    """Item `step` is one process's share of that step's global batch.
+    """One rank's micro-batches of training: item `step` is its share of the global batch.
 
-    Images come in the order of one permutation an epoch, a function of (seed, epoch); epochs
-    follow each other without a gap, so no image is dropped and a batch may span two epochs.
+    Each epoch is a permutation of the subset, a function of (seed, epoch). Epochs follow each other
+    without a gap: no image is dropped, and a batch may span two epochs.
     """
 
     images: Images
@@ -57,14 +57,14 @@ class TrainingBatches:
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         if epoch not in self._orders:
-            # A batch spans at most as many epochs as it has images; older orders are done with.
+            # A batch spans at most as many epochs as it has images; earlier ones are not needed.
             if len(self._orders) > self.batch_size + 1:
                 self._orders.clear()
             self._orders[epoch] = seeds.permutation(len(self.subset), self.seed, "order", epoch)
         return self._orders[epoch]
 
     def _read(self, chosen: npt.NDArray[np.int64]) -> list[Image]:
-        """The images; small ones are decoded once and kept."""
+        """Return the images at `chosen`; small ones are decoded once and cached."""
         missing = sorted({int(i) for i in chosen} - self._cache.keys())
         fresh = dict(zip(missing, self.images.read(missing), strict=True)) if missing else {}
         for index, image in fresh.items():
@@ -75,10 +75,10 @@ class TrainingBatches:
 
 @dataclass(frozen=True)
 class EvaluationBatches:
-    """Item `i` is one process's i-th batch; together the processes see each image once.
+    """One rank's batches of evaluation; together the ranks see each image exactly once.
 
-    Every process has as many batches, since ZeRO stage 3 gathers weights in each: one that has
-    run out of images gets the first one again, with label -1.
+    All ranks have the same number of batches, since ZeRO stage 3 gathers weights in each. A rank
+    that has no images left gets the first one again, with label -1.
     """
 
     images: Images
@@ -114,7 +114,7 @@ def _end_with_parent(_worker: int) -> None:
 def stream(
     batches: TrainingBatches | EvaluationBatches, items: range, num_workers: int
 ) -> Iterator[Batch]:
-    """The items in order, prepared ahead by `num_workers` processes (0: in this one)."""
+    """Yield the items in order, prefetched by `num_workers` processes (0: read in this one)."""
     if num_workers == 0:
         return (batches[item] for item in items)
     pin = torch.cuda.is_available()
@@ -127,8 +127,8 @@ def stream(
         prefetch_factor=4,
         worker_init_fn=_end_with_parent,
     )
-    # The workers are forked here. What they inherit they must never collect: destroying a copy of
-    # a process group waits for ever for threads that a fork does not copy.
+    # The workers are forked here, and must never collect garbage that they inherit: destroying a
+    # copy of a process group waits for ever for threads that a fork does not copy.
     gc.freeze()
     try:
         return iter(loader)

@@ -1,4 +1,4 @@
-"""Nested subsets of a training set, and the manifest that writes one down."""
+"""Nested stratified subsets of a training set, and the manifest that records one."""
 
 import hashlib
 from pathlib import Path
@@ -15,10 +15,10 @@ Indices = npt.NDArray[np.int64]
 
 
 def order(labels: Indices, seed: int) -> Indices:
-    """All indices, so that every prefix is a subset with the class shares of the whole.
+    """Return all indices in an order whose every prefix is a stratified subset.
 
-    Each class is shuffled, and image k of a class with n images gets the place (k + u) / n with
-    u uniform in [0, 1): prefixes are nested by construction, and hold one share of every class,
+    Each class is shuffled, and image k of a class with n images is placed at (k + u) / n with u
+    uniform in [0, 1). Prefixes are nested by construction, and have the class shares of the whole,
     up to one image.
     """
     place = np.empty(len(labels))
@@ -31,7 +31,7 @@ def order(labels: Indices, seed: int) -> Indices:
 
 
 def subset(labels: Indices, num_examples: int, seed: int) -> Indices:
-    """The sorted indices of the first `num_examples` images of `order`.
+    """Return the first `num_examples` indices of `order`, sorted.
 
     Raises ConfigError where the training set is smaller.
     """
@@ -44,19 +44,19 @@ def subset(labels: Indices, num_examples: int, seed: int) -> Indices:
 
 
 def held_out(labels: Indices, every: int) -> npt.NDArray[np.bool_]:
-    """A mask of one image in `every` of each class, for sources without an evaluation split."""
+    """Return a mask of one image in `every` of each class, the held-out evaluation split."""
     rank = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         rank[members] = np.arange(len(members))
-    return rank % every == every - 1
+    return np.equal(rank % every, every - 1)
 
 
 def write_manifest(folder: Path, data: DataInfo, indices: Indices, seed: int) -> str:
-    """Writes down which images of `data` are trained on; returns the manifest's id.
+    """Write the list of training images of `data`, whole; returns the manifest's id.
 
-    The id is 12 hex digits over the source and the indices, and names the file in `folder`.
-    Writers of the same manifest write the same bytes.
+    The id is 12 hex digits of a hash over the source and the indices, and is part of the name of
+    the file in `folder`. Writers of the same manifest write the same bytes.
     """
     digest = hashlib.sha256(f"{data.name} {data.fingerprint} ".encode())
     digest.update(indices.astype("<i8").tobytes())

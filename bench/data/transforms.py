@@ -1,4 +1,4 @@
-"""From images of any size to a uint8 batch of one size; B batch, C channels, H W pixels."""
+"""Resize and augment images into uint8 batches; B batch, C channels, H W pixels."""
 
 import math
 from collections.abc import Sequence
@@ -18,19 +18,22 @@ NUM_TRIES = 10
 
 
 def evaluation_batch(images: Sequence[Image], size: int) -> torch.Tensor:
-    """Each image resized straight to `size` × `size`, as the published code does: (B, 3, H, W)."""
+    """Resize each image to `size` × `size` without a crop, as the published code does.
+
+    Returns uint8 (B, 3, H, W).
+    """
     return _stack([_resize(image, size) for image in images])
 
 
 def training_batch(
     images: Sequence[Image], size: int, augment: str, seed: int, keys: npt.NDArray[np.int64]
 ) -> torch.Tensor:
-    """The images augmented and resized, uint8 (B, 3, H, W).
+    """Augment and resize the images; returns uint8 (B, 3, H, W).
 
-    `augment`: "none"; "flip" (left-right, half of the time); "crop_flip" (4 pixels of padding,
-    random crop, flip: He et al. 2016, section 4.2); "inception" (a box of 5 to 100 % of the area
-    and an aspect of 3/4 to 4/3, flip: the ViT paper's pre-processing). The draw of an image
-    depends on (seed, key) alone, whatever batch or worker it is in.
+    `augment` is "none"; "flip" (left-right, with probability 1/2); "crop_flip" (4 pixels of
+    padding, random crop, flip: He et al. 2016, section 4.2); or "inception" (a box of 5 to 100 % of
+    the area and an aspect ratio of 3/4 to 4/3, flip: the ViT paper's pre-processing). The random
+    numbers of an image depend on (seed, key) alone, not on its batch or worker.
     """
     if augment == "none":
         return evaluation_batch(images, size)
@@ -47,7 +50,7 @@ def training_batch(
 
 
 def normalize(batch: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """A uint8 batch as numbers in [-1, 1]: (x - 127.5) / 127.5."""
+    """Map a uint8 batch to [-1, 1]: (x - 127.5) / 127.5."""
     return batch.to(dtype).sub_(127.5).div_(127.5)
 
 
@@ -73,7 +76,7 @@ def _inception_crop(image: Image, draw: npt.NDArray[np.float64]) -> Image:
         )
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
-            # One draw gives both offsets: its place in a grid of all positions.
+            # One number gives both offsets: an index into all positions of the box.
             position = int(place * (height - h + 1) * (width - w + 1))
             top, left = divmod(position, width - w + 1)
             return image[top : top + h, left : left + w]

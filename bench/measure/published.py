@@ -1,4 +1,4 @@
-"""The papers' own figures beside what the networks here give from first principles."""
+"""Costs as the papers print them, beside those computed from the networks."""
 
 from typing import Any
 
@@ -22,16 +22,16 @@ IRREGULAR = {
     ("ViT-B/32", 7): "printed 55 is what 49 tokens give, without the class token",
     ("R50x1+ViT-L/16", 7): "printed 859 is not half of its own row at 14 epochs, 1668",
 }
-# Share of the dense peak outside of which a cost is more likely wrong than remarkable.
+# Shares of the dense peak outside of which a printed cost is more likely wrong than remarkable.
 PLAUSIBLE_UTILIZATION = (0.05, 0.60)
 
 
 class UnknownSet(BenchError):
-    """No such set of published figures."""
+    """A set of published costs that does not exist."""
 
 
 def rows(name: str) -> list[Row]:
-    """The published set and our figures, a row each; raises UnknownSet."""
+    """Return a published set beside our costs, a row each; raises UnknownSet."""
     if name == "table6":
         return table6()
     if name == "timm":
@@ -40,10 +40,10 @@ def rows(name: str) -> list[Row]:
 
 
 def table6() -> list[Row]:
-    """The 18 rows of the ViT paper's Table 6: exaFLOPs of pre-training, ours and theirs.
+    """Return the 18 rows of the ViT paper's Table 6: exaFLOPs of pre-training, ours and theirs.
 
-    Ours: 3 × 2 × valid multiply-adds × 303 million images × epochs. `implied_utilization` is the
-    paper's compute over the TPUv3-core-days of its Table 2, where that has the same run.
+    Ours are 3 × 2 × valid multiply-adds × 303 million images × epochs. `implied_utilization` is the
+    paper's compute over the TPUv3-core-days of its Table 2, for the runs that are in both.
     """
     by_label = {models.config(name).label: name for name in models.names()}
     core_days = _core_days()
@@ -74,7 +74,7 @@ def table6() -> list[Row]:
 
 
 def timm() -> list[Row]:
-    """timm's printed GMACs (they hold norm work too) and parameters, beside ours."""
+    """Return timm's printed GMACs, which include norm work, beside ours."""
     known = {other: name for name in models.names() for other in _other_names(name)}
     table = reference.load("timm_model_costs")
     made = []
@@ -105,7 +105,7 @@ def _other_names(name: str) -> tuple[str, ...]:
 
 
 def implied_utilization(flops: float, accelerator_days: float, accelerator: str) -> float | None:
-    """Share of the dense peak that a published cost and compute come to; None if not known.
+    """Return the share of the dense peak that a published cost implies; None if unknown.
 
     >>> round(implied_utilization(1567e18, 680, "TPU v3 core"), 2)
     0.43
@@ -115,17 +115,17 @@ def implied_utilization(flops: float, accelerator_days: float, accelerator: str)
 
 
 def implausible(rows: list[Row]) -> list[str]:
-    """A line for each row whose implied utilisation is hard to believe."""
+    """Return a warning for each row whose implied utilization is not plausible."""
     low, high = PLAUSIBLE_UTILIZATION
     return [
-        f"{row['label']}: implied utilisation {share:.0%}, expected {low:.0%} to {high:.0%}"
+        f"{row['label']}: implied utilization {share:.0%}, expected {low:.0%} to {high:.0%}"
         for row in rows
         if (share := row.get("implied_utilization")) is not None and not low <= share <= high
     ]
 
 
 def _core_days() -> dict[tuple[str, int], float]:
-    """TPUv3-core-days of Table 2 for runs that Table 6 has too: both JFT runs take 14 epochs."""
+    """Return TPUv3-core-days of Table 2 by model and epochs: both JFT runs take 14 epochs."""
     table = reference.load("vit_table2_sota")
     is_cost = table["metric"] == "pretrain_tpuv3_core_days"
     costs = table[is_cost & (table["pretrain_dataset"] == "JFT-300M")].to_dict("records")

@@ -1,4 +1,4 @@
-"""Measured speed and memory of networks: images a second over batch sizes (the paper's Fig. 12)."""
+"""Measure speed and memory of networks: images per second over batch sizes (ViT, Fig. 12)."""
 
 import errno
 import os
@@ -35,11 +35,11 @@ _STATE_BYTES = 16  # a weight, its gradient and two moments, in fp32
 
 
 class ThroughputError(BenchError):
-    """What was asked to be measured does not exist."""
+    """A mode, precision or batch size that cannot be measured."""
 
 
 def parse_sizes(text: str) -> list[int]:
-    """Batch sizes from "1,8,64"; [] from an empty text. Raises ThroughputError."""
+    """Return the batch sizes in "1,8,64", [] for an empty text; raises ThroughputError."""
     try:
         sizes = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
@@ -50,7 +50,7 @@ def parse_sizes(text: str) -> list[int]:
 
 
 def describe(row: Row) -> str:
-    """A row in one line, for people who wait."""
+    """Return a row in one line, for progress messages."""
     what = f"{row['model']} {row['mode']} {row['precision']} batch {row['batch_size']}"
     if not row["fits"]:
         return f"{what}: does not fit"
@@ -58,9 +58,9 @@ def describe(row: Row) -> str:
 
 
 def place(path: Path | None, root: Path) -> Path:
-    """Where rows are to be written, by default a new file in `root`/throughput; makes its folder.
+    """Return the file to write rows to, by default a new one in `root`/throughput.
 
-    Raises OSError where no file can be.
+    Makes its folder. Raises OSError where the file cannot be written.
     """
     if path is None:
         path = root / "throughput" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
@@ -72,14 +72,14 @@ def place(path: Path | None, root: Path) -> Path:
 
 
 def write(rows: list[Row], path: Path) -> Path:
-    """Writes the rows as one Parquet file."""
+    """Write the rows as one Parquet file; returns its path."""
     return parquet.write(path, "throughput", rows)
 
 
 def check(
     names: Sequence[str], *, mode: str, precision: str, image_size: int | None
 ) -> list[models.Config]:
-    """The networks to be measured; raises ThroughputError or ModelsError before any is."""
+    """Return the configs of the networks to measure; raises ThroughputError or ModelsError."""
     if mode not in MODES:
         raise ThroughputError(f"--mode: given {mode!r}, expected one of {', '.join(MODES)}")
     if precision not in PRECISIONS:
@@ -93,13 +93,13 @@ def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def caution(precision: str) -> str | None:
-    """A line about an accelerator whose peak the table lacks; a CPU has none that is asked for."""
+def peak_warning(precision: str) -> str | None:
+    """Return a warning where the GPU's peak FLOP/s at `precision` are unknown; None on a CPU."""
     device = _device()
     name = devices.name_of(device)
     if device.type != "cuda" or peak_flops(name, precision) is not None:
         return None
-    return f"{name}: no peak at {precision} is known, utilisation is null"
+    return f"{name}: no peak at {precision} is known, utilization is null"
 
 
 def measure(
@@ -112,12 +112,12 @@ def measure(
     compiled: bool = False,
     seconds: float = 5.0,
 ) -> Iterator[Row]:
-    """A row of the table `throughput` for each batch size, as it is measured.
+    """Yield a row of the table `throughput` for each batch size, as soon as it is measured.
 
-    Without `batch_sizes`: powers of two up to the largest batch that fits, and that one; on a CPU,
-    whose memory has no hard end, up to what `largest_predicted` says, while a step takes at most
-    `seconds`. A batch that does not fit gives a row with `fits` False. `seconds` is the time spent
-    on each, after three steps of warm-up.
+    Without `batch_sizes`, measures powers of two up to the largest batch that fits, and that batch.
+    A CPU's memory has no hard limit: there it ends at `largest_predicted`, or at the first batch
+    whose step takes more than `seconds`. A batch that does not fit gives a row with `fits` False.
+    Each batch size is measured for `seconds`, after three steps of warm-up.
     """
     (config,) = check([name], mode=mode, precision=precision, image_size=image_size)
     device = _device()
@@ -145,7 +145,7 @@ def measure(
 
 
 def largest_predicted(config: models.Config, precision: str) -> int:
-    """The largest batch whose training is predicted to fit in this machine's free memory."""
+    """Return the largest batch whose training is predicted to fit into the free memory."""
     free = psutil.virtual_memory().available
     known: models.cost.memory.Precision = "bf16" if precision == "bf16" else "fp32"
     parts = models.cost.memory.kept(config, precision=known, device="cpu")
@@ -159,9 +159,9 @@ def largest_predicted(config: models.Config, precision: str) -> int:
 
 
 def largest_that_fits(fits: Callable[[int], bool], most: int = LARGEST_TRIED) -> int:
-    """The largest batch size up to `most` for which `fits` holds; 0 where not even one image does.
+    """Return the largest batch size up to `most` that `fits`; 0 where no image does.
 
-    Doubles until it fails, then halves the interval; a larger batch is taken to need more.
+    Doubles until a batch fails, then bisects: a larger batch never needs less memory.
 
     >>> largest_that_fits(lambda n: n <= 300)
     300
@@ -187,7 +187,7 @@ def _step(
     device: torch.device,
     compiled: bool,
 ) -> Callable[[torch.Tensor, torch.Tensor], None]:
-    """One step: forward alone, or forward, backward and the update of a fused AdamW."""
+    """Return one step: forward only, or forward, backward and an update by fused AdamW."""
     forward = torch.compile(network) if compiled else network
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     if mode == "infer":
@@ -205,7 +205,8 @@ def _step(
     def train(images: torch.Tensor, labels: torch.Tensor) -> None:
         with autocast:
             scores = forward(images)
-        F.cross_entropy(scores.float(), labels).backward()
+        loss = F.cross_entropy(scores.float(), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
@@ -213,9 +214,9 @@ def _step(
 
 
 def _times(run: Callable[[], None], device: torch.device, seconds: float) -> list[float] | None:
-    """Seconds of each step after the warm-up; None where memory ran out."""
+    """Return the seconds of each step after the warm-up; None where memory ran out."""
     on_gpu = device.type == "cuda"
-    synchronize = torch.cuda.synchronize if on_gpu else lambda: None
+    synchronize: Callable[[], None] = torch.cuda.synchronize if on_gpu else lambda: None
     if on_gpu:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

@@ -61,7 +61,9 @@ def test_it_solves_the_normal_equations(num_train: int, l2_reg: float) -> None:
 def test_tensors_and_half_precision_are_taken() -> None:
     given = data(40, 12)
     expected = ridge_accuracy(**given)
-    as_tensors = {k: torch.from_numpy(v) if k != "num_classes" else v for k, v in given.items()}
+    as_tensors: dict[str, Any] = {
+        k: torch.from_numpy(v) if k != "num_classes" else v for k, v in given.items()
+    }
     assert ridge_accuracy(**as_tensors) == expected
     for name in ("features_train", "features_test"):
         given[name] = given[name].astype(np.float16)
@@ -107,5 +109,5 @@ def test_a_dimension_that_never_varied_in_training_has_no_weight(num_train: int)
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:
-    with pytest.raises(FewShotError, match="not finite"):
+    with pytest.raises(FewShotError, match="non-finite"):
         ridge_accuracy([[np.nan]], [0], [[1.0]], [0], num_classes=1)

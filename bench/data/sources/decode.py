@@ -26,4 +26,4 @@ def decode(content: bytes | None, where: str) -> Image:
             # A copy, since torch wants arrays that it could write to.
             return np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
-        raise DataError(f"data: {where} is no readable {'/'.join(FORMATS)} image") from error
+        raise DataError(f"data: {where} is not a readable {'/'.join(FORMATS)} image") from error

@@ -76,7 +76,7 @@ def _list(root: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
         files += inside
         labels += [places[name]] * len(inside)
     if not files:
-        raise WrongForm(f"data: {root} holds no images")
+        raise WrongForm(f"data: {root} has no images")
     return files, labels
 
 

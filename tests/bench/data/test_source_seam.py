@@ -10,7 +10,6 @@ import pytest
 
 from bench.cli.app import main
 from bench.data import sources
-from bench.run.config import DataInfo
 from results import store
 from sweeps import expand, submit
 from sweeps import spec as specs
@@ -87,10 +86,7 @@ def test_a_data_set_that_the_toy_source_does_not_know_is_read_as_before(
 
 
 def test_an_unknown_kind_is_refused_with_the_choices() -> None:
-    info = DataInfo(
-        **{"name": "shapes", "source": "shapes.npz", "kind": "npz", "fingerprint": "0"},
-        **{"num_train": 36, "num_eval": 4, "num_classes": 2},
-    )
+    info = sources.describe("digits").model_copy(update={"kind": "npz"})
     complaint = "data: kind 'npz' is unknown, expected one of folder, parquet, digits"
     with pytest.raises(sources.DataError, match=complaint):
         sources.load(info, "train")

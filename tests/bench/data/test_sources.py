@@ -162,7 +162,7 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "pets.parquet", [0, 1] * 10, images=images)
     train = sources.load(sources.describe(str(path)), "train")
     assert len(train.read([0, 1, 2])) == 3
-    with pytest.raises(DataError, match=r"row 3 of .*pets\.parquet is no readable"):
+    with pytest.raises(DataError, match=r"row 3 of .*pets\.parquet is not a readable"):
         train.read([2, 3])
 
 
@@ -199,7 +199,7 @@ def test_a_source_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere does not exist, expected 'digits', a Parquet"):
         sources.describe("nowhere", tmp_path)
     (tmp_path / "empty" / "cat").mkdir(parents=True)
-    with pytest.raises(DataError, match="empty holds no images"):
+    with pytest.raises(DataError, match="empty has no images"):
         sources.describe("empty", tmp_path)
     write_folder(tmp_path / "few", {"cat": 9})
     with pytest.raises(DataError, match="few has 9 training and 0 evaluation images"):
@@ -249,7 +249,7 @@ def test_images_are_decoded_to_rgb(kind: str) -> None:
 def test_grey_and_transparent_images_are_rgb() -> None:
     for mode, colour in (("L", 70), ("RGBA", (70, 70, 70, 0))):
         content = io.BytesIO()
-        PIL.Image.new(mode, (5, 4), colour).save(content, "PNG")  # type: ignore[arg-type]
+        PIL.Image.new(mode, (5, 4), colour).save(content, "PNG")
         assert np.all(decode(content.getvalue(), "here") == 70)
 
 
@@ -277,7 +277,7 @@ def png(width: int, height: int, rest: bytes) -> bytes:
     ],
 )
 def test_everything_else_is_refused_by_name(content: bytes) -> None:
-    with pytest.raises(DataError, match=r"row 3 of x is no readable JPEG/PNG/WEBP image"):
+    with pytest.raises(DataError, match=r"row 3 of x is not a readable JPEG/PNG/WEBP image"):
         decode(content, "row 3 of x")
 
 

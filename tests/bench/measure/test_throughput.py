@@ -108,13 +108,13 @@ def test_what_was_measured_before_a_failure_is_written(
 
 
 def test_an_accelerator_without_a_known_peak_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert throughput.caution("fp32") is None or torch.cuda.is_available()
+    assert throughput.peak_warning("fp32") is None or torch.cuda.is_available()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Abacus 9000")
-    expected = "Abacus 9000: no peak at bf16 is known, utilisation is null"
-    assert throughput.caution("bf16") == expected
+    expected = "Abacus 9000: no peak at bf16 is known, utilization is null"
+    assert throughput.peak_warning("bf16") == expected
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA A100-SXM4-40GB")
-    assert throughput.caution("bf16") is None
+    assert throughput.peak_warning("bf16") is None
 
 
 def test_the_command_writes_its_rows(tmp_path: Path) -> None:
