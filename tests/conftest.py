@@ -14,7 +14,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.processes import Start
 
 if TYPE_CHECKING:
-    from bench.engine.engine import World
+    from bench.engine.world import World
     from bench.training.recorder import Recorder
 
 WORLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -26,7 +26,7 @@ os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1")
 @pytest.fixture(scope="module")
 def world() -> Iterator["World"]:
     """World of one process, left after the test file."""
-    from bench.engine.engine import join_world, leave_world
+    from bench.engine.world import join_world, leave_world
 
     yield join_world()
     leave_world()

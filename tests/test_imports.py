@@ -153,7 +153,7 @@ def test_each_library_has_one_door(path: Path) -> None:
 def test_what_is_known_of_others_insides_has_one_door(path: Path) -> None:
     tree = ast.parse(path.read_text())
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    if not name_of(path).startswith("bench/engine/"):
+    if name_of(path) != "bench/engine/zero.py":
         assert not attributes & DEEPSPEED_PRIVATE
     if not name_of(path).startswith(SLURM) and name_of(path) not in SLURM_ELSEWHERE:
         lists = [node.elts for node in ast.walk(tree) if isinstance(node, ast.List) and node.elts]

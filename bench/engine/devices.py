@@ -1,4 +1,4 @@
-"""What the hardware is, and what it can do at most."""
+"""Query the device: name, peak memory, energy; configure the CPU allocator."""
 
 import ctypes
 import platform
@@ -13,27 +13,27 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def name_of(device: torch.device) -> str:
-    """The name of the accelerator a process computes on, or of the CPU in its place."""
+    """Return the name of the accelerator, or of the CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """The most memory the process has had on the device; None on a CPU."""
+    """Return the peak memory allocated by this process on the device; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 
 def energy_meter(device: torch.device) -> Callable[[], float | None]:
-    """A function that gives the joules the device has used since this call.
+    """Return a function that returns the joules used by the device since this call.
 
-    NVML's counter, in millijoules since the driver was loaded (Volta and newer); None on a CPU
-    and on devices without the counter.
+    It reads NVML's counter of millijoules since the driver was loaded (Volta and newer). The
+    joules are None on a CPU, on devices without the counter, and once the counter was reset.
     """
     start = last = _energy_millijoules(device)
 
     def joules() -> float | None:
         nonlocal last
         now = _energy_millijoules(device)
-        # A counter that went backwards was reset: the difference stays unknown.
+        # A counter that decreased was reset: from then on the difference is unknown.
         last = None if last is None or now is None or now < last else now
         return None if start is None or last is None else (last - start) / 1000
 

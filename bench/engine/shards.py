@@ -1,8 +1,8 @@
-"""A network's training state in pieces, which any number of processes can take up again.
+"""Read and write training state as shards that do not depend on the world size.
 
-A process writes the elements that it updates of each parameter, with their moments, under the
-parameter's name. So the files know neither world sizes nor ZeRO stages: whoever loads them takes
-the ranges it updates itself from whichever file holds them.
+Each rank writes the elements of each parameter that it updates, with their optimizer states, under
+the parameter's name. The files know neither world size nor ZeRO stage: a rank that loads them
+takes the ranges it updates from whichever files contain them.
 """
 
 from collections import defaultdict
@@ -14,23 +14,24 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import nn
 
 from bench.run.errors import BenchError
 
 WEIGHT = "weight"
-# What torch's AdamW and SGD keep beside a weight.
+# Optimizer states of torch's AdamW and SGD.
 MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
 
 
 class ShardError(BenchError):
-    """Files of a checkpoint do not hold what a network needs."""
+    """Shards of a checkpoint lack a part of the network, or differ from what was written."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """`size` elements of the flattened parameter `name` from `start` on, which are those of
-    `held` from `offset` on: `held` is what the optimizer updates and keeps its state by.
+    """A range of a parameter, and where the optimizer keeps it.
+
+    Elements `start` to `start + size` of the flattened parameter `name` are elements `offset` to
+    `offset + size` of `held`, the tensor that the optimizer updates and indexes its state by.
     """
 
     name: str
@@ -40,47 +41,12 @@ class Piece:
     offset: int
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """This piece of a tensor as large as `held`, sharing its memory: (size,)."""
+        """Return a view (size,) of this range in a tensor shaped like `held`."""
         return tensor.detach().view(-1)[self.offset : self.offset + self.size]
 
 
-def pieces(module: nn.Module, zero: Any, stage: int, rank: int, world_size: int) -> list[Piece]:
-    """What process `rank` updates; `zero` is DeepSpeed's optimizer (stages 1 to 3).
-
-    At stage 0, where every process updates everything, all of it.
-    """
-    named = list(module.named_parameters())
-    if stage == 0:
-        return [Piece(name, 0, p.numel(), p, 0) for name, p in named]
-    find = _piece_of_partition if stage == 3 else _piece_of_group
-    found = (find(name, p, zero, rank, world_size) for name, p in named)
-    return [piece for piece in found if piece is not None and piece.size > 0]
-
-
-def _piece_of_group(
-    name: str, parameter: Any, zero: Any, rank: int, world_size: int
-) -> Piece | None:
-    """At stages 1 and 2 a process updates a range of each group of parameters, laid end to end."""
-    mapping = parameter._hp_mapping
-    if mapping is None:
-        return None
-    here, whole = mapping.hp_fragment_address, mapping.lp_fragment_address
-    held = zero.single_partition_of_fp32_groups[mapping.param_group_index]
-    return Piece(name, whole.start, whole.numel, held, here.start)
-
-
-def _piece_of_partition(
-    name: str, parameter: Any, zero: Any, rank: int, world_size: int
-) -> Piece | None:
-    """At stage 3 each parameter is cut into equal parts, the last one padded."""
-    group, offset, size = zero.grad_position[zero.get_param_id(parameter)]
-    start = rank * size
-    held = zero.fp32_partitioned_groups_flat[group]
-    return Piece(name, start, min(size, parameter.ds_numel - start), held, offset)
-
-
 def tensors(own: list[Piece], states: Any) -> dict[str, torch.Tensor]:
-    """Weights and moments of the pieces, on the CPU; `states` is the optimizer's, by `held`."""
+    """Return weights and optimizer states of the pieces on the CPU; `states` is keyed by `held`."""
     found = {}
     for piece in own:
         state = states.get(piece.held, {})
@@ -92,25 +58,25 @@ def tensors(own: list[Piece], states: Any) -> dict[str, torch.Tensor]:
 
 
 def write(path: Path, content: dict[str, torch.Tensor]) -> None:
-    """Writes `content` and reads it back; raises ShardError where it is not the same."""
+    """Write `content` and read it back; raise ShardError if it differs."""
     save_file(content, path)
     with safe_open(path, "pt") as file:
         for name, tensor in content.items():
-            # As bytes: no number equals one that is none.
+            # As bytes, because NaN does not equal itself.
             if not torch.equal(file.get_tensor(name).view(torch.uint8), tensor.view(torch.uint8)):
                 raise ShardError(f"{path}: {name} is not what was written")
 
 
 def load(paths: list[Path], own: list[Piece], states: Any, step: int) -> None:
-    """Fills the pieces and their optimizer's states from files of any world size and stage.
+    """Fill the pieces and their optimizer states from shards of any world size and ZeRO stage.
 
-    Raises ShardError where a range is in none of the files.
+    Raises ShardError if a range is in none of the files.
     """
     with ExitStack() as stack:
         files = [stack.enter_context(safe_open(path, "pt")) for path in paths]
         index: dict[tuple[str, str], list[tuple[int, Any, str]]] = defaultdict(list)
         for file in files:
-            for key in file.keys():  # noqa: SIM118 (it is no dictionary)
+            for key in file.keys():  # noqa: SIM118 (not a dictionary)
                 kind, start, name = key.split(":", 2)
                 index[kind, name].append((int(start), file, key))
         kinds = {kind for kind, _ in index} - {WEIGHT}
@@ -126,7 +92,7 @@ def load(paths: list[Path], own: list[Piece], states: Any, step: int) -> None:
 
 
 def _fill(target: torch.Tensor, sources: list[tuple[int, Any, str]], piece: Piece) -> None:
-    """Copies the piece's range of elements, of which each source has one from its start on."""
+    """Copy a piece's range into `target` from sources (start, file, key) that may overlap it."""
     missing = piece.size
     for start, file, key in sources:
         source = file.get_slice(key)
@@ -141,22 +107,3 @@ def _fill(target: torch.Tensor, sources: list[tuple[int, Any, str]], piece: Piec
             f"{piece.name}: the checkpoint lacks {missing} of its elements "
             f"from {piece.start} to {piece.start + piece.size}"
         )
-
-
-def take_over(zero: Any, stage: int) -> None:
-    """Gives a ZeRO optimizer's loaded partitions to the network; all processes must enter."""
-    if stage in (1, 2):
-        zero.update_lp_params()
-    elif stage == 3:
-        flats = zip(
-            zero.fp16_partitioned_groups_flat, zero.fp32_partitioned_groups_flat, strict=True
-        )
-        for number, (low, high) in enumerate(flats):
-            low.data.copy_(high.data)
-            parts = zero.fp16_partitioned_groups[number]
-            for part, value in zip(parts, zero.unflatten(low, parts), strict=True):
-                part.data = value.data
-        # Small parameters stay gathered: what is gathered is of before.
-        if zero.persistent_parameters:
-            zero.persistent_parameters[0].partition(zero.persistent_parameters)
-            zero.persistent_parameters[0].all_gather(zero.persistent_parameters)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from bench.engine.engine import TIMEOUT, World
+from bench.engine.world import TIMEOUT, World
 
 
 class Vote:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from bench.data.batches import EvaluationBatches, stream
-from bench.engine.engine import Engine, World
+from bench.engine.engine import Engine
+from bench.engine.world import World
 from bench.run.ledger import Evaluation
 
 

@@ -14,12 +14,8 @@ from bench.data import subsets
 from bench.data.batches import EvaluationBatches, TrainingBatches, stream
 from bench.data.sources import Images, load
 from bench.engine import checkpoint, devices
-from bench.engine.engine import (
-    Engine,
-    World,
-    join_world,
-    leave_world,
-)
+from bench.engine.engine import Engine
+from bench.engine.world import World, join_world, leave_world
 from bench.run import seeds
 from bench.run.attempt import AlreadyRunning, read_disk
 from bench.run.config import (
@@ -155,7 +151,7 @@ def _claim(run_dir: Path, run: Run, world: World, clock: Clock) -> Silence | Non
                 outcome = claimed.number, claimed.micro_batch_limit
         except AlreadyRunning as error:
             outcome = str(error)
-    outcome = world.share(outcome)
+    outcome = world.broadcast(outcome)
     if outcome is None:
         return None
     if isinstance(outcome, str):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import models.cost.macs
 from bench.engine.checkpoint import check_room
 from bench.engine.devices import energy_meter, peak_memory_bytes
-from bench.engine.engine import World
+from bench.engine.world import World
 from bench.run import ledger
 from bench.run.accelerators import peak_flops
 from bench.run.attempt import Attempt

@@ -20,7 +20,7 @@ from typing import NoReturn, Self
 
 import psutil
 
-from bench.engine.engine import World
+from bench.engine.world import World
 from bench.run import heartbeat, ledger
 from bench.run.attempt import is_process
 from bench.run.config import Run
@@ -51,7 +51,7 @@ class Watchdog:
         self._clock, self._recorder = clock, recorder
         self._attempt = recorder.number
         me = (socket.gethostname(), os.getpid(), psutil.Process().create_time())
-        places = world.gather(me)
+        places = world.all_gather(me)
         # A process that cannot be seen from here, in a container of its own, is not watched.
         self._peers = {
             rank: (pid, started)

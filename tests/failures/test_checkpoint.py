@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from bench.engine import checkpoint
-from bench.engine.engine import (
-    World,
-)
+from bench.engine.world import World
 from tests.helpers.checkpoints import build, names, save, values
 from tests.helpers.processes import Start
 
@@ -14,7 +12,7 @@ import os, signal, sys
 from pathlib import Path
 import torch._dynamo  # which the first optimizer imports: here once for all children
 from bench.engine import checkpoint
-from bench.engine.engine import join_world
+from bench.engine.world import join_world
 from tests.helpers.checkpoints import build, fill, save
 
 EVENTS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 import bench.engine.shards
 from bench.engine import checkpoint
-from bench.engine.engine import join_world, leave_world
+from bench.engine.world import join_world, leave_world
 from tests.helpers.checkpoints import build, fill, save, values
 
 run_dir, num_kills, num_delayed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

@@ -5,10 +5,8 @@ from pathlib import Path
 from torch import nn
 
 from bench.engine import checkpoint
-from bench.engine.engine import (
-    Engine,
-    World,
-)
+from bench.engine.engine import Engine
+from bench.engine.world import World
 from bench.run.config import RunConfig
 
 

@@ -1,6 +1,7 @@
 """Small engines and a few of their steps."""
 
 import json
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,10 +10,8 @@ from torch import nn
 
 import models
 from bench.engine import shards
-from bench.engine.engine import (
-    Engine,
-    World,
-)
+from bench.engine.engine import Engine, Losses
+from bench.engine.world import World
 from bench.run.config import EngineConfig, Recipe, RunConfig
 
 STEPS, BATCH_SIZE, NUM_CLASSES = 5, 8, 5
@@ -79,10 +78,10 @@ def save(engine: Engine, folder: Path) -> None:
     """This process's shard and the losses; one after the other in one folder, if there are two."""
     folder.mkdir(exist_ok=True)
     shards.write(folder / f"{engine.world.rank}.safetensors", engine.shard())
-    (folder / "losses.json").write_text(json.dumps(engine.losses()))
+    (folder / "losses.json").write_text(json.dumps(asdict(engine.losses())))
 
 
 def load(engine: Engine, folder: Path, step: int) -> Engine:
-    losses = json.loads((folder / "losses.json").read_text())
+    losses = Losses(**json.loads((folder / "losses.json").read_text()))
     engine.load(sorted(folder.glob("*.safetensors")), step, losses)
     return engine

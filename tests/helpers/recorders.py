@@ -3,7 +3,7 @@
 import torch
 
 from bench.data import sources
-from bench.engine.engine import World
+from bench.engine.world import World
 from bench.run.config import EngineConfig, Run, RunConfig
 from bench.run.ledger import Evaluation
 

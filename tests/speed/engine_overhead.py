@@ -19,13 +19,9 @@ import torch.nn.functional as F
 
 import models
 from bench.data.transforms import normalize
-from bench.engine.engine import (
-    Engine,
-    World,
-    join_world,
-    leave_world,
-    make_optimizer,
-)
+from bench.engine.engine import Engine
+from bench.engine.optimizer import make_optimizer
+from bench.engine.world import World, join_world, leave_world
 from bench.run.config import EngineConfig, Recipe, RunConfig
 from tests.speed.history import Figure, record
 

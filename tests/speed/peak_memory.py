@@ -13,12 +13,8 @@ import sys
 import torch
 
 import models
-from bench.engine.engine import (
-    Engine,
-    World,
-    join_world,
-    leave_world,
-)
+from bench.engine.engine import Engine
+from bench.engine.world import World, join_world, leave_world
 from bench.run.config import EngineConfig, Recipe, RunConfig
 from bench.run.memory import training_memory
 from tests.speed.history import Figure, record

@@ -14,10 +14,9 @@ import torch
 from safetensors.torch import load_file
 
 from bench.engine import checkpoint
-from bench.engine.checkpoint import CheckpointError, Checkpoints
-from bench.engine.engine import (
-    World,
-)
+from bench.engine.checkpoint import Checkpoints
+from bench.engine.checkpoint_files import TrainingCheckpointError
+from bench.engine.world import World
 from bench.run.config import EngineConfig
 from tests.helpers.checkpoints import build, fill, names, save, values
 from tests.helpers.disk import record_flushes
@@ -133,7 +132,7 @@ def test_a_full_disk_leaves_the_one_before(world: World, tmp_path: Path) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (80, limits[1]))
     try:
         with pytest.raises(
-            CheckpointError, match="step-00000004: not saved, what was before stays"
+            TrainingCheckpointError, match="step-00000004: not saved, what was before stays"
         ):
             save(tmp_path, fill(build(world), 4.0), world, 4)
     finally:
@@ -151,7 +150,7 @@ def test_without_space_nothing_is_begun(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_050))
     # 26 weights of four bytes and a megabyte to spare.
     message = "1000104 bytes are needed, 1000050 are free"
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(TrainingCheckpointError, match=message):
         save(tmp_path, build(world), world, 4)
     assert names(tmp_path) == {"step-00000002", "latest.json"}
 
@@ -163,17 +162,19 @@ def test_a_checkpoint_that_is_not_whole_is_refused(world: World, tmp_path: Path)
     content = path.read_bytes()
 
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(CheckpointError, match=rf"{path.name}: expected a file with SHA-256"):
+    with pytest.raises(
+        TrainingCheckpointError, match=rf"{path.name}: expected a file with SHA-256"
+    ):
         checkpoint.resume(tmp_path, build(world), world)
     message = rf"{path.name}: expected a file of {len(content)} bytes, as state\.json says"
     os.truncate(path, len(content) - 1)
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(TrainingCheckpointError, match=message):
         checkpoint.resume(tmp_path, build(world), world)
     path.unlink()
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(TrainingCheckpointError, match=message):
         checkpoint.resume(tmp_path, build(world), world)
     shutil.rmtree(folder)
-    with pytest.raises(CheckpointError, match=r"state\.json: expected a file with SHA-256"):
+    with pytest.raises(TrainingCheckpointError, match=r"state\.json: expected a file with SHA-256"):
         checkpoint.resume(tmp_path, build(world), world)
 
 
@@ -188,7 +189,7 @@ def test_an_older_one_is_taken_where_the_newest_is_not_whole(world: World, tmp_p
     assert checkpoint.resume(tmp_path, fresh, world) == 2
     assert values(fresh) == {2.0}
     shutil.rmtree(root / "step-00000002")
-    with pytest.raises(CheckpointError, match=r"step-00000006.*step-00000004"):
+    with pytest.raises(TrainingCheckpointError, match=r"step-00000006.*step-00000004"):
         checkpoint.resume(tmp_path, fresh, world)
 
 
@@ -204,7 +205,7 @@ def test_two_checkpoints_must_have_room(tmp_path: Path, monkeypatch: pytest.Monk
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=239))
     checkpoint.check_room(tmp_path, 9)  # weight and two moments of four bytes, twice: 216
-    with pytest.raises(CheckpointError, match="need 240 bytes, 239 are free"):
+    with pytest.raises(TrainingCheckpointError, match="need 240 bytes, 239 are free"):
         checkpoint.check_room(tmp_path, 10)
 
 

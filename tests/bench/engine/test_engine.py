@@ -13,10 +13,8 @@ from torch import nn
 
 import models
 from bench.data.transforms import normalize
-from bench.engine.engine import (
-    Engine,
-    World,
-)
+from bench.engine.engine import Engine
+from bench.engine.world import World
 from bench.run.config import Recipe, RunConfig
 from models import layers
 from tests.helpers.engines import (
@@ -240,12 +238,12 @@ import json, sys
 from pathlib import Path
 from safetensors.torch import save_file
 import torch
-from bench.engine.engine import join_world, leave_world
+from bench.engine.world import join_world, leave_world
 from tests.helpers.engines import build, build_bit, load, run, save
 
 world, folder = join_world(), Path(sys.argv[1])
 found = {"sum": world.sum(torch.tensor([world.rank + 1.0])).tolist()}
-found["share"] = world.share({"from": world.rank})
+found["broadcast"] = world.broadcast({"from": world.rank})
 for stage in (0, 1, 2, 3):
     engine = build(world, stage=stage, micro=2)
     points = run(engine, range(2))
@@ -326,7 +324,7 @@ def test_processes_add_and_share(two_processes: Path) -> None:
     for rank in range(2):
         found = json.loads((two_processes / f"{rank}.json").read_text())
         assert found["sum"] == [3.0]
-        assert found["share"] == {"from": 0}
+        assert found["broadcast"] == {"from": 0}
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from bench.engine import shards
 from bench.engine.shards import Piece, ShardError
@@ -23,16 +22,6 @@ def write(path: Path, *ranges: tuple[int, int]) -> Path:
     own = [Piece("w", start, stop - start, held, start) for start, stop in ranges]
     shards.write(path, shards.tensors(own, {held: state(held)}))
     return path
-
-
-def test_at_stage_0_a_process_has_every_parameter_whole() -> None:
-    module = nn.Linear(4, 3)
-    found = shards.pieces(module, None, 0, rank=1, world_size=2)
-    assert [(piece.name, piece.start, piece.size) for piece in found] == [
-        ("weight", 0, 12),
-        ("bias", 0, 3),
-    ]
-    assert found[0].of(found[0].held).tolist() == module.weight.flatten().tolist()
 
 
 def test_a_shard_names_what_it_holds() -> None:

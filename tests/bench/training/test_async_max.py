@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from bench.engine.engine import World, join_world, leave_world
+from bench.engine.world import World, join_world, leave_world
 from bench.training.async_max import Vote
 
 

@@ -10,12 +10,8 @@ from torch import nn
 
 from bench.data.batches import EvaluationBatches
 from bench.data.sources import Image, Images
-from bench.engine.engine import (
-    Engine,
-    World,
-    join_world,
-    leave_world,
-)
+from bench.engine.engine import Engine
+from bench.engine.world import World, join_world, leave_world
 from bench.run.config import RunConfig
 from bench.run.ledger import Evaluation
 from bench.training.evaluate import _score, evaluate
