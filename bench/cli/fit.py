@@ -258,7 +258,7 @@ def _print(records: Sequence[Record], metric: str) -> None:
 
 
 def _doubts(record: Record, form: Callable[[float], str]) -> dict[str, str]:
-    """What the fit without its largest octave missed, and the codes of what is doubtful."""
+    """Return the hold-out prediction with its miss, and the codes of warnings."""
     codes = {"codes": ", ".join(dict.fromkeys(w["code"] for w in record["warnings"]))}
     held = record["hold_out"]
     if not held:
@@ -276,7 +276,7 @@ def _notes(records: Sequence[Record], refused: Mapping[str, str]) -> None:
             output.note(f"{record['group']}: {caution['code']}: {caution['text']}")
     for name, reason in refused.items():
         output.note(f"{name}: not fitted: {reason}")
-    output.note("hold-out: the largest scale, predicted without the largest octave")
+    output.note("hold-out: the largest scale, predicted without the largest factor of two in x")
 
 
 def _next_run(made: Record, form: Callable[[float], str]) -> str:

@@ -79,7 +79,7 @@ def _data_scale(
     sizes = pd.concat(tables)["x"]
     ax.set_xlim(style.log_limits(sizes, margin=0.05, least=0.5))
     style.count_ticks(ax, sizes)
-    return Drawn(handles, partial(label_ends, ax, labels, lines))
+    return Drawn(handles, partial(label_ends, labels=labels, lines=lines))
 
 
 def _by_size(

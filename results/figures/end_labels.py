@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine, TightLayoutEngine
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
@@ -15,7 +14,6 @@ from results.figures.labels import (
     Line,
     along,
     attach,
-    lay_out,
     overlaps,
     pixels_per_point,
     text_box,
@@ -85,23 +83,21 @@ def label_ends(
     ax: Axes,
     labels: Sequence[Label],
     lines: Sequence[Line],
-    renderer: RendererBase | None = None,
 ) -> list[Annotation]:
-    """Writes each label right of the end of its line, tied to it by a thin line.
+    """Write each label right of the end of its line, tied to it by a thin line.
 
     Labels stand in columns without touching: beside the ends where that is free of `lines`, or
     else right of the axes; within them, and of all lines, where no layout would make room outside.
-    They shrink where there are too many. The axes must have its final left limit. With a
-    `renderer` it is called amid a drawing of the figure.
+    They shrink where there are too many. The axes must have its final left
+    limit and its place in a layout.
     """
     made = [
         attach(ax, label, LEADER, xytext=(1, 0.5), textcoords=ax.transAxes, va="center")
         for label in labels
     ]
-    lay_out(ax, renderer)
     scale = pixels_per_point(ax)
     height, gap = LINE_HEIGHT * TEXT_SIZE * scale, END_GAP * scale
-    widths = [text_box(text, renderer).width for text in made]
+    widths = [text_box(text).width for text in made]
     is_laid_out = _is_laid_out(ax)
     if not is_laid_out:
         _widen(ax, max(label.x for label in labels), gap + max(widths))

@@ -94,7 +94,7 @@ def _frontier(
     style.log_ticks(ax.yaxis, low, high, text)
     lines = [best[["x", "y"]].to_numpy(float), *_bars(together)]
     centres = together[["x", "y"]].to_numpy(float)
-    return Drawn(handles, partial(place_labels, ax, labels, centres, lines))
+    return Drawn(handles, partial(place_labels, labels=labels, points=centres, lines=lines))
 
 
 def frontier(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
@@ -93,19 +92,9 @@ def attach(
     )
 
 
-def text_box(made: Annotation, renderer: RendererBase | None) -> Bbox:
-    """The extent of the text alone, in pixels; an annotation's own includes its leader."""
-    return Text.get_window_extent(made, renderer)
-
-
-def lay_out(ax: Axes, renderer: RendererBase | None) -> None:
-    """Gives the axes of the figure their places; with a renderer amid a drawing of the figure."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    if renderer is None:
-        figure.draw_without_rendering()
-    elif (engine := figure.get_layout_engine()) is not None:
-        engine.execute(figure)
+def text_box(made: Annotation) -> Bbox:
+    """Return the extent of the text alone, in pixels; an annotation's own includes its leader."""
+    return Text.get_window_extent(made)
 
 
 def pixels_per_point(ax: Axes) -> float:
@@ -225,17 +214,14 @@ def place_labels(
     labels: Sequence[Label],
     points: Line,
     lines: Sequence[Line] = (),
-    renderer: RendererBase | None = None,
 ) -> list[Annotation]:
-    """Writes each label beside its point, most important first; returns those that found room.
+    """Write each label beside its point, most important first; return those that found room.
 
     No label touches another, one of `points` (M, 2), or the edge of the axes, and no leader
     passes through a label or a point; those that would are left out, and all after the first
-    hundred. `lines` are avoided where there is a choice. The axes must have its final limits and,
-    where a renderer is given, its final place: labels are placed by their size on paper.
+    hundred. `lines` are avoided where there is a choice. The axes must have its final limits and
+    its place in a layout: labels are placed by their size on paper.
     """
-    if renderer is None:
-        lay_out(ax, None)
     scale = pixels_per_point(ax)
     soft = along(ax, lines, STEP * scale)
     texts, written = np.empty((0, 4)), []
@@ -243,7 +229,7 @@ def place_labels(
     for label in labels[:MOST_LABELS]:
         page = _Page(scale, ax.get_window_extent(), centres, texts, soft)
         trial = attach(ax, label, xytext=(0, 0), textcoords="offset points")
-        size = text_box(trial, renderer)
+        size = text_box(trial)
         trial.remove()
         centre = ax.transData.transform((label.x, label.y))
         places = [(_cost(place, centre, page), place) for place in _places(centre, size, scale)]

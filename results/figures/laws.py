@@ -119,9 +119,7 @@ def _fits(ax: Axes, fits: Mapping[str, Fit | FitError]) -> Drawn:
         raise NothingToDraw("; ".join(line for name in fits for line in _said(name, fits[name])))
     first = next(iter(known.values()))
     is_fraction = formatting.is_fraction(first.metric)
-    title = (
-        f"{formatting.name(first.metric)} error" if is_fraction else style.axis_title(first.metric)
-    )
+    title = style.metric_title(first.metric, "error")
     ax.set(xscale="log", yscale="log", xlabel=style.axis_title(first.x_name), ylabel=title)
     style.tidy(ax)
     ends = {name: _curve(ax, name, made) for name, made in known.items()}
@@ -142,21 +140,21 @@ def _fits(ax: Axes, fits: Mapping[str, Fit | FitError]) -> Drawn:
     ]
     if any(made.hold_out is not None for made in known.values()):
         hollow = Line2D([], [], linestyle="", color=style.GREY, marker="o", markerfacecolor="none")
-        hollow.set_label("predicted without the last octave")
+        hollow.set_label("predicted without the last factor of two")
         handles.append(hollow)
     labels = [
         Label(*ends[name], f"b = {made.parameters['b'].value:.2g}", style.style(name)[0])
         for name, made in known.items()
     ]
-    return Drawn(handles, partial(label_ends, ax, labels, []))
+    return Drawn(handles, partial(label_ends, labels=labels, lines=[]))
 
 
 def fits(laws: Mapping[str, Fit | FitError] | Fit, *, ax: Axes | None = None) -> Axes:
     """Laws by family, as `fit.fit_groups` gives them: points, curve, and two bands.
 
     The darker band is where the curve runs, the lighter one where a new run ends; beyond the data
-    the curve is dashed. The hollow mark is what a fit without the largest octave predicts of the
-    largest configuration. Cautions stand below. Raises NothingToDraw.
+    the curve is dashed. The hollow mark is what a fit without the largest factor of two
+    predicts of the largest configuration. Warnings stand below. Raises NothingToDraw.
     """
     laws = {"runs": laws} if isinstance(laws, Fit) else laws
     ax = style.new_axes(height=4.8) if ax is None else ax
@@ -179,7 +177,7 @@ def fit_panels(laws: Mapping[str, Fit | FitError]) -> Figure:
 def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget: str) -> Drawn:
     unit = style.unit_of(budget)
     is_fraction = formatting.is_fraction(metric)
-    title = f"{formatting.name(metric)} error" if is_fraction else style.axis_title(metric)
+    title = style.metric_title(metric, "error")
     ax.set(xscale="log", yscale="log", xlabel=style.axis_title(size), ylabel=title)
     style.tidy(ax)
     labels, lines = [], []
@@ -219,7 +217,7 @@ def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget
         Line2D([], [], color=style.style("hybrid")[0], marker="*", linestyle="", markersize=10),
     ]
     handles[1].set_label("minimum of the parabola")
-    return Drawn(handles, partial(label_ends, ax, labels, lines))
+    return Drawn(handles, partial(label_ends, labels=labels, lines=lines))
 
 
 def isoflop(

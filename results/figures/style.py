@@ -24,15 +24,11 @@ OTHERS = (("#CC79A7", "^"), ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X")
 GREY = "#555555"
 PUBLISHED = 0.55  # how much lighter published points are, and by half as much their labels
 TEXT_SIZE = 8.0
-# First digits of the ticks of a logarithmic axis, by the decades it spans at most.
-FIRST_DIGITS = (
-    (0.3, (1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9)),
-    (0.7, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)),
-    (1.5, (1, 2, 3, 5, 7)),
-    (3.5, (1, 2, 5)),
-    (5.0, (1, 3)),
-    (math.inf, (1,)),
-)
+# First digits of the ticks of a logarithmic axis, by the decades it spans at most; an axis of less
+# than one such span has the round numbers of a linear one.
+FIRST_DIGITS = ((1.5, (1, 2, 3, 5, 7)), (3.5, (1, 2, 5)), (5.0, (1, 3)), (math.inf, (1,)))
+LINEAR = 0.7  # decades
+MOST_TICKS = 100  # of powers of ten, so that none is left out
 WIDE = 5.0  # inches of an x axis; a narrower one has room for fewer ticks
 TICK_ROOM = 0.07  # of the axis, between two labelled counts
 
@@ -223,10 +219,11 @@ def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> 
     ax = axis.axes
     inches = ax.bbox.width / ax.figure.dpi if axis is ax.xaxis else math.inf
     decades = math.log10(high / low) * max(WIDE / inches, 1.0)
-    digits = next(digits for most, digits in FIRST_DIGITS if decades <= most)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [digit * 10.0**power for power in powers for digit in digits]
-    axis.set_ticks([tick for tick in ticks if low <= tick <= high])
+    if decades <= LINEAR:
+        axis.set_major_locator(ticker.MaxNLocator(nbins=8, steps=[1, 2, 2.5, 5, 10]))
+    else:
+        digits = next(digits for most, digits in FIRST_DIGITS if decades <= most)
+        axis.set_major_locator(ticker.LogLocator(subs=digits, numticks=MOST_TICKS))
     axis.set_major_formatter(ticker.FuncFormatter(text))
     axis.set_minor_locator(ticker.NullLocator())
 

@@ -61,7 +61,9 @@ def _draw(ax: Axes, table: pd.DataFrame, x: str, y: str, title: str) -> Drawn:
     ax.set_ylim(low, high)
     style.log_ticks(ax.yaxis, low, high, lambda value, _=None: f"{value:,.4g}")
     style.exact_ticks(ax, found["x"])
-    return Drawn(style.family_handles(found["family"]), partial(label_ends, ax, labels, lines))
+    return Drawn(
+        style.family_handles(found["family"]), partial(label_ends, labels=labels, lines=lines)
+    )
 
 
 def _title(x: str) -> str:

@@ -46,7 +46,7 @@ def _parameter(made: Fit, name: str) -> str:
 
 
 def _hold_out(made: Fit) -> str:
-    """What the fit without the largest octave said of the largest configuration."""
+    """Return what a fit without the largest factor of two predicted, and what was observed."""
     held = made.hold_out
     if held is None:
         return ""
@@ -57,7 +57,7 @@ def _hold_out(made: Fit) -> str:
 
 
 def law_table(found: dict[str, Fit | fit.FitError], x: str, metric: str, num: int) -> Facts:
-    """The laws of the families: parameters, what held-out configurations say, cautions."""
+    """The laws of the families: parameters, what held-out configurations say, warnings."""
     rows = []
     for name, made in found.items():
         if not isinstance(made, Fit):
@@ -76,11 +76,11 @@ def law_table(found: dict[str, Fit | fit.FitError], x: str, metric: str, num: in
     )
     return Facts(
         f"{what[0].upper()}{what[1:]} over {formatting.name(x)}",
-        ("family", "unit of x", *PARAMETERS, "configurations", "largest octave", "cautions"),
+        ("family", "unit of x", *PARAMETERS, "configurations", "hold-out", "warnings"),
         tuple(map(tuple, rows)),
         f"error = a·(x + d)^(−b) + e, x being {formatting.name(x)} in the unit given. In brackets: "
-        f"90 % intervals from {num:,} resamples of the configurations. “Largest octave” is what "
-        "the fit says of the largest configuration when its octave of x is left out.",
+        f"90 % intervals from {num:,} resamples of the configurations. “Hold-out”: the largest "
+        "configuration as predicted by a fit without the largest factor of two in x.",
         remarks=True,
     )
 

@@ -1,4 +1,4 @@
-"""Makes results/example.ipynb, executed: python tests/example_notebook.py."""
+"""Make results/example.ipynb, executed: python -m tests.helpers.example_notebook."""
 
 import nbformat
 from nbclient import NotebookClient
@@ -44,8 +44,8 @@ plot.frontier(paper, cost="train_flops_valid", metric="average_of_five_accuracy"
     ">>>\nplot.data_scale(reference.table5()).figure",
     """## Laws
 
-A curve per family with intervals by cluster bootstrap; each is fitted again without its largest
-octave of compute. What to doubt is said under the figure.""",
+A curve per family with intervals by cluster bootstrap; each is fitted again without the
+largest factor of two in compute. Warnings stand under the figure.""",
     """>>>
 laws = fit.fit_groups(paper, x="train_flops_valid", metric="imagenet_accuracy")
 {name: {key: p.value for key, p in law.parameters.items()} for name, law in laws.items()}""",

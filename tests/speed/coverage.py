@@ -5,7 +5,7 @@
 Each study has its own law (with and without d and e), 7 to 24 configurations over 1.5 to 4
 decades, 1 to 5 seeds, noise of 0.5 to 3 % that is proportional to the error or constant, between
 configurations as well as between seeds, and outliers in half of them. Asked are the curve and
-the next run at the smallest, middle and largest x and one octave beyond. Exit status 1 unless
+the next run at the smallest, middle and largest x and twice the largest. Exit status 1 unless
 each share lies within 85 and 95 % at every one of them.
 """
 
@@ -21,7 +21,7 @@ from results import fit
 from results.laws import curve as laws
 from tests.speed.history import Figure, record
 
-PLACES = ("smallest", "middle", "largest", "octave beyond")
+PLACES = ("smallest", "middle", "largest", "twice the largest")
 LOWEST, HIGHEST = 0.85, 0.95
 OUTLIER = 5.0  # times the noise of a run, in one of 20
 

@@ -16,6 +16,7 @@ def crowd():
     ax = style.new_axes()
     ax.set(xlim=(-0.1, 1.1), ylim=(-0.1, 1.1))
     ax.plot(*points.T, "o", markersize=labels.MARKER_SIZE)
+    ax.get_figure().draw_without_rendering()
     return ax, points
 
 

@@ -9,7 +9,9 @@ from results.figures import style
 
 
 def tick_texts(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
+    low, high = axis.get_view_interval()
+    ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+    return [label.get_text() for place, label in ticks if low <= place <= high]
 
 
 def test_the_examples_hold() -> None:
@@ -36,7 +38,7 @@ def test_lighter_goes_from_the_colour_to_white() -> None:
     ("low", "high", "expected"),
     [
         (0.04, 0.6, ["5%", "7%", "10%", "20%", "30%", "50%"]),
-        (0.135, 0.23, ["14%", "15%", "16%", "18%", "20%", "22%"]),
+        (0.135, 0.23, ["14%", "16%", "18%", "20%", "22%"]),
         (0.001, 0.9, ["0.1%", "0.2%", "0.5%", "1%", "2%", "5%", "10%", "20%", "50%"]),
     ],
 )

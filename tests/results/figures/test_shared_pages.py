@@ -1,7 +1,9 @@
-"""Labels fit the axes as these are drawn, whatever their size was when they were asked for."""
+"""Labels fit the axes of one figure, whoever made it and however many there are."""
 
+import gc
 import io
 import itertools
+import weakref
 
 import pytest
 from matplotlib.figure import Figure
@@ -41,14 +43,19 @@ def test_labels_of_a_lone_axes_are_not_cut_at_the_edge_of_the_figure() -> None:
     assert_labels_apart_and_within(ax, figure.bbox)
 
 
-def test_a_figure_of_another_size_has_its_labels_placed_anew() -> None:
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    ax = plot.frontier(reference.table6(), cost=FLOPS, ax=figure.subplots())
-    most = len(ax.texts)
-    figure.set_size_inches(4, 3)
+def test_a_title_set_later_gets_its_room() -> None:
+    ax = plot.frontier(reference.table6(), cost=FLOPS)
+    ax.set_title("a title\nof two lines", loc="right")
+    figure = ax.get_figure()
     figure.draw_without_rendering()
-    assert 0 < len(ax.texts) < most
+    assert ax.title.get_window_extent().y1 <= figure.bbox.y1
     assert_labels_apart_and_within(ax, ax.get_window_extent())
+
+
+def test_a_figure_is_freed_when_nobody_refers_to_it() -> None:
+    figure = weakref.ref(plot.frontier(reference.table6(), cost=FLOPS).get_figure())
+    gc.collect()
+    assert figure() is None
 
 
 def test_labels_stay_at_another_resolution() -> None:
