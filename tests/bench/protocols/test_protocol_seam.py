@@ -79,6 +79,8 @@ def test_a_toy_protocol_is_planned_measured_and_shown(
     assert all(level in row for level in ("0.5", "2", "4"))
     scalestudy(capsys, "plot", "frontier", "noisy", "--where", "noise=0.5", "-o", "noisy.svg")
     assert (tmp_path / "noisy.svg").exists()
+    scalestudy(capsys, "report", "noisy", "-o", "noisy.html")
+    assert "noise digits, noise 0.5, top-1 accuracy" in (tmp_path / "noisy.html").read_text()
 
     # What the spec asks for is done once it has a record of its own.
     scalestudy(capsys, *evaluate, "levels=[0.5]")
