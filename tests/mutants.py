@@ -1,179 +1,104 @@
-"""Plant faults into a copy of the code and report which the tests notice.
+"""Plants faults one at a time and lists those that no test notices.
 
-`python -m tests.mutants [WORD…]` plants those whose file or meaning contains a word; without one,
-all. It exits 1 if a fault survived, or if its line is not there any more.
+    python -m tests.mutants                   # all of tests/mutants.toml, about half a minute each
+    python -m tests.mutants checkpoint clock  # those whose name or file has one of these words
+
+`mutants.toml` names for each fault the file, the text before and after, and the tests that must
+fail. The faults are planted in a copy of the checkout. Exits 1 where a fault survives, or where
+its text is no longer in its file exactly once (then the fault is out of date: plant it anew).
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
-COPIED = ("models", "bench", "sweeps", "results", "tests", "pyproject.toml", "README.md")
+FAULTS = Path(__file__).with_suffix(".toml")
+LIMIT_SECONDS = 600
+LEFT_OUT = (".git", ".venv", "runs", "__pycache__", "*.egg-info", ".*_cache")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: in `file` the only `old` becomes `new`, which `tests` (a path) should notice."""
+    """A change of one place in one file that the tests must notice."""
 
-    meaning: str
+    name: str
     file: str
-    old: str
-    new: str
-    tests: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+    def planted(self, text: str) -> str | None:
+        """Return the file's text with the fault; None where its place is not there just once."""
+        return text.replace(self.before, self.after) if text.count(self.before) == 1 else None
 
 
-TRAINING, ENGINE, RUN = "tests/bench/training", "tests/bench/engine", "tests/bench/run"
-
-FAULTS = (
-    Fault(
-        "checkpoint time is charged as training",
-        "bench/training/loop.py",
-        'with clock.during("checkpoint"):',
-        'with clock.during("train"):',
-        TRAINING,
-    ),
-    Fault(
-        "set-up and resume are charged as training",
-        "bench/training/loop.py",
-        "        recorder.begin(world,",
-        '        clock.switch("train")\n        recorder.begin(world,',
-        TRAINING,
-    ),
-    Fault(
-        "evaluation is charged as training",
-        "bench/training/loop.py",
-        'clock.switch("eval")',
-        'clock.switch("train")',
-        TRAINING,
-    ),
-    Fault(
-        "writing the weights is charged as evaluation",
-        "bench/training/loop.py",
-        'clock.switch("checkpoint")',
-        'clock.switch("eval")',
-        TRAINING,
-    ),
-    Fault(
-        "dropout seeds without the rank",
-        "bench/training/loop.py",
-        '"dropout", step, world.rank)',
-        '"dropout", step, 0)',
-        TRAINING,
-    ),
-    Fault(
-        "dropout seeds without the step",
-        "bench/training/loop.py",
-        '"dropout", step, world.rank)',
-        '"dropout", 0, world.rank)',
-        TRAINING,
-    ),
-    Fault(
-        "a checkpoint's shards are not flushed",
-        "bench/engine/checkpoint_files.py",
-        '    with path.open("rb") as file:\n        os.fsync(file.fileno())\n    return ShardFile(',
-        "    return ShardFile(",
-        ENGINE,
-    ),
-    Fault(
-        "a checkpoint's folder is not flushed before the rename",
-        "bench/engine/checkpoint.py",
-        "        sync_folder(temporary)\n",
-        "",
-        ENGINE,
-    ),
-    Fault(
-        "a checkpoint's parent is not flushed after the rename",
-        "bench/engine/checkpoint.py",
-        "        sync_folder(root)\n",
-        "",
-        ENGINE,
-    ),
-    Fault(
-        "a checkpoint's state is not flushed",
-        "bench/engine/checkpoint_files.py",
-        "        file.flush()\n        os.fsync(file.fileno())\n",
-        "",
-        ENGINE,
-    ),
-    Fault(
-        "an energy counter that was reset gives negative joules",
-        "bench/engine/devices.py",
-        " or now < last else now",
-        " else now",
-        ENGINE,
-    ),
-    Fault(
-        "energy in millijoules",
-        "bench/engine/devices.py",
-        "(last - start) / 1000",
-        "(last - start)",
-        ENGINE,
-    ),
-    Fault(
-        "a new file's folder is not flushed",
-        "results/ledger/files.py",
-        "    _flush_folder(path.parent)\n    return path",
-        "    return path",
-        "tests/results/ledger/test_files.py",
-    ),
-    Fault(
-        "a new file is not flushed",
-        "results/ledger/files.py",
-        "            os.fsync(stream.fileno())\n",
-        "",
-        "tests/results/ledger/test_files.py",
-    ),
-)
+def faults(words: tuple[str, ...] = ()) -> list[Fault]:
+    """Return the faults whose name or file contains one of `words`; all without words."""
+    found = [
+        Fault(**entry | {"tests": tuple(entry["tests"])})
+        for entry in tomllib.loads(FAULTS.read_text())["fault"]
+    ]
+    return [f for f in found if not words or any(w in f"{f.name} {f.file}" for w in words)]
 
 
-def notices(fault: Fault, root: Path) -> bool | None:
-    """Return whether the tests notice a fault; None if its place is not in the code once."""
-    text = (ROOT / fault.file).read_text()
-    if text.count(fault.old) != 1:
-        return None
-    path = root / fault.file
-    path.write_text(text.replace(fault.old, fault.new))
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", fault.tests]
+def is_noticed(fault: Fault, checkout: Path) -> bool:
+    """Return True if the tests of `checkout`, a copy, fail with the fault in it.
+
+    Raises ValueError where the fault is out of date.
+    """
+    file = checkout / fault.file
+    sound = file.read_text()
+    faulty = fault.planted(sound)
+    if faulty is None:
+        raise ValueError(f"{fault.file}: expected {fault.before!r} exactly once")
+    file.write_text(faulty)
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, timeout=900)
-    except subprocess.TimeoutExpired:
-        return True
+        return not _passes(fault, checkout)
     finally:
-        path.write_text(text)
-    return done.returncode != 0
+        file.write_text(sound)
 
 
-def copy_code(root: Path) -> None:
-    """Copy what the tests need."""
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, root / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, root / name)
+def _passes(fault: Fault, checkout: Path) -> bool:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *fault.tests]
+    outer = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(checkout)}
+    try:
+        done = subprocess.run(
+            command, cwd=checkout, env=outer, capture_output=True, timeout=LIMIT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    if done.returncode > 1:  # neither passed nor failed: the tests named do not exist
+        raise ValueError(f"{fault.name}: {done.stdout.decode()[-300:]}")
+    return done.returncode == 0
 
 
 def main() -> None:
+    """Print a line for each fault; exit 1 where one survives or is out of date."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("words", nargs="*", metavar="WORD")
-    words = parser.parse_args().words
-    chosen = [f for f in FAULTS if not words or any(w in f.file + f.meaning for w in words)]
-    bad = 0
+    parser.add_argument("words", nargs="*", help="Only faults with one of these words.")
+    chosen = faults(tuple(parser.parse_args().words))
+    counts = {"noticed": 0, "SURVIVED": 0, "OUT OF DATE": 0}
     with tempfile.TemporaryDirectory() as folder:
-        copy_code(Path(folder))
-        for fault in chosen:
-            found = notices(fault, Path(folder))
-            outcome = {True: "noticed ", False: "SURVIVED", None: "NOT THERE"}[found]
-            bad += not found
-            print(f"{outcome}  {fault.file}: {fault.meaning}", flush=True)
-    print(f"{len(chosen) - bad} of {len(chosen)} faults are noticed")
-    sys.exit(bool(bad))
+        checkout = Path(folder) / "checkout"
+        shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
+        for number, fault in enumerate(chosen, 1):
+            try:
+                outcome = "noticed" if is_noticed(fault, checkout) else "SURVIVED"
+            except ValueError as error:
+                outcome = "OUT OF DATE"
+                print(error)
+            counts[outcome] += 1
+            print(f"[{number}/{len(chosen)}] {outcome:<12}{fault.file}: {fault.name}", flush=True)
+    print(", ".join(f"{count} {outcome.lower()}" for outcome, count in counts.items()))
+    sys.exit(counts["noticed"] < len(chosen))
 
 
 if __name__ == "__main__":
