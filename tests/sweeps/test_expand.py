@@ -165,3 +165,18 @@ def test_a_match_that_meets_no_run_is_said() -> None:
 def test_an_inner_key_under_a_value_that_has_none_is_refused() -> None:
     study = spec(base={"data": "digits", "steps": 10, "recipe": 5, "recipe.lr": 0.1})
     assert "recipe: given 5, expected keys and values, for recipe.lr" in refusal(study)
+
+
+def test_of_two_overrides_the_later_counts() -> None:
+    study = spec(
+        overrides=[
+            {"match": {"data": "digits"}, "set": {"recipe.lr": 0.5, "seed": 1}},
+            {"match": {"model": "bit_nano"}, "set": {"recipe.lr": 0.25}},
+        ]
+    )
+    made = {r.config.model: r.config for r in expand(study, describe_from(Path()))}
+    assert {model: config.recipe.lr for model, config in made.items()} == {
+        "vit_nano2": 0.5,
+        "bit_nano": 0.25,
+    }
+    assert {config.seed for config in made.values()} == {1}

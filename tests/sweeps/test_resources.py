@@ -1,12 +1,14 @@
 """Resources: from a site's profile, and what of them may not reach a batch script."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.run.errors import ConfigError
 from sweeps import spec as specs
-from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check
+from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check, runs_at_a_time
 
 SPEC = """
 study: small
@@ -108,3 +110,21 @@ def test_a_single_run_has_no_study_wide_resource(site: Path) -> None:
     spec.write_text(SPEC + "overrides: [{match: {seed: 0}, set: {resources.node: 4}}]\n")
     with pytest.raises(specs.SpecError, match=r"did you mean nodes"):
         load(site)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 8),
+        ({"cpus_per_task": 3}, 2),
+        ({"tasks_per_node": 2, "cpus_per_task": 2}, 2),
+        ({"cpus_per_task": 16}, 1),
+        ({"cpus_per_task": 4, "parallel": 5}, 5),
+        ({"cluster": "slurm"}, None),
+    ],
+)
+def test_as_many_local_runs_at_a_time_as_have_cores_each(
+    given: dict[str, Any], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert runs_at_a_time(Resources(**given)) == expected

@@ -180,3 +180,11 @@ def test_workers_do_not_destroy_what_their_parent_left(tmp_path: Path) -> None:
         gc.enable()
     gc.collect()
     assert [path.name for path in tmp_path.iterdir()] == [str(os.getpid())]
+
+
+def test_an_image_is_augmented_anew_in_every_epoch() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    batches = training(subset=[0], batch_size=1, augment="crop_flip", size=8)
+    batches = replace(batches, images=Images(np.array([0]), lambda at: [pixels] * len(at)))
+    seen = {batches[step][0].numpy().tobytes() for step in range(20)}  # of 2 x 81 that there are
+    assert len(seen) > 10

@@ -114,3 +114,11 @@ def test_a_manifest_is_named_by_its_data_and_indices(tmp_path: Path) -> None:
         subsets.write_manifest(tmp_path, changed, chosen, seed=7),
     ]
     assert len({first, *others}) == 4
+
+
+def test_images_of_a_class_are_drawn_at_random() -> None:
+    labels = np.zeros(1000, np.int64)
+    first, other = (set(subsets.subset(labels, 100, seed).tolist()) for seed in (0, 1))
+    # 100 of 1,000 drawn twice share 10 by chance, with a standard deviation of 2.8.
+    assert 0 < len(first & other) < 25
+    assert 0 < len(first & set(range(100))) < 25

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 import models
-from models.cost.macs import Cost, count
+from models.cost.macs import Cost, count, train_flops
 from tests.helpers.paths import DATA
 
 # 55 networks and sizes: closed-form counts, and beside them what timm publishes for the same
@@ -252,3 +252,7 @@ def test_families_of_one_size_cost_alike() -> None:
 def test_an_image_size_that_does_not_fit_is_refused() -> None:
     with pytest.raises(models.ConfigError, match="image_size = 100"):
         count(models.config("vit_b16"), image_size=100)
+
+
+def test_training_is_three_forward_passes_of_two_flops_a_multiply_add() -> None:
+    assert train_flops(10, 7) == 3 * 2 * 10 * 7

@@ -75,3 +75,10 @@ def test_replicas_scatter_around_the_fit() -> None:
     made = bootstrap.replicate(curve, theta, delta, noise, np.arange(40), 300, seed=0)
     around = curve(made.theta)[0].mean(axis=0) - line
     assert np.abs(around).max() < 0.02 / np.sqrt(40)
+
+
+def test_residuals_are_widened_for_the_parameters_that_were_fitted() -> None:
+    log_error = np.array([0.01, -0.02, 0.01, 0.03, -0.01, -0.02, 0.02, -0.02])
+    noise = bootstrap.noise(log_error, np.zeros(8), np.arange(8), 3)
+    # The unbiased variance of least squares: the sum of squares over points less parameters.
+    assert np.mean(noise.shared**2) == pytest.approx(np.sum(log_error**2) / (8 - 3))
