@@ -279,12 +279,12 @@ def micro_batches(config: RunConfig, world_size: int) -> tuple[int, int]:
     return micro or share, share // (micro or share)
 
 
-def within(config: RunConfig, world_size: int, limit: int | None) -> RunConfig:
-    """The same run with micro-batches of at most `limit` images, the global batch unchanged.
+def clamp_micro_batch(config: RunConfig, world_size: int, limit: int | None) -> RunConfig:
+    """Return the config with micro-batches of at most `limit` images, the global batch unchanged.
 
-    Batches of evaluation shrink by as much.
+    Evaluation batches shrink in proportion.
 
-    >>> small = within(RunConfig(model="vit_b16", epochs=1, batch_size=48), 2, 11)
+    >>> small = clamp_micro_batch(RunConfig(model="vit_b16", epochs=1, batch_size=48), 2, 11)
     >>> micro_batches(small, 2), small.engine.eval_batch_size
     ((8, 3), 85)
     """

@@ -1,6 +1,4 @@
-"""What the processes of an attempt say to each other between two steps."""
-
-from typing import Any
+"""Agree on one number among the ranks of an attempt without waiting for them."""
 
 import torch
 import torch.distributed as dist
@@ -8,33 +6,36 @@ import torch.distributed as dist
 from bench.engine.world import TIMEOUT, World
 
 
-class Vote:
-    """What any process has said at the call before: nobody waits for it.
+class AsyncMax:
+    """Non-blocking max all-reduce, one call late.
 
-    The processes must call it equally often. It goes over the CPUs (gloo), so that no device is
-    waited for; alone, a process hears itself at once.
+    All ranks must call it equally often. It runs on CPUs (gloo), so that no device is waited for.
     """
 
     def __init__(self, world: World) -> None:
         self._is_alone = world.size == 1
         self._group = None if self._is_alone else dist.new_group(backend="gloo", timeout=TIMEOUT)
-        self._pending: tuple[Any, torch.Tensor] | None = None
+        self._pending: tuple[dist.Work, torch.Tensor] | None = None
 
     def __call__(self, value: int) -> int:
-        """The largest number that a process gave at its last call; 0 at the first."""
+        """Return the maximum of the values that all ranks passed to the previous call.
+
+        The first call returns 0. A single rank gets its own value at once.
+        """
         if self._is_alone:
             return value
         found = self.close()
-        said = torch.tensor(value)
-        work = dist.all_reduce(said, dist.ReduceOp.MAX, group=self._group, async_op=True)
-        self._pending = work, said
+        tensor = torch.tensor(value)
+        work = dist.all_reduce(tensor, dist.ReduceOp.MAX, group=self._group, async_op=True)
+        assert work is not None, "a rank outside the group"
+        self._pending = work, tensor
         return found
 
     def close(self) -> int:
-        """Hears the last round out."""
+        """Wait for the pending all-reduce and return its result; 0 if none is pending."""
         if self._pending is None:
             return 0
-        work, said = self._pending
+        work, tensor = self._pending
         self._pending = None
         work.wait()
-        return int(said)
+        return int(tensor)

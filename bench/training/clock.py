@@ -1,4 +1,4 @@
-"""Where an attempt's seconds go, by kind, on a monotonic clock."""
+"""Charge the seconds of an attempt to kinds of work, and watch the job's time limit."""
 
 import os
 import time
@@ -8,9 +8,9 @@ from typing import Literal
 
 import psutil
 
-# What a process needs to leave: rows, sockets, the interpreter's end.
+# Time to exit: writing rows, closing sockets, interpreter shutdown.
 MARGIN_SECONDS = 10.0
-# submitit asks Slurm to signal 90 s before the limit, and Slurm looks every 60 s.
+# submitit has Slurm signal 90 s before the limit, and Slurm checks every 60 s.
 WARNING_SECONDS = 180.0
 
 Kind = Literal["startup", "train", "eval", "checkpoint"]
@@ -19,8 +19,8 @@ Kind = Literal["startup", "train", "eval", "checkpoint"]
 class Clock:
     """Seconds by kind; every moment since the process started belongs to exactly one kind.
 
-    It starts in "startup", which includes what passed before the clock was made: the
-    interpreter's start and the imports. `synchronize` waits for the device before a reading.
+    The first kind is "startup", which includes the time before the clock was made: interpreter
+    start and imports. `synchronize` waits for the device before the kind changes.
     """
 
     def __init__(self, synchronize: Callable[[], None] = lambda: None) -> None:
@@ -33,16 +33,16 @@ class Clock:
         self._seconds["startup"] = max(0.0, time.time() - psutil.Process().create_time())
 
     def seconds(self, kind: Kind) -> float:
-        """Seconds of one kind so far, those under way included; does not wait for the device."""
+        """Return the seconds of one kind so far, without waiting for the device."""
         running = time.monotonic() - self._since if kind == self.kind else 0.0
         return self._seconds[kind] + running
 
     def all_seconds(self) -> dict[str, float]:
-        """The columns `train_seconds`, `eval_seconds`, ... so far."""
+        """Return the columns `train_seconds`, `eval_seconds`, … so far."""
         return {f"{kind}_seconds": self.seconds(kind) for kind in self._seconds}
 
     def switch(self, kind: Kind) -> None:
-        """From now on time belongs to `kind`."""
+        """Charge the time from now on to `kind`."""
         self._synchronize()
         now = time.monotonic()
         self._seconds[self.kind] += now - self._since
@@ -50,7 +50,7 @@ class Clock:
 
     @contextmanager
     def during(self, kind: Kind) -> Iterator[None]:
-        """Time inside the block belongs to `kind`, then to what it belonged to before."""
+        """Charge the time inside the block to `kind`, afterwards to the previous kind again."""
         before = self.kind
         self.switch(kind)
         try:
@@ -60,9 +60,9 @@ class Clock:
 
 
 class Deadline:
-    """When the scheduler ends the job: SCALESTUDY_END_TIME, else Slurm's own, seconds since 1970.
+    """Time limit of the job: SCALESTUDY_END_TIME, else SLURM_JOB_END_TIME, seconds since 1970.
 
-    Without either there is none.
+    Without either there is no limit.
     """
 
     def __init__(self) -> None:
@@ -72,20 +72,20 @@ class Deadline:
         self._looked_at = time.monotonic()
 
     def begin_step(self) -> None:
-        """From now on the first step is timed: getting ready for it tells nothing of the next."""
+        """Start timing the first step, so that set-up does not count as one."""
         self._looked_at = time.monotonic()
 
     def is_near(self, save_seconds: float) -> bool:
-        """Whether it is time to save and leave, if a save takes so long; ask once a step."""
+        """Return whether to save and exit now, given the duration of a save; call once per step."""
         now = time.monotonic()
         step_seconds, self._looked_at = now - self._looked_at, now
         margin = MARGIN_SECONDS + 3 * (save_seconds + step_seconds)
         return self._ends_at - now < margin
 
     def is_warned(self) -> bool:
-        """Whether a warning that comes now is of the time limit."""
+        """Return whether a warning that arrives now is about the time limit."""
         return self._ends_at - time.monotonic() < WARNING_SECONDS
 
     def is_over(self) -> bool:
-        """Whether the scheduler now ends the job for its time limit."""
+        """Return whether the time limit has passed."""
         return time.monotonic() >= self._ends_at

@@ -1,4 +1,4 @@
-"""Loss and accuracy of a network on the study's own evaluation split."""
+"""Evaluate a network on the study's own evaluation split: loss and accuracy."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,10 @@ def evaluate(
     num_workers: int = 0,
     beat: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Every image counted once, whatever the number of processes; all of them must enter."""
+    """Evaluate every image exactly once, whatever the world size (collective).
+
+    `beat` is called after each batch.
+    """
     totals = torch.zeros(4, dtype=torch.float64)
     for images, labels in stream(batches, range(len(batches)), num_workers):
         scores = engine.logits(images)
@@ -35,9 +38,9 @@ def evaluate(
 
 
 def _score(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Number of images, summed loss, and how many are right in one and in five guesses: (4,).
+    """Return number of images, summed loss, top-1 hits and top-5 hits: (4,).
 
-    A label of -1 marks an image that does not count.
+    Images with the label -1 are padding and do not count.
     """
     scores, labels = scores[labels >= 0], labels[labels >= 0]
     guesses = scores.topk(min(5, scores.shape[1]), dim=1).indices  # (B, 5)

@@ -1,7 +1,7 @@
-"""How an attempt ended, told from the error that ended it; and notes from process to process.
+"""Classify the error that ended an attempt, and pass it from rank to rank.
 
-Only the main process writes an attempt's rows. Another one that fails leaves a note in the run's
-`log/`, from which the main process, perhaps waiting for it in a collective, learns why.
+Only rank 0 writes an attempt's rows. Another rank that fails writes a failure record into the
+run's `log/`, from which rank 0, which may be waiting for it in a collective, learns the cause.
 """
 
 import json
@@ -15,63 +15,63 @@ import torch.distributed as dist
 from bench.run.heartbeat import Ended
 from results.ledger.files import write_json
 
-# What the allocators of torch, the C++ library and the kernel say.
+# Messages of torch's allocators, the C++ library and the kernel.
 OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|cannot allocate|bad_alloc", re.I)
 TIMED_OUT = re.compile(r"timed out|timeout", re.I)
-# gloo names the file of its own that noticed; torch has a class for what NCCL says.
+# gloo names its source file that noticed; for NCCL's errors torch has a class.
 GLOO = re.compile(r"gloo/|connection (closed|reset)", re.I)
 
 
 @dataclass(frozen=True)
-class Ending:
-    """`ended` in the ledger's words, and the reason in one line."""
+class Failure:
+    """Why an attempt ended early: its cause in the ledger's terms, and the reason in one line."""
 
     ended: Ended
     reason: str
 
     @property
-    def is_second_hand(self) -> bool:
-        """Whether the error only says that another process is gone or silent."""
+    def is_indirect(self) -> bool:
+        """True if the error only shows that another rank is gone or does not answer."""
         return self.ended in ("lost", "hang")
 
 
-def of(error: BaseException) -> Ending:
-    """What an error that ended an attempt means for the next one.
+def classify(error: BaseException) -> Failure:
+    """Return the cause behind an error.
 
-    >>> of(MemoryError("std::bad_alloc"))
-    Ending(ended='out_of_memory', reason='MemoryError: std::bad_alloc')
+    >>> classify(MemoryError("std::bad_alloc"))
+    Failure(ended='out_of_memory', reason='MemoryError: std::bad_alloc')
     """
     text = f"{type(error).__name__}: {error}".splitlines()[0]
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return Ending("out_of_memory", text)
+        return Failure("out_of_memory", text)
     if isinstance(error, (RuntimeError, OSError)):
         if isinstance(error, dist.DistError) or GLOO.search(text):
-            return Ending("hang" if TIMED_OUT.search(text) else "lost", text)
+            return Failure("hang" if TIMED_OUT.search(text) else "lost", text)
         if OUT_OF_MEMORY.search(text):
-            return Ending("out_of_memory", text)
-    return Ending("failed", text)
+            return Failure("out_of_memory", text)
+    return Failure("failed", text)
 
 
-def leave_note(run_dir: Path, attempt: int, rank: int, ending: Ending) -> None:
-    """Tells the other processes of the attempt why this one ends it."""
-    write_json(_note(run_dir, attempt, rank), asdict(ending))
+def write_failure(run_dir: Path, attempt: int, rank: int, failure: Failure) -> None:
+    """Write the failure record of a rank, for the other ranks of the attempt."""
+    write_json(_record_path(run_dir, attempt, rank), asdict(failure))
 
 
-def read_note(run_dir: Path, attempt: int, ranks: range) -> Ending | None:
-    """What the first of `ranks` that has left a note says, its rank before the reason."""
+def read_first_failure(run_dir: Path, attempt: int, ranks: range) -> Failure | None:
+    """Return the first failure record among `ranks`, its reason prefixed with the rank."""
     for rank in ranks:
         try:
-            said = Ending(**json.loads(_note(run_dir, attempt, rank).read_text()))
+            content = json.loads(_record_path(run_dir, attempt, rank).read_text())
         except FileNotFoundError:
             continue
-        return Ending(said.ended, f"process {rank}: {said.reason}")
+        return Failure(content["ended"], f"process {rank}: {content['reason']}")
     return None
 
 
 def stack_path(run_dir: Path, attempt: int, rank: int) -> Path:
-    """Where a process of an attempt that hangs leaves what its threads were doing."""
+    """Return the path to which a rank that hangs writes the stacks of its threads."""
     return run_dir / "log" / f"stack-{attempt:04d}-rank{rank}.txt"
 
 
-def _note(run_dir: Path, attempt: int, rank: int) -> Path:
+def _record_path(run_dir: Path, attempt: int, rank: int) -> Path:
     return run_dir / "log" / f"ended-{attempt:04d}-rank{rank}.json"

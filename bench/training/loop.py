@@ -1,4 +1,4 @@
-"""One run, from its folder to its row in the ledger."""
+"""Train one run, from its folder to its row in the ledger."""
 
 import json
 import logging
@@ -14,39 +14,40 @@ from bench.data import subsets
 from bench.data.batches import EvaluationBatches, TrainingBatches, stream
 from bench.data.sources import Images, load
 from bench.engine import checkpoint, devices
+from bench.engine.checkpoint import Checkpoints
 from bench.engine.engine import Engine
 from bench.engine.world import World, join_world, leave_world
 from bench.run import seeds
 from bench.run.attempt import AlreadyRunning, read_disk
 from bench.run.config import (
     Run,
+    clamp_micro_batch,
     micro_batches,
     read_run,
-    within,
 )
 from bench.run.errors import BenchError
 from bench.run.ledger import Evaluation
 from bench.training import schedule
-from bench.training.async_max import Vote
+from bench.training.async_max import AsyncMax
 from bench.training.clock import Clock, Deadline
 from bench.training.evaluate import evaluate
-from bench.training.recorder import Recorder, Silence
-from bench.training.signals import TIME_IS_UP, Signals, Stopped
+from bench.training.recorder import NullRecorder, Recorder
+from bench.training.signals import TIME_LIMIT, Signals, Stopped
 from bench.training.watchdog import Watchdog
 
 log = logging.getLogger("scalestudy")
 
 
 class NonFiniteLoss(BenchError):
-    """The training loss is no number any more."""
+    """The training loss is infinite or NaN."""
 
 
 def train(run_dir: Path) -> None:
-    """Brings the run in `run_dir` to its end, from its checkpoint if there is one.
+    """Train the run in `run_dir` to its end, resuming from its checkpoint if there is one.
 
-    Every process of the attempt calls this. A run that is done is left alone. Raises
-    AlreadyRunning if another attempt is alive, Stopped after a signal, when all is saved, and
-    whatever goes wrong, after writing it down: a process that is not alone then ends here.
+    Every rank of the attempt calls this. A finished run is left alone. Raises AlreadyRunning if
+    another attempt is alive, and Stopped after a signal, when everything is saved. Any other error
+    is recorded and raised; with more than one rank, the process exits instead.
     """
     run = read_run(run_dir)
     world = join_world()
@@ -57,91 +58,121 @@ def train(run_dir: Path) -> None:
             if recorder is None:
                 log.info("%s: was done before", run.run_id)
             else:
-                config = within(run.config, world.size, recorder.micro_batch_limit)
+                config = clamp_micro_batch(run.config, world.size, recorder.micro_batch_limit)
                 run = run.model_copy(update={"config": config})
                 with Watchdog(run_dir, run, world, clock, recorder) as watchdog:
-                    _train(run_dir, run, world, clock, recorder, signals, watchdog)
+                    _Training(run_dir, run, world, clock, recorder, signals, watchdog).run()
     finally:
         leave_world()
 
 
-def _train(
-    run_dir: Path,
-    run: Run,
-    world: World,
-    clock: Clock,
-    recorder: Silence,
-    signals: Signals,
-    watchdog: Watchdog,
-) -> None:
-    config = run.config
-    vote = Vote(world)
-    deadline = Deadline()
-    step = 0
-    try:
-        micro_batch_size, _ = micro_batches(config, world.size)
-        recorder.begin(world, devices.name_of(world.device), micro_batch_size)
-        images = load(run.data, "train")
-        batches = _training_batches(run_dir, run, world, images, recorder)
-        engine = Engine(_build(run), config, world)
-        step = checkpoint.resume(run_dir, engine, world)
-        recorder.start_steps(step)
+class _Training:
+    """One attempt after its claim: set-up, steps, evaluation, end.
 
-        clock.switch("train")
-        deadline.begin_step()
-        checkpoints = checkpoint.Checkpoints(run_dir, config.engine, engine, world, step)
-        for pixels, labels in stream(
-            batches, range(step, run.num_steps), config.engine.num_workers
-        ):
-            torch.manual_seed(seeds.derive(config.seed, run.run_id, "dropout", step, world.rank))
-            is_point = (step + 1) % config.engine.log_steps == 0 or step + 1 == run.num_steps
+    The engine is passed on instead of stored, so that it can be freed after an error.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        run: Run,
+        world: World,
+        clock: Clock,
+        recorder: NullRecorder,
+        signals: Signals,
+        watchdog: Watchdog,
+    ) -> None:
+        self._run_dir, self._run, self._world = run_dir, run, world
+        self._clock, self._recorder = clock, recorder
+        self._signals, self._watchdog = signals, watchdog
+        self._deadline = Deadline()
+        self._max_signal = AsyncMax(world)
+
+    def run(self) -> None:
+        """Train to the end, or until a signal or an error, and record which."""
+        try:
+            engine, batches, step = self._set_up()
+            self._steps(engine, batches, step)
+            self._max_signal.close()
+            self._finish(engine)
+        except Stopped as stopped:
+            self._max_signal.close()
+            self._recorder.stop(stopped.step, stopped.ended, str(stopped))
+            self._leave_together()
+            raise
+        except Exception as error:
+            self._watchdog.end(error)
+            raise
+
+    def _set_up(self) -> tuple[Engine, TrainingBatches, int]:
+        """Return engine, data and the step to resume from."""
+        run, world = self._run, self._world
+        micro_batch_size, _ = micro_batches(run.config, world.size)
+        self._recorder.begin(world, devices.name_of(world.device), micro_batch_size)
+        images = load(run.data, "train")
+        batches = _training_batches(self._run_dir, run, world, images, self._recorder)
+        engine = Engine(_build(run), run.config, world)
+        step = checkpoint.resume(self._run_dir, engine, world)
+        self._recorder.start_steps(step)
+        return engine, batches, step
+
+    def _steps(self, engine: Engine, batches: TrainingBatches, step: int) -> None:
+        """Train until the last step; raise Stopped after a signal, when the step is saved."""
+        run, config, settings = self._run, self._run.config, self._run.config.engine
+        self._clock.switch("train")
+        self._deadline.begin_step()
+        checkpoints = Checkpoints(self._run_dir, settings, engine, self._world, step)
+        for images, labels in stream(batches, range(step, run.num_steps), settings.num_workers):
+            torch.manual_seed(
+                seeds.derive(config.seed, run.run_id, "dropout", step, self._world.rank)
+            )
+            is_point = (step + 1) % settings.log_steps == 0 or step + 1 == run.num_steps
             lr = schedule.lr(step, run.num_steps, config.recipe)
-            engine.train_step(pixels, labels, lr, measure=is_point)
+            engine.train_step(images, labels, lr, measure=is_point)
             step += 1
-            recorder.beat(step)
-            watchdog.progress(is_step=True)
+            self._recorder.beat(step)
+            self._watchdog.progress(is_step=True)
             if is_point:
                 loss = engine.take_loss()
                 if not math.isfinite(loss):
                     raise _non_finite(loss, step, engine, checkpoints)
-                recorder.point(step, loss, lr, engine.grad_norm())
-            if step == run.num_steps:
-                break
-            is_late = deadline.is_near(checkpoints.save_seconds)
-            signum = vote(signals.received or (TIME_IS_UP if is_late else 0))
-            if signum or checkpoints.is_due(step, may_ask=is_point):
-                with clock.during("checkpoint"):
-                    recorder.flush()
-                    checkpoints.save(step)
-                    watchdog.progress()
-            if signum:
-                near_end, is_over = deadline.is_warned(), deadline.is_over()
-                raise Stopped(signum, step, near_end=near_end, is_over=is_over)
+                self._recorder.point(step, loss, lr, engine.grad_norm())
+            if step < run.num_steps:
+                self._between_steps(step, checkpoints, is_point=is_point)
 
-        vote.close()
-        clock.switch("eval")
-        evaluation = _evaluate(run, world, engine, recorder, watchdog)
-        clock.switch("checkpoint")
-        checkpoint.write_weights(run_dir, engine, world, _describe_model(run))
+    def _between_steps(self, step: int, checkpoints: Checkpoints, *, is_point: bool) -> None:
+        """Save if a checkpoint is due or a rank has received a signal; then raise Stopped."""
+        is_late = self._deadline.is_near(checkpoints.save_seconds)
+        signum = self._max_signal(self._signals.received or (TIME_LIMIT if is_late else 0))
+        if signum or checkpoints.is_due(step, may_ask=is_point):
+            with self._clock.during("checkpoint"):
+                self._recorder.flush()
+                checkpoints.save(step)
+                self._watchdog.progress()
+        if signum:
+            near_end, is_over = self._deadline.is_warned(), self._deadline.is_over()
+            raise Stopped(signum, step, near_end=near_end, is_over=is_over)
+
+    def _finish(self, engine: Engine) -> None:
+        """Evaluate the trained network, write its weights and record that the run is done."""
+        run, world = self._run, self._world
+        self._clock.switch("eval")
+        evaluation = _evaluate(run, world, engine, self._recorder, self._watchdog)
+        self._clock.switch("checkpoint")
+        checkpoint.write_weights(self._run_dir, engine, world, _describe_model(run))
         engine.close()
-        recorder.finish(step, evaluation, _count_macs(run) if world.is_main else 0)
+        self._recorder.finish(run.num_steps, evaluation, _count_macs(run) if world.is_main else 0)
         if world.is_main:
-            checkpoint.remove(run_dir)
-        watchdog.let_go()
-        world.barrier()
-    except Stopped as stopped:
-        vote.close()
-        recorder.stop(step, stopped.ended, str(stopped))
-        watchdog.let_go()
-        world.barrier()
-        raise
-    except Exception as error:
-        watchdog.end(error)
-        raise
+            checkpoint.remove(self._run_dir)
+        self._leave_together()
+
+    def _leave_together(self) -> None:
+        self._watchdog.allow_exit()
+        self._world.barrier()
 
 
-def _claim(run_dir: Path, run: Run, world: World, clock: Clock) -> Silence | None:
-    """The recorder of this attempt; None where the run is done. Raises AlreadyRunning."""
+def _claim(run_dir: Path, run: Run, world: World, clock: Clock) -> NullRecorder | None:
+    """Claim the run and return its recorder; None if it is done. Raises AlreadyRunning."""
     claimed: Recorder | None = None
     outcome: tuple[int, int | None] | str | None = None
     if world.is_main:
@@ -156,13 +187,11 @@ def _claim(run_dir: Path, run: Run, world: World, clock: Clock) -> Silence | Non
         return None
     if isinstance(outcome, str):
         raise AlreadyRunning(outcome)
-    return claimed or Silence(*outcome)
+    return claimed or NullRecorder(*outcome)
 
 
-def _non_finite(
-    loss: float, step: int, engine: Engine, checkpoints: checkpoint.Checkpoints
-) -> NonFiniteLoss:
-    """The error that says where a run lost its way; all processes must enter."""
+def _non_finite(loss: float, step: int, engine: Engine, checkpoints: Checkpoints) -> NonFiniteLoss:
+    """Return the error that names the first non-finite weight (collective)."""
     first = engine.first_non_finite()
     where = "all weights are finite" if first is None else f"so is {first}, first of the weights"
     return NonFiniteLoss(
@@ -171,7 +200,7 @@ def _non_finite(
 
 
 def _training_batches(
-    run_dir: Path, run: Run, world: World, images: Images, recorder: Silence
+    run_dir: Path, run: Run, world: World, images: Images, recorder: NullRecorder
 ) -> TrainingBatches:
     seed = run.config.subset_seed
     subset = subsets.subset(images.labels, run.train_examples, seed)
@@ -191,7 +220,7 @@ def _training_batches(
 
 
 def _evaluate(
-    run: Run, world: World, engine: Engine, recorder: Silence, watchdog: Watchdog
+    run: Run, world: World, engine: Engine, recorder: NullRecorder, watchdog: Watchdog
 ) -> Evaluation:
     batches = EvaluationBatches(
         images=load(run.data, "eval"),
@@ -215,7 +244,7 @@ def _evaluate(
 
 
 def _build(run: Run) -> torch.nn.Module:
-    """The network with its initial weights, the same on every process."""
+    """Build the network with its initial weights, the same on all ranks."""
     torch.manual_seed(seeds.derive(run.config.seed, run.run_id, "init"))
     return models.build(
         run.config.model,
@@ -226,7 +255,7 @@ def _build(run: Run) -> torch.nn.Module:
 
 
 def _count_macs(run: Run) -> int:
-    """Multiply-adds of one image, as fvcore counts them."""
+    """Return the multiply-adds of one image as counted by fvcore."""
     counted = flops.count(
         run.config.model,
         run.image_size,
@@ -237,7 +266,7 @@ def _count_macs(run: Run) -> int:
 
 
 def _describe_model(run: Run) -> dict[str, str]:
-    """What is needed to build the network of a weights file again, as safetensors metadata."""
+    """Return what is needed to rebuild the network of a weights file, as safetensors metadata."""
     return {
         "model": run.config.model,
         "num_classes": str(run.data.num_classes),
@@ -247,7 +276,7 @@ def _describe_model(run: Run) -> dict[str, str]:
 
 
 def _synchronizer(world: World) -> Callable[[], None]:
-    """Waits for the device's work, so that the clock reads what has been done."""
+    """Return a function that waits until the device has finished its work."""
     if world.device.type == "cuda":
         return torch.cuda.synchronize
     return lambda: None

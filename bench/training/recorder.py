@@ -1,4 +1,4 @@
-"""What the main process of an attempt writes down while a run goes."""
+"""Record an attempt while it runs: heartbeats, the training curve, rows of the ledger."""
 
 import logging
 import os
@@ -25,45 +25,45 @@ from results.ledger import parquet
 log = logging.getLogger("scalestudy")
 
 
-class Silence:
-    """The recorder of every process but the main one: it writes nothing."""
+class NullRecorder:
+    """Recorder of every rank but rank 0: it writes nothing."""
 
     manifest: str | None = None
 
     def __init__(self, number: int = 1, micro_batch_limit: int | None = None) -> None:
-        """`number` is the attempt's; earlier ones ran out of memory above the limit."""
+        """Store the attempt's number, and the micro-batch limit after out-of-memory errors."""
         self.number, self.micro_batch_limit = number, micro_batch_limit
 
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
-        """Notes what the attempt runs on."""
+        """Record what the attempt runs on."""
 
     def start_steps(self, step: int) -> None:
-        """The first step of this attempt is about to begin."""
+        """Record that the first step of this attempt is about to begin, after `step` steps."""
 
     def beat(self, step: int) -> None:
-        """A sign of life, with how far the run has come."""
+        """Write a heartbeat with the number of steps done, if one is due."""
 
     def point(self, step: int, loss: float, lr: float, grad_norm: float | None) -> None:
-        """A point of the curve, after `step` steps."""
+        """Add a point to the training curve, after `step` steps."""
 
     def flush(self) -> None:
-        """Writes the points since the last flush as a part of the curve."""
+        """Write the points since the last flush as a part of the curve."""
 
     def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
-        """The run is done: its evaluation, its attempt, its row in the ledger."""
+        """Record that the run is done: its evaluation, its attempt, its row in the ledger."""
 
     def end(self, ended: Ended, reason: str) -> None:
-        """The attempt ends in the middle: where it failed so has the run, else it may go on."""
+        """Record that the attempt ended early; if it "failed", so has the run."""
 
     def stop(self, step: int, ended: Ended, reason: str) -> None:
-        """The attempt ends after `step`, which is saved; the run goes on in another one."""
+        """Record that the attempt ended after `step`, which is saved."""
 
 
-class Recorder(Silence):
-    """Heartbeats, curve and ledger rows of one attempt, by its main process."""
+class Recorder(NullRecorder):
+    """Recorder of rank 0."""
 
     def __init__(self, run_dir: Path, run: Run, clock: Clock) -> None:
-        """Claims the run; raises AlreadyRunning."""
+        """Claim the run; raise AlreadyRunning if another process is training it."""
         self.run_dir, self.run, self.clock = run_dir, run, clock
         self.attempt = Attempt(run_dir)
         self.attempt.beat(0.0, **clock.all_seconds())
@@ -151,11 +151,11 @@ class Recorder(Silence):
             self.flush()
             self._end("failed", reason, None, None, self.cost.forward_macs)
         elif ended == "out_of_memory":
-            # Arrow waits for ever for threads that get no memory: the next attempt makes the row.
+            # Without memory Arrow waits forever for its threads: the next attempt writes the row.
             self.attempt.beat(0.0, **self._costs())
             self.attempt.end(ended, reason)
         else:
-            # The points since the last checkpoint will be made again.
+            # The points since the last checkpoint are dropped: they will be repeated.
             self._record_attempt(None, ended, reason)
             self.attempt.beat(0.0, ended=ended, reason=reason)
         log.error("%s: %s: %s", self.run.run_id, ended, reason)
@@ -167,7 +167,7 @@ class Recorder(Silence):
         log.info("%s: %s", self.run.run_id, reason)
 
     def _record_attempt(self, step: int | None, ended: Ended, reason: str | None) -> None:
-        """The attempt's row in the ledger."""
+        """Write the attempt's row in the ledger."""
         progress = self._costs() if step is None else self._progress(step)
         ended_at = datetime.now(UTC).replace(microsecond=0)
         self.attempt.beat(0.0, **progress, ended_at=ended_at)
@@ -195,7 +195,7 @@ class Recorder(Silence):
             evaluation=evaluation,
         )
         parquet.write(self.run_dir / "run.parquet", "runs", [row])
-        # Last of all: whoever reads "done" in the heartbeat finds the ledger complete.
+        # Written last: a reader that finds "done" in the heartbeat finds a complete ledger.
         self.attempt.beat(0.0, ended=state, reason=failure)
 
     def _progress(self, step: int) -> dict[str, Any]:

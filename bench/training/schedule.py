@@ -6,11 +6,11 @@ from bench.run.config import Recipe
 
 
 def lr(step: int, num_steps: int, recipe: Recipe) -> float:
-    """Learning rate of optimizer step `step` (0 is the first) out of `num_steps`.
+    """Return the learning rate of optimizer step `step` (0 is the first) out of `num_steps`.
 
     Linear warm-up multiplies the decayed value, and progress counts after the warm-up, as in the
     published code (google-research/vision_transformer, `vit_jax/utils.py`). Linear decay ends at
-    1e-5 (or where it began, if that is less) unless `end_lr` says otherwise, cosine at 0.
+    1e-5 (or at the recipe's rate, if that is lower) unless `end_lr` says otherwise, cosine at 0.
 
     >>> [round(lr(s, 10, Recipe(lr=1.0, warmup_steps=2, decay="cosine")), 3) for s in (0, 1, 6)]
     [0.5, 1.0, 0.5]

@@ -1,7 +1,7 @@
-"""Signals that ask a run to stop: noted when they come, obeyed between two steps, by all together.
+"""Handle signals that ask a run to stop: recorded on arrival, acted on between two steps.
 
-SIGUSR2 is the scheduler's warning (preemption, time limit): the job will be started again.
-SIGTERM and SIGINT ask to stop without coming back.
+SIGUSR2 is the scheduler's warning of a preemption or time limit, after which the job is requeued.
+SIGTERM and SIGINT stop the run for good.
 """
 
 import os
@@ -13,44 +13,45 @@ from typing import Any, Self
 from bench.run.errors import BenchError
 from bench.run.heartbeat import Ended
 
-# Said like a signal by a process whose clock has come near the job's end; any signal is louder.
-TIME_IS_UP = int(signal.SIGHUP)
-ASKING = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+# Pseudo-signal that a rank raises near its time limit; real signals take precedence.
+TIME_LIMIT = int(signal.SIGHUP)
+STOPPING = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(BenchError):
-    """A signal has ended the attempt; the run goes on from the step that was saved."""
+    """A signal has ended the attempt after `step`, which is saved; the run can be resumed."""
 
     def __init__(
         self, signum: int, step: int, *, near_end: bool = False, is_over: bool = False
     ) -> None:
-        """`near_end`: the job's time limit is near, which is then what the scheduler warns of.
+        """Interpret `signum`.
 
-        `is_over`: it has passed, which is then what SIGTERM is for.
+        If the job's time limit is near (`near_end`), SIGUSR2 warns of it. If it has passed
+        (`is_over`), SIGTERM enforces it.
         """
-        name = "time limit" if signum == TIME_IS_UP else signal.Signals(signum).name
+        name = "time limit" if signum == TIME_LIMIT else signal.Signals(signum).name
         super().__init__(f"{name}: saved at step {step}")
-        self.signum, self._near_end = signum, near_end
+        self.signum, self.step, self._near_end = signum, step, near_end
         self._is_ended = is_over and signum == signal.SIGTERM
 
     @property
-    def comes_back(self) -> bool:
-        """Whether whoever asked wants the run to go on."""
-        return self._is_ended or self.signum in (signal.SIGUSR2, TIME_IS_UP)
+    def will_resume(self) -> bool:
+        """True if the run is to be resumed by another attempt."""
+        return self._is_ended or self.signum in (signal.SIGUSR2, TIME_LIMIT)
 
     @property
     def ended(self) -> Ended:
-        """How the attempt ended, in the ledger's words."""
-        if not self.comes_back:
+        """How the attempt ended, in the ledger's terms."""
+        if not self.will_resume:
             return "killed"
-        is_timeout = self._near_end or self._is_ended or self.signum == TIME_IS_UP
+        is_timeout = self._near_end or self._is_ended or self.signum == TIME_LIMIT
         return "timeout" if is_timeout else "preempted"
 
 
 class Signals:
-    """Takes the signals over while it is entered; `received` is the last one, or 0.
+    """Context manager that records the signals of STOPPING; `received` is the last one, or 0.
 
-    Python hears signals in its main thread alone: in another one nothing is taken over.
+    Python handles signals in the main thread only: entered in another thread, it does nothing.
     """
 
     def __init__(self) -> None:
@@ -61,11 +62,11 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            # What came before this was entered, in the start-up of a job, is obeyed too.
+            # Signals that an outer handler recorded during the start-up of a job count too.
             outer = getattr(signal.getsignal(signal.SIGUSR2), "__self__", None)
             if isinstance(outer, Signals):
                 self.received = outer.received
-            self._before = {signum: signal.signal(signum, self._note) for signum in ASKING}
+            self._before = {signum: signal.signal(signum, self._note) for signum in STOPPING}
         return self
 
     def __exit__(
@@ -81,7 +82,7 @@ class Signals:
         if os.getpid() == self._pid:
             self.received = signum
             return
-        # A loader's worker, which a scheduler signals too: it is needed until the run has stopped.
+        # In a data loader's worker, which the scheduler signals too: needed until the run stops.
         self._terms += signum == signal.SIGTERM
         if self._terms > 1:
             os._exit(128 + signum)

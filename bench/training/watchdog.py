@@ -1,8 +1,8 @@
-"""Ends an attempt that its main threads cannot end: a process is gone, silent or has failed.
+"""End an attempt in which a rank has died, hangs or has failed.
 
-A process that is killed, stopped or fails leaves the others in a collective that never returns. So
-each has a thread that looks after its own progress, the other processes on its host, and, in the
-main process, their notes. On other hosts the scheduler ends what is left.
+A rank that is killed, stopped or fails leaves the others in a collective that never returns. So
+each rank has a thread that watches its own progress, the other ranks on its host and, on rank 0,
+their failure records. On other hosts the scheduler ends what is left.
 """
 
 import faulthandler
@@ -26,33 +26,33 @@ from bench.run.attempt import is_process
 from bench.run.config import Run
 from bench.training import failures
 from bench.training.clock import Clock
-from bench.training.failures import Ending
-from bench.training.recorder import Silence
+from bench.training.failures import Failure
+from bench.training.recorder import NullRecorder
 
 log = logging.getLogger("scalestudy")
 
 POLL_SECONDS = 0.25
-# What a process may take for a first step, which compiles and warms up, for an evaluation's first
-# batch, and for a checkpoint on a busy file system.
+# Limit for what may take longer than a step: the first step, which compiles and warms up, the first
+# batch of an evaluation, and a checkpoint on a busy file system.
 PATIENCE_SECONDS = 900.0
-# By then every living process has noticed too, and has left its stacks.
+# By then every living rank has noticed too and has written its stacks.
 GRACE_SECONDS = 2.0
-# Until the main process has written down why the attempt ended, before this one may leave.
+# How long another rank waits for rank 0 to record why the attempt ended.
 RECORD_SECONDS = 10.0
 
 
 class Watchdog:
-    """Watches while it is entered; the processes of an attempt make it, and enter, together."""
+    """Context manager that watches the attempt; all ranks must create and enter it together."""
 
     def __init__(
-        self, run_dir: Path, run: Run, world: World, clock: Clock, recorder: Silence
+        self, run_dir: Path, run: Run, world: World, clock: Clock, recorder: NullRecorder
     ) -> None:
         self._run_dir, self._run, self._world = run_dir, run, world
         self._clock, self._recorder = clock, recorder
         self._attempt = recorder.number
         me = (socket.gethostname(), os.getpid(), psutil.Process().create_time())
         places = world.all_gather(me)
-        # A process that cannot be seen from here, in a container of its own, is not watched.
+        # A process that is not visible from here, in another container, is not watched.
         self._peers = {
             rank: (pid, started)
             for rank, (host, pid, started) in enumerate(places)
@@ -62,7 +62,7 @@ class Watchdog:
         self._progress_at = time.monotonic()
         self._is_closing = False
         self._is_over = threading.Event()
-        self._ending = threading.Lock()
+        self._end_lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
@@ -79,63 +79,63 @@ class Watchdog:
         self._thread.join()
 
     def progress(self, *, is_step: bool = False) -> None:
-        """A sign of life: a step, a batch of an evaluation, a checkpoint is done."""
+        """Report progress: a step, a batch of an evaluation or a checkpoint is done."""
         self._num_steps += is_step
         self._progress_at = time.monotonic()
 
-    def let_go(self) -> None:
-        """From now on the other processes may leave: all is written that belongs to all."""
+    def allow_exit(self) -> None:
+        """Stop watching the other ranks, which may now exit: everything shared is written."""
         self._is_closing = True
 
     def end(self, error: Exception) -> None:
-        """Writes down why the attempt ends; alone, it returns, else the process ends here."""
-        self._ending.acquire()
-        # What the steps that failed hold on to is needed to write.
+        """Record why the attempt ends. With more than one rank, the process exits here."""
+        self._end_lock.acquire()
+        # Writing needs the memory that the frames of the failed step still hold.
         traceback.clear_frames(error.__traceback__)
         if self._world.size == 1:
-            self._record(failures.of(error))
+            self._record(failures.classify(error))
             return
         log.exception("rank %d failed", self._world.rank)
-        self._leave(failures.of(error))
+        self._exit(failures.classify(error))
 
-    def _leave(self, ending: Ending) -> NoReturn:
-        """The end of a process that has company: others may wait for it in a collective."""
+    def _exit(self, failure: Failure) -> NoReturn:
+        """Exit without clean-up, because other ranks may wait for this one in a collective."""
         try:
             if self._world.is_main:
-                self._record(self._first_hand(ending))
+                self._record(self._find_cause(failure))
             else:
-                if not ending.is_second_hand:
-                    failures.leave_note(self._run_dir, self._attempt, self._world.rank, ending)
+                if not failure.is_indirect:
+                    failures.write_failure(self._run_dir, self._attempt, self._world.rank, failure)
                 self._wait_for_record()
         finally:
             logging.shutdown()
             os._exit(1)
 
-    def _first_hand(self, ending: Ending) -> Ending:
-        """What another process says, or that it is gone, where this one only misses it."""
+    def _find_cause(self, failure: Failure) -> Failure:
+        """Return the failure or death of another rank that explains an indirect error."""
         deadline = time.monotonic() + GRACE_SECONDS
-        while ending.is_second_hand and time.monotonic() < deadline:
-            found = self._read_notes() or self._find_dead()
+        while failure.is_indirect and time.monotonic() < deadline:
+            found = self._read_failures() or self._find_dead()
             if found:
                 return found
             time.sleep(POLL_SECONDS)
-        return ending
+        return failure
 
-    def _record(self, ending: Ending) -> None:
-        self._recorder.end(ending.ended, ending.reason)
+    def _record(self, failure: Failure) -> None:
+        self._recorder.end(failure.ended, failure.reason)
 
-    def _read_notes(self) -> Ending | None:
+    def _read_failures(self) -> Failure | None:
         others = range(1, self._world.size)
-        return failures.read_note(self._run_dir, self._attempt, others)
+        return failures.read_first_failure(self._run_dir, self._attempt, others)
 
-    def _find_dead(self) -> Ending | None:
+    def _find_dead(self) -> Failure | None:
         for rank, (pid, started) in self._peers.items():
             if not is_process(pid, started):
-                return Ending("lost", f"process {rank} of the attempt (pid {pid}) died")
+                return Failure("lost", f"process {rank} of the attempt (pid {pid}) died")
         return None
 
     def _wait_for_record(self) -> None:
-        """Returns when the attempt's end is written down, or will not be."""
+        """Wait until rank 0 has recorded the end of the attempt, or cannot any more."""
         deadline = time.monotonic() + RECORD_SECONDS
         while time.monotonic() < deadline:
             is_dead = 0 in self._peers and not is_process(*self._peers[0])
@@ -149,19 +149,19 @@ class Watchdog:
         while not self._is_over.wait(POLL_SECONDS):
             now = time.monotonic()
             if now - looked_at > 10 * POLL_SECONDS:
-                # The whole process was suspended, and so, perhaps, was the job.
+                # This process, perhaps the whole job, was suspended.
                 self._progress_at += now - looked_at
             looked_at = now
-            ending = None
+            failure = None
             if not self._is_closing:
-                ending = self._find_dead()
+                failure = self._find_dead()
                 if self._world.is_main:
-                    ending = self._read_notes() or ending
-            if ending and self._ending.acquire(blocking=False):
-                log.error("rank %d leaves: %s", self._world.rank, ending.reason)
-                self._leave(ending)
+                    failure = self._read_failures() or failure
+            if failure and self._end_lock.acquire(blocking=False):
+                log.error("rank %d exits: %s", self._world.rank, failure.reason)
+                self._exit(failure)
             silent = now - self._progress_at
-            if silent > self._limit() and self._ending.acquire(blocking=False):
+            if silent > self._limit() and self._end_lock.acquire(blocking=False):
                 self._hang(silent)
 
     def _limit(self) -> float:
@@ -170,7 +170,7 @@ class Watchdog:
         return limit if is_stepping else max(limit, PATIENCE_SECONDS)
 
     def _hang(self, silent: float) -> NoReturn:
-        """Leaves every thread's stack; the first process that still lives writes down the end."""
+        """Write the stacks of all threads; the first living rank records the end."""
         try:
             mine = failures.stack_path(self._run_dir, self._attempt, self._world.rank)
             mine.parent.mkdir(exist_ok=True)
@@ -190,7 +190,7 @@ class Watchdog:
             if self._world.rank != living[0]:
                 self._wait_for_record()
             elif self._world.is_main:
-                self._record(Ending("hang", reason))
+                self._record(Failure("hang", reason))
             else:
                 seconds = self._clock.all_seconds()
                 ledger.end_attempt(self._run_dir, self._run, self._attempt, "hang", reason, seconds)
@@ -200,7 +200,7 @@ class Watchdog:
             os._exit(1)
 
     def _kill(self, ranks: list[int]) -> None:
-        """Ends processes on this host that may be stopped, which no other signal reaches."""
+        """Kill ranks on this host; a stopped process reacts to no other signal."""
         for rank in ranks:
             if rank in self._peers and is_process(*self._peers[rank]):
                 with suppress(ProcessLookupError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.run.config import read_run, within
+from bench.run.config import clamp_micro_batch, read_run
 from bench.run.memory import training_memory
 from bench.training.loop import train
 from tests.helpers.processes import Start
@@ -43,7 +43,7 @@ def write(study: Path, batch_size: int = BATCH_SIZE) -> Path:
 
 def needed_bytes(run_dir: Path, micro_batch_size: int) -> int:
     """By the arithmetic of `plan`: what a step takes at its peak."""
-    config = within(read_run(run_dir).config, 1, micro_batch_size)
+    config = clamp_micro_batch(read_run(run_dir).config, 1, micro_batch_size)
     return training_memory(config, image_size=32, num_classes=10, num_devices=1).peak_bytes
 
 

@@ -15,11 +15,11 @@ from bench.run.config import (
     Run,
     RunConfig,
     check_name,
+    clamp_micro_batch,
     explain,
     known_keys,
     micro_batches,
     read_run,
-    within,
 )
 from bench.run.errors import ConfigError
 
@@ -229,7 +229,7 @@ def test_a_limit_makes_micro_batches_smaller_and_keeps_the_batch(
     limit: int | None, expected: int
 ) -> None:
     config = RunConfig(model="vit_nano2", steps=1, batch_size=48)
-    found = within(config, 2, limit)
+    found = clamp_micro_batch(config, 2, limit)
     assert micro_batches(found, 2) == (expected, 24 // expected)
     assert found.engine.eval_batch_size == 256 * expected // 24
     assert found.batch_size == 48

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.engine.world import World, join_world, leave_world
-from bench.training.async_max import Vote
+from bench.training.async_max import AsyncMax
 
 
 @pytest.fixture(scope="module")
@@ -16,14 +16,14 @@ def world() -> Iterator[World]:
 
 
 def test_alone_a_vote_is_heard_at_once(world: World) -> None:
-    vote = Vote(world)
-    assert [vote(number) for number in (0, 7, 0)] == [0, 7, 0]
-    assert vote.close() == 0
+    async_max = AsyncMax(world)
+    assert [async_max(number) for number in (0, 7, 0)] == [0, 7, 0]
+    assert async_max.close() == 0
 
 
 def test_in_company_the_largest_of_the_round_before_is_heard(world: World) -> None:
     # A group of one process, which does not know that it is alone.
-    vote = Vote(World(0, 0, 2, torch.device("cpu")))
-    assert [vote(number) for number in (0, 7, 0, 3)] == [0, 0, 7, 0]
-    assert vote.close() == 3
-    assert vote.close() == 0
+    async_max = AsyncMax(World(0, 0, 2, torch.device("cpu")))
+    assert [async_max(number) for number in (0, 7, 0, 3)] == [0, 0, 7, 0]
+    assert async_max.close() == 3
+    assert async_max.close() == 0

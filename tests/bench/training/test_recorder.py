@@ -10,7 +10,7 @@ import models.cost.macs
 from bench.run import ledger
 from bench.run.attempt import AlreadyRunning, read_disk
 from bench.training.clock import Clock
-from bench.training.recorder import Recorder, Silence
+from bench.training.recorder import NullRecorder, Recorder
 from results.ledger import parquet
 from tests.helpers.recorders import DEVICE, EVALUATION, MACS, WORLD, make_run
 
@@ -162,12 +162,12 @@ def test_hosts_are_those_of_the_job(recorder: Recorder, monkeypatch: pytest.Monk
 
 
 def test_other_processes_write_nothing(tmp_path: Path) -> None:
-    silence = Silence()
-    silence.begin(WORLD, DEVICE, 16)
-    silence.start_steps(0)
-    silence.beat(1)
-    silence.point(1, 1.0, 1.0, None)
-    silence.flush()
-    silence.finish(1, EVALUATION, MACS)
-    silence.end("failed", "why not")
+    other = NullRecorder()
+    other.begin(WORLD, DEVICE, 16)
+    other.start_steps(0)
+    other.beat(1)
+    other.point(1, 1.0, 1.0, None)
+    other.flush()
+    other.finish(1, EVALUATION, MACS)
+    other.end("failed", "why not")
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ import pytest
 from bench.run.attempt import read_disk
 from bench.training.loop import train
 from bench.training.recorder import Recorder
-from bench.training.signals import TIME_IS_UP, Signals, Stopped
+from bench.training.signals import TIME_LIMIT, Signals, Stopped
 from tests.helpers.runs import (
     BATCH_SIZE,
     RANDOM,
@@ -60,20 +60,20 @@ def test_signals_are_given_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signum", "near_end", "ended", "comes_back"),
+    ("signum", "near_end", "ended", "will_resume"),
     [
         (signal.SIGUSR2, False, "preempted", True),
         (signal.SIGUSR2, True, "timeout", True),
-        (TIME_IS_UP, True, "timeout", True),
+        (TIME_LIMIT, True, "timeout", True),
         (signal.SIGTERM, True, "killed", False),
         (signal.SIGINT, False, "killed", False),
     ],
 )
 def test_what_stopped_a_run_says_whether_it_goes_on(
-    signum: int, near_end: bool, ended: str, comes_back: bool
+    signum: int, near_end: bool, ended: str, will_resume: bool
 ) -> None:
     stopped = Stopped(signum, 7, near_end=near_end)
-    assert (stopped.ended, stopped.comes_back) == (ended, comes_back)
+    assert (stopped.ended, stopped.will_resume) == (ended, will_resume)
     assert str(stopped).endswith("saved at step 7")
 
 
