@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from results.columns import formatting
 from results.schema import ResultsError, suggestion
 
 FAMILIES = {"vit": "ViT", "hybrid": "Hybrid", "bit": "ResNet"}  # in this order everywhere
 THEIRS = ", ViT paper"  # after a family of the paper's runs, where it stands beside a study's
-# What a user can vary, the rest of a run's columns follows from it or is measured.
+# Two runs are of one configuration if they agree in model and these columns: they then differ in
+# their seed only. What else a run has follows from these or is measured.
 CONFIGURATION = (
     "dataset",
     "train_examples",
@@ -41,6 +44,36 @@ def model_column(runs: pd.DataFrame) -> str:
     """The column that names the models: `label`, or `model` where there are no labels."""
     has_labels = "label" in runs and runs["label"].notna().all()
     return "label" if has_labels or "model" not in runs else "model"
+
+
+def ids(runs: pd.DataFrame, apart_from: Sequence[str] = ()) -> npt.NDArray[np.int64]:
+    """Return the number of each run's configuration, (N,), in the order of their first runs.
+
+    Runs that differ in nothing but the seed and the columns of `apart_from` share one. Where no
+    column tells configurations apart, every run is its own.
+
+    >>> ids(pd.DataFrame({"model": ["a", "a", "b"], "seed": [0, 1, 0]}))
+    array([0, 0, 1])
+    """
+    wanted = ("label", "model", *CONFIGURATION)
+    columns = [name for name in wanted if name in runs and name not in apart_from]
+    if not columns:
+        return np.arange(len(runs), dtype=np.int64)
+    return runs.groupby(columns, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
+
+
+def difference(column: str, value: object) -> str:
+    """Return what tells a configuration from others of its model, in few letters.
+
+    >>> difference("train_examples", 9e6), difference("epochs", 14.0)
+    ('9M images', '14 ep')
+    """
+    if column in ("train_examples", "params"):
+        unit = "images" if column == "train_examples" else "params"
+        return f"{formatting.short_count(float(str(value)))} {unit}"
+    if column in ("epochs", "image_size"):
+        return f"{value:g} {'ep' if column == 'epochs' else 'px'}"
+    return str(value)
 
 
 def varying(

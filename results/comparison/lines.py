@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.columns import configurations as summary
-from results.columns import formatting
 from results.schema import ResultsError, suggestion
 
 Floats = npt.NDArray[np.float64]
@@ -32,22 +31,13 @@ def column(runs: pd.DataFrame, name: str) -> str:
     return exact[0]
 
 
-def _suffix(name: str, value: object) -> str:
-    """What tells a configuration from others of its model, in few letters."""
-    if name == "train_examples":
-        return f"{formatting.short_count(float(str(value)))} images"
-    if name in ("epochs", "image_size"):
-        return f"{value:g} {'ep' if name == 'epochs' else 'px'}"
-    return str(value)
-
-
 def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:
     """A name per row: the model, and what differs between the rows of this model."""
     parts = [table[model].astype(str).tolist()]
     for name in varied:
         differs = table.groupby(model)[name].transform("nunique", dropna=False) > 1
         values = zip(table[name], differs, strict=True)
-        parts.append([_suffix(name, v) if d and pd.notna(v) else "" for v, d in values])
+        parts.append([summary.difference(name, v) if d and pd.notna(v) else "" for v, d in values])
     return [", ".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
 
 
@@ -69,7 +59,7 @@ def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family
         runs = runs[runs["state"].isna() | (runs["state"] == "done")]
     values = runs[[x, metric]].apply(pd.to_numeric).astype(float)
     runs = runs[np.isfinite(values).all(axis=1) & (values[x] > 0)]
-    varied = [name for name in summary.varying(runs, [by, model]) if name != "params"]
+    varied = list(summary.varying(runs, [by, model]))
     keys = list(dict.fromkeys([by, model, *varied]))
     same = [name for name in ("run_id", "seed") if name in runs]
     runs = runs.drop_duplicates(list(dict.fromkeys([*keys, *same, x, metric])))

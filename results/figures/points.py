@@ -1,7 +1,6 @@
 """Runs as the points of a figure: one per configuration, with its spread, number and label."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,24 +16,14 @@ class NothingToDraw(ResultsError):
     """No run has what the figure shows."""
 
 
-def _suffix(column: str, value: Any) -> str:
-    """What tells a configuration from others of the same model, in few letters."""
-    if column == "train_examples":
-        return f"{formatting.short_count(value)} images"
-    if column in ("epochs", "image_size"):
-        return f"{value:g} {'ep' if column == 'epochs' else 'px'}"
-    return str(value)
-
-
 def _texts(points: pd.DataFrame, varied: Sequence[str]) -> list[str]:
     """A label per point: the model, what differs between its points, n where it is fewer."""
     models = points.groupby("model", dropna=False)
-    columns = [column for column in varied if column != "params"]
-    differs = {name: models[name].transform("nunique", dropna=False) > 1 for name in columns}
+    differs = {name: models[name].transform("nunique", dropna=False) > 1 for name in varied}
     texts, most = [], points["n"].max()
     for at, row in enumerate(points.to_dict("records")):
-        told = [name for name in columns if differs[name].iat[at]]
-        parts = [str(row["model"]), *(_suffix(name, row[name]) for name in told)]
+        told = [name for name in varied if differs[name].iat[at]]
+        parts = [str(row["model"]), *(configurations.difference(name, row[name]) for name in told)]
         if row["n"] < most:
             parts.append(f"n = {row['n']}")
         texts.append(", ".join(parts))

@@ -4,27 +4,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-
-from results.columns import configurations as summary
 
 Floats = npt.NDArray[np.float64]
 REPLICAS = 1000
 LEVEL = 0.9
-
-
-def configurations(runs: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """The number of each run's configuration, from 0: (N,). Only seeds differ within one.
-
-    Where no column tells configurations apart, every run is its own.
-
-    >>> configurations(pd.DataFrame({"model": ["a", "a", "b"], "seed": [0, 1, 0]}))
-    array([0, 0, 1])
-    """
-    columns = [name for name in ("label", "model", *summary.CONFIGURATION) if name in runs]
-    if not columns:
-        return np.arange(len(runs), dtype=np.int64)
-    return runs.groupby(columns, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
 
 
 def weights(clusters: npt.ArrayLike, replicas: int = REPLICAS, seed: int = 0) -> Floats:

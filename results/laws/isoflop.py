@@ -190,7 +190,7 @@ def profiles(
     runs, error = scales.errors_of(runs, metric)
     runs, error = runs[error > 0], error[error > 0]
     cost, sizes = (runs[name].to_numpy(dtype=float) for name in (budget, size))
-    names, number, found = clusters.configurations(runs), budgets(cost), []
+    names, number, found = configurations.ids(runs), budgets(cost), []
     for place in np.unique(number):
         mine = number == place
         if len(np.unique(sizes[mine])) >= MIN_SIZES:

@@ -271,7 +271,7 @@ def fit_joint(
         raise FitError(f"no run has {n}, {d} and {cost} above 0 and an error above 0")
     ns, ds, costs = (runs[name].to_numpy(dtype=float) for name in (n, d, cost))
     order = np.lexsort((error, ds, ns, costs))
-    names = clusters.configurations(runs)[order]
+    names = configurations.ids(runs)[order]
     _, first, cluster = np.unique(names, return_index=True, return_inverse=True)
     number = np.argsort(np.argsort(first))
     found = _Runs(ns[order], ds[order], costs[order], np.log(error[order]), number[cluster.ravel()])

@@ -286,7 +286,7 @@ def fit_law(
         raise FitError(f"points: given {points!r}, expected one of {', '.join(POINTS)}")
     runs, error = scales.errors_of(runs[runs[x].notna()], metric)
     xs = runs[x].to_numpy(dtype=float)
-    names, extra = clusters.configurations(runs), []
+    names, extra = configurations.ids(runs), []
     if points == "frontier" and len(runs):
         best = _on_frontier(xs, error, names)
         extra = [

@@ -151,21 +151,11 @@ def _column(name: str, values: pd.Series) -> dict[str, str]:
     }
 
 
-def _groups(runs: pd.DataFrame, apart_from: Sequence[str]) -> pd.Series:
-    """The number of each run's configuration, in which only `apart_from` and the seed differ."""
-    model = configurations.model_column(runs)
-    by = [
-        model,
-        *(name for name in configurations.varying(runs, [model]) if name not in apart_from),
-    ]
-    return runs.groupby(by, dropna=False, sort=False).ngroup()
-
-
 def _table(runs: pd.DataFrame) -> dict[str, Any]:
     scale = ("train_examples", "epochs", "study")
-    hidden = {"configuration": _groups(runs, ()), "line": _groups(runs, scale)}
+    hidden = {"configuration": configurations.ids(runs), "line": configurations.ids(runs, scale)}
     data = {str(name): encode(runs[name]) for name in runs if runs[name].notna().any()}
-    return {"count": len(runs), "data": data | {k: encode(v) for k, v in hidden.items()}}
+    return {"count": len(runs), "data": data | {k: encode(pd.Series(v)) for k, v in hidden.items()}}
 
 
 def _families(frames: Sequence[pd.DataFrame]) -> list[dict[str, str]]:

@@ -62,8 +62,9 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
     shown = [name for name in ("dataset", "train_examples") if name in table]
     apart = [n for n in shown if table[n].nunique(dropna=False) > 1 and n not in varied]
     varied = (*apart, *varied)
-    rows = [name for name in (*family, model, *varied) if name not in (*columns, "params")]
-    return Layout(tuple(rows), columns, _known(table, COSTS[:2] if columns else COSTS))
+    rows = [name for name in (*family, model, *varied) if name not in columns]
+    costs = [name for name in (COSTS[:2] if columns else COSTS) if name not in rows]
+    return Layout(tuple(rows), columns, _known(table, costs))
 
 
 def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:

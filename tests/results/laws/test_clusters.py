@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from results.columns import configurations
 from results.laws import clusters
 
 
@@ -45,8 +46,8 @@ def test_runs_that_differ_in_their_seed_only_are_one_configuration() -> None:
             "train_flops": [1.0, 1.0, 2.0, 5.0],
         }
     )
-    np.testing.assert_array_equal(clusters.configurations(runs), [0, 0, 1, 2])
-    np.testing.assert_array_equal(clusters.configurations(runs.head(1)), [0])
+    np.testing.assert_array_equal(configurations.ids(runs), [0, 0, 1, 2])
+    np.testing.assert_array_equal(configurations.ids(runs.head(1)), [0])
 
 
 def test_an_interval_with_an_unknown_replica_is_unknown() -> None:
