@@ -1,8 +1,8 @@
 """Scaling laws fitted to a ledger: what a notebook imports."""
 
 from results.laws.errors import FitError as FitError
-from results.laws.fit_result import Fit as Fit
 from results.laws.law import POINTS as POINTS
 from results.laws.law import fit_groups as fit_groups
 from results.laws.law import fit_law as fit_law
 from results.laws.law import fit_points as fit_points
+from results.laws.law_fit import LawFit as LawFit

@@ -13,7 +13,7 @@ from results import fit as fits
 from results import reference, store
 from results.columns import configurations, formatting
 from results.laws import isoflop, points, published_constants
-from results.laws.joint import fit_joint
+from results.laws import joint as joint_laws
 
 Record = dict[str, Any]
 ENDS = ("low", "high")
@@ -86,7 +86,7 @@ def law(
         paper = paper.assign(train_flops=paper["train_flops_valid"])
         theirs = fits.fit_groups(paper, ["family"], **settings)
         found |= {f"{name}{configurations.THEIRS}": made for name, made in theirs.items()}
-    good = {name: made for name, made in found.items() if isinstance(made, fits.Fit)}
+    good = {name: made for name, made in found.items() if isinstance(made, fits.LawFit)}
     refused = {name: str(made) for name, made in found.items() if name not in good}
     _refuse_if_none(good, refused)
     records = [{"group": name, **made.record(at)} for name, made in good.items()]
@@ -145,11 +145,11 @@ def joint(
     refused: dict[str, str] = {}
     for name, runs in points.groups(_runs(studies), by):
         try:
-            found[name] = fit_joint(runs, **settings)
+            found[name] = joint_laws.fit_joint(runs, **settings)
         except fits.FitError as error:
             refused[name] = str(error)
     _refuse_if_none(found, refused)
-    records = [{"group": name, **made.record(at)} for name, made in found.items()]
+    records = [{"group": name, **joint_laws.record(made, at)} for name, made in found.items()]
     if json:
         output.document({"joint": records, "not_fitted": refused})
         return

@@ -8,7 +8,7 @@ import numpy as np
 from results.comparison.lines import Curve, Floats
 from results.comparison.pair import Side
 from results.laws import law
-from results.laws.fit_result import Fit
+from results.laws.law_fit import LawFit
 from results.laws.warnings import ResultWarning
 
 GRID = 200  # places along a line: between them it is straight to 1e-4
@@ -28,7 +28,7 @@ class LawSide(Side):
     seed: int = 0
 
     @cached_property
-    def fitted(self) -> Fit:
+    def fitted(self) -> LawFit:
         """The law; raises FitError where the runs bear none."""
         counts = self.points["n"].to_numpy()
         scores = np.array([score for run in self.points["scores"] for score in run])

@@ -23,8 +23,8 @@ from results.figures.panels import (
 )
 from results.figures.points import NothingToDraw
 from results.fit import FitError
-from results.laws.fit_result import FACTOR_OF_TWO, Fit
 from results.laws.isoflop import Profile
+from results.laws.law_fit import FACTOR_OF_TWO, LawFit
 
 SAMPLES = 200  # of a curve
 NOTE_WIDTH = 105  # letters of a line under a figure
@@ -56,7 +56,7 @@ def _note(ax: Axes, lines: Sequence[str]) -> None:
     )
 
 
-def _next_run(made: Fit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]] | None:
+def _next_run(made: LawFit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]] | None:
     """The interval of a new run, whose drawn noise is smoothed: a parabola on both logarithms."""
     interval, band = made.next_run(x), made.band(x)
     if interval is None or band is None:
@@ -67,7 +67,7 @@ def _next_run(made: Fit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.floa
     return [np.minimum(end, made.largest_error) for end in ends]
 
 
-def _curve(ax: Axes, name: str, made: Fit) -> tuple[float, float]:
+def _curve(ax: Axes, name: str, made: LawFit) -> tuple[float, float]:
     """One family's points, curve, bands and hold-out; returns the end of its curve."""
     color, marker = style.style(name)
     x = np.geomspace(made.x.min() / FACTOR_OF_TWO**0.5, made.x.max() * FACTOR_OF_TWO, SAMPLES)
@@ -105,7 +105,7 @@ def _curve(ax: Axes, name: str, made: Fit) -> tuple[float, float]:
     return float(x[-1]), float(y[-1])
 
 
-def _said(name: str, made: Fit | FitError) -> list[str]:
+def _said(name: str, made: LawFit | FitError) -> list[str]:
     """What stands under the figure of a law: its cautions, or why there is none."""
     title = style.title(name)
     if isinstance(made, FitError):
@@ -113,8 +113,8 @@ def _said(name: str, made: Fit | FitError) -> list[str]:
     return [f"{title}: {caution.code}, {caution.text}" for caution in made.warnings]
 
 
-def _fits(ax: Axes, fits: Mapping[str, Fit | FitError]) -> Drawn:
-    known = {name: made for name, made in fits.items() if isinstance(made, Fit)}
+def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:
+    known = {name: made for name, made in fits.items() if isinstance(made, LawFit)}
     if not known:
         raise NothingToDraw("; ".join(line for name in fits for line in _said(name, fits[name])))
     first = next(iter(known.values()))
@@ -149,21 +149,21 @@ def _fits(ax: Axes, fits: Mapping[str, Fit | FitError]) -> Drawn:
     return Drawn(handles, partial(label_ends, labels=labels, lines=[]))
 
 
-def fits(laws: Mapping[str, Fit | FitError] | Fit, *, ax: Axes | None = None) -> Axes:
+def fits(laws: Mapping[str, LawFit | FitError] | LawFit, *, ax: Axes | None = None) -> Axes:
     """Laws by family, as `fit.fit_groups` gives them: points, curve, and two bands.
 
     The darker band is where the curve runs, the lighter one where a new run ends; beyond the data
     the curve is dashed. The hollow mark is what a fit without the largest factor of two
     predicts of the largest configuration. Warnings stand below. Raises NothingToDraw.
     """
-    laws = {"runs": laws} if isinstance(laws, Fit) else laws
+    laws = {"runs": laws} if isinstance(laws, LawFit) else laws
     ax = style.new_axes(height=4.8) if ax is None else ax
     return finish(ax, _fits(ax, laws))
 
 
-def fit_panels(laws: Mapping[str, Fit | FitError]) -> Figure:
+def fit_panels(laws: Mapping[str, LawFit | FitError]) -> Figure:
     """`fits`, an axes per family, where bands would hide each other; raises NothingToDraw."""
-    shown = [name for name, made in laws.items() if isinstance(made, Fit)] or list(laws)
+    shown = [name for name, made in laws.items() if isinstance(made, LawFit)] or list(laws)
     others = {name: made for name, made in laws.items() if name not in shown}
     parts = [{name: laws[name]} for name in shown]
     parts[-1] |= others  # why there is none is said under the last
@@ -184,11 +184,16 @@ def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget
     for place, profile in enumerate(found):
         # one hue, darker for more compute
         color = style.lighter(style.style("vit")[0], 0.6 * (1 - (place + 1) / len(found)))
-        x = np.geomspace(profile.size.min(), profile.size.max(), SAMPLES)
-        y = profile.predict(x)
+        x = np.geomspace(profile.fit.x.min(), profile.fit.x.max(), SAMPLES)
+        y = profile.fit.predict(x)
         ax.plot(x, y, color=color, linewidth=1.4)
         ax.plot(
-            profile.size, profile.error, "o", color=color, markersize=5, markeredgecolor="white"
+            profile.fit.x,
+            profile.fit.error,
+            "o",
+            color=color,
+            markersize=5,
+            markeredgecolor="white",
         )
         if profile.best_size is not None and profile.best_error is not None:
             ax.plot(
@@ -202,9 +207,9 @@ def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget
         labels.append(
             Label(x[-1], y[-1], f"{style.power_of_ten(profile.budget)} {unit}", color, math=True)
         )
-    errors = np.concatenate([profile.error for profile in found])
+    errors = np.concatenate([profile.fit.error for profile in found])
     low, high = style.log_limits(errors, margin=0.12, least=0.2)
-    left, right = style.log_limits(np.concatenate([p.size for p in found]), 0.05, 0.3)
+    left, right = style.log_limits(np.concatenate([p.fit.x for p in found]), 0.05, 0.3)
     ax.set(xlim=(left, right), ylim=(low, high))
     style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
     style.log_ticks(ax.xaxis, left, right, lambda value, _=None: formatting.short_count(value))

@@ -6,6 +6,7 @@ its geometric mean, and parameters are (log a, b, d, e): axes as in `solve`.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +46,31 @@ def log_error(parameters: Floats, x: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One form on given x (N,), in units of `unit`: predictions, bounds and starts."""
+    """One form on given x (N,), in units of `unit`: predictions, bounds and starts.
+
+    Parameters are shown, and x is taken, in units of `shown_unit`.
+    """
 
     form: str
     x: Floats
     unit: float
+    shown_unit: float = 1.0
+    names: ClassVar[tuple[str, ...]] = NAMES
+
+    @property
+    def formula(self) -> str:
+        """The form as people write it, C being x."""
+        return FORMULAS[self.form]
+
+    @property
+    def free(self) -> tuple[bool, ...]:
+        """A flag for each of a, b, d and e."""
+        return (True, True, *FORMS[self.form])
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        """The unit of C and d."""
+        return (self.shown_unit,)
 
     @property
     def scaled(self) -> Floats:
@@ -115,8 +136,12 @@ class Curve:
         a, e = (np.take_along_axis(part, chosen, axis=1) for part in (a, e))
         return np.stack([np.log(a), b[chosen], d[chosen], e], axis=-1)
 
-    def natural(self, theta: Floats, unit: float) -> Floats:
-        """Parameters (R, 4) as (a, b, d, e), with x in another unit."""
+    def values(self, theta: Floats) -> Floats:
+        """Return parameters (R, 4) as (a, b, d, e), with x in the unit that is shown."""
         log_a, b, d, e = theta.T
-        ratio = self.unit / unit
+        ratio = self.unit / self.shown_unit
         return np.stack([np.exp(log_a + b * np.log(ratio)), b, d * ratio, e], axis=-1)
+
+    def log_error(self, theta: Floats, x: Floats) -> Floats:
+        """Return the logarithm of the error (R, M) at x (1, M)."""
+        return log_error(self.values(theta), x[0] / self.shown_unit)

@@ -6,24 +6,19 @@ the logarithm of the error, whose noise the bootstrap knows.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from results.columns import configurations
-from results.laws import (
-    bootstrap,
-    clusters,
-    solver,
-)
-from results.laws import (
-    points as scales,
-)
-from results.laws.bootstrap import SPARE_CONFIGURATIONS
+from results.laws import clusters, fitting
+from results.laws import points as scales
 from results.laws.errors import FitError
-from results.laws.fit_result import Parameter
+from results.laws.fitting import FitSettings
+from results.laws.law_fit import LawFit, Parameter
+from results.laws.points import Points
 from results.laws.warnings import ResultWarning
 
 Floats = npt.NDArray[np.float64]
@@ -35,9 +30,27 @@ UNTRUSTED = frozenset({"inverted_parabola", "minimum_on_edge"})
 
 @dataclass(frozen=True, eq=False)
 class Parabola:
-    """c0 + c1 z + c2 z^2, the logarithm of an error over z (N,), the logarithm of a size."""
+    """c0 + c1 z + c2 z^2, the logarithm of an error over z (N,), the logarithm of size / unit."""
 
     z: Floats
+    unit: float = 1.0
+    form: ClassVar[str] = "parabola"
+    formula: ClassVar[str] = "exp(c0 + c1·z + c2·z^2)"
+    names: ClassVar[tuple[str, ...]] = ("c0", "c1", "c2")
+    free: ClassVar[tuple[bool, ...]] = (True,) * 3
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        """The unit of the size."""
+        return (self.unit,)
+
+    def values(self, theta: Floats) -> Floats:
+        """Return the coefficients (R, 3) as they are."""
+        return theta
+
+    def log_error(self, theta: Floats, x: Floats) -> Floats:
+        """Return the logarithm of the error (R, M) at sizes (1, M)."""
+        return np.polynomial.polynomial.polyval(np.log(x[0] / self.unit), theta.T)
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
         """Logarithm of the error (R, N) and its derivatives (R, 3, N)."""
@@ -57,25 +70,21 @@ class Parabola:
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """Error over size (N,) at one budget; the best size where there is one within the sizes.
+    """A parabola of error over size at one budget, and its minimum.
 
-    `coefficients` are of the parabola in log(size / `unit`), for the logarithm of the error.
+    `best_size` and `best_error` are None where no minimum is within the sizes.
     """
 
     budget: float
-    size: Floats
-    error: Floats
-    unit: float
-    coefficients: tuple[float, float, float]
+    fit: LawFit
     best_size: Parameter | None
     best_error: float | None
-    warnings: tuple[ResultWarning, ...]
-    _best: Floats | None = field(repr=False)  # log of the best size in each replica (R,)
+    log_best: Floats | None = field(repr=False)  # in each replica (R,)
 
-    def predict(self, size: npt.ArrayLike) -> Floats:
-        """The error of the parabola at sizes (M,)."""
-        z = np.log(np.asarray(size, dtype=float) / self.unit)
-        return np.exp(np.polynomial.polynomial.polyval(z, self.coefficients))
+    @property
+    def warnings(self) -> tuple[ResultWarning, ...]:
+        """The warnings of the fit."""
+        return self.fit.warnings
 
 
 @dataclass(frozen=True)
@@ -120,54 +129,42 @@ def _turning(coefficients: Floats) -> Floats:
     return np.where(coefficients[:, 2] > 0, z, ends)
 
 
-def _best(curve: Parabola, theta: Floats) -> tuple[float | None, list[ResultWarning]]:
-    """The z of the minimum if it lies within the sizes, and what is doubtful about it."""
-    if theta[2] <= 0:
-        text = f"leading coefficient {theta[2]:.3g}"
+def _minimum(made: LawFit) -> tuple[float | None, list[ResultWarning]]:
+    """Return the size with the lowest error if it is within the sizes, and warnings about it."""
+    if made.theta[2] <= 0:
+        text = f"leading coefficient {made.theta[2]:.3g}"
         return None, [ResultWarning("inverted_parabola", text)]
-    z, sizes = float(_turning(theta[None])[0]), np.unique(curve.z)
+    z = float(_turning(made.theta[None])[0])
+    sizes = np.unique(np.log(made.x / made.x_unit))
     below, above = int((sizes < z).sum()), int((sizes > z).sum())
+    size = made.x_unit * float(np.exp(z))
     if min(below, above) >= ON_EACH_SIDE:
-        return z, []
+        return size, []
     text = f"{below} sizes below the minimum and {above} above it"
-    return (z if min(below, above) else None), [ResultWarning("minimum_on_edge", text)]
+    return (size if min(below, above) else None), [ResultWarning("minimum_on_edge", text)]
 
 
-def _profile(
-    size: Floats, error: Floats, names: Any, budget: float, replicas: int, level: float, seed: int
-) -> Profile:
-    points = scales.points(size, error, names)
-    unit = float(np.exp(np.log(points.x).mean()))
-    curve = Parabola(np.log(points.x / unit))
-    theta, _, delta = solver.fit_one(curve, points.log_error, MIN_SIZES)
-    z, cautions = _best(curve, theta)
-    low = high = made = None
-    if points.num_scales >= MIN_SIZES + SPARE_CONFIGURATIONS:
-        line = curve(theta[None])[0][0]
-        noise = bootstrap.noise(points.log_error, line, points.cluster, MIN_SIZES)
-        made = _turning(
-            bootstrap.replicate(curve, theta, delta, noise, points.cluster, replicas, seed).theta
-        )
-        ends = np.quantile(made, [(1 - level) / 2, (1 + level) / 2], method="nearest")
-        if np.isfinite(ends).all() and z is not None:
-            low, high = (float(end) for end in unit * np.exp([min(ends[0], z), max(ends[1], z)]))
-    else:
-        text = f"{points.num_scales} sizes at {budget:.3g}: no honest interval"
-        cautions.append(ResultWarning("too_few_scales", text))
-    found = Profile(
+def _profile(runs: Points, budget: float, settings: FitSettings) -> Profile:
+    unit = float(np.exp(np.log(runs.x[0]).mean()))
+    parabola = Parabola(np.log(runs.x[0] / unit), unit)
+    made = fitting.law_fit(runs, settings, fitting.solve(parabola, runs))
+    size, warnings = _minimum(made)
+    warnings += fitting.too_few_scales(made, f"sizes at {budget:.3g}")
+    low = high = turning = None
+    if made.replicated is not None:
+        turning = _turning(made.replicated.theta)
+        tails = [(1 - made.level) / 2, (1 + made.level) / 2]
+        ends = np.quantile(turning, tails, method="nearest")
+        if np.isfinite(ends).all() and size is not None:
+            first, last = unit * np.exp(ends)
+            low, high = float(min(first, size)), float(max(last, size))
+    return Profile(
         budget=budget,
-        size=points.x,
-        error=np.exp(points.log_error),
-        unit=unit,
-        coefficients=(float(theta[0]), float(theta[1]), float(theta[2])),
-        best_size=None if z is None else Parameter(unit * float(np.exp(z)), low, high),
-        best_error=None,
-        warnings=tuple(cautions),
-        _best=None if made is None else np.log(unit) + made,
+        fit=replace(made, warnings=tuple(warnings)),
+        best_size=None if size is None else Parameter(size, low, high),
+        best_error=None if size is None else float(made.predict(size)[0]),
+        log_best=None if turning is None else np.log(unit) + turning,
     )
-    if found.best_size is None:
-        return found
-    return replace(found, best_error=float(found.predict(found.best_size.value)))
 
 
 def profiles(
@@ -191,13 +188,13 @@ def profiles(
     runs, error = runs[error > 0], error[error > 0]
     cost, sizes = (runs[name].to_numpy(dtype=float) for name in (budget, size))
     names, number, found = configurations.ids(runs), budgets(cost), []
+    settings = FitSettings((size,), metric, replicas, level, seed)
     for place in np.unique(number):
         mine = number == place
         if len(np.unique(sizes[mine])) >= MIN_SIZES:
             centre = float(np.exp(np.log(np.sort(cost[mine])).mean()))
-            found.append(
-                _profile(sizes[mine], error[mine], names[mine], centre, replicas, level, seed)
-            )
+            points = scales.points(sizes[mine], error[mine], names[mine])
+            found.append(_profile(points, centre, settings))
     if not found:
         raise FitError(f"no {budget} within 10 % of each other has {MIN_SIZES} different {size}")
     return tuple(found)
@@ -218,7 +215,7 @@ def growth(found: Sequence[Profile], level: float = clusters.LEVEL) -> Growth:
     best = np.array([np.log(p.best_size.value) for p in used if p.best_size])
     slope, intercept = np.polyfit(x, best, 1)
     low = high = None
-    replicas = [p._best for p in used if p._best is not None]
+    replicas = [p.log_best for p in used if p.log_best is not None]
     if len(replicas) == len(used):
         shuffled = [np.random.default_rng(n).permutation(r) for n, r in enumerate(replicas)]
         slopes = (x - x.mean()) @ np.where(np.isfinite(shuffled), shuffled, np.nan)
@@ -227,13 +224,13 @@ def growth(found: Sequence[Profile], level: float = clusters.LEVEL) -> Growth:
         if len(known) > level * len(slopes):
             ends = clusters.interval(known, level)
             low, high = float(min(ends[0], slope)), float(max(ends[1], slope))
-    cautions = [] if len(used) > 2 else [ResultWarning("too_few_scales", "two budgets only")]
+    warnings = [] if len(used) > 2 else [ResultWarning("too_few_scales", "two budgets only")]
     return Growth(
         exponent=Parameter(float(slope), low, high),
         a=float(np.exp(intercept)),
         unit=float(unit),
         num_profiles=len(used),
-        warnings=tuple(cautions),
+        warnings=tuple(warnings),
     )
 
 
@@ -242,12 +239,12 @@ def record(found: Sequence[Profile]) -> list[dict[str, Any]]:
     return [
         {
             "budget": p.budget,
-            "sizes": sorted(set(p.size.tolist())),
-            "unit": p.unit,
-            "coefficients": list(p.coefficients),
+            "sizes": sorted(set(p.fit.x.tolist())),
+            "unit": p.fit.x_unit,
+            "coefficients": [part.value for part in p.fit.parameters.values()],
             "best_size": p.best_size and asdict(p.best_size),
             "best_error": p.best_error,
-            "warnings": [asdict(caution) for caution in p.warnings],
+            "warnings": [asdict(warning) for warning in p.warnings],
         }
         for p in found
     ]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from results import reference
 from results.laws import law
-from results.laws.fit_result import Fit
+from results.laws.law_fit import LawFit
 
 LAW = "zhai_2021_double_saturating"
 # The paper's name of an error to the column of its points, without the points' unit.
@@ -37,7 +37,7 @@ class Refitted:
     """A law fitted to published points, and the constants published for it by our names."""
 
     metric: str
-    made: Fit
+    made: LawFit
     published: dict[str, float]
 
     def rows(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ as in `solve`; parameters are (log a, alpha, log b, beta, e).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,6 @@ import numpy.typing as npt
 from results.laws import curve
 
 Floats = npt.NDArray[np.float64]
-NUM_PARAMETERS = 5
 EXPONENTS = (0.05, 0.15, 0.3, 0.5, 0.8, 1.3)
 
 
@@ -22,6 +22,11 @@ class Surface:
 
     log_n: Floats
     log_d: Floats
+    units: tuple[float, float] = (1.0, 1.0)
+    form: ClassVar[str] = "joint"
+    formula: ClassVar[str] = "e + a·N^-alpha + b·D^-beta"
+    names: ClassVar[tuple[str, ...]] = ("a", "alpha", "b", "beta", "e")
+    free: ClassVar[tuple[bool, ...]] = (True,) * 5
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
         """Logarithm of the error (R, M) and its derivatives (R, 5, M)."""
@@ -61,6 +66,17 @@ class Surface:
         chosen = np.argsort(squares, axis=1, kind="stable")[:, :best]
         a, b, e = np.take_along_axis(found, chosen[..., None], axis=1).transpose(2, 0, 1)
         return np.stack([np.log(a), alpha[chosen], np.log(b), beta[chosen], e], axis=-1)
+
+    def values(self, theta: Floats) -> Floats:
+        """Return parameters (R, 5) as (a, alpha, b, beta, e)."""
+        shown = theta.copy()
+        shown[:, [0, 2]] = np.exp(theta[:, [0, 2]])
+        return shown
+
+    def log_error(self, theta: Floats, x: Floats) -> Floats:
+        """Return the logarithm of the error (R, M) at N and D (2, M)."""
+        n, d = (np.log(column / unit) for column, unit in zip(x, self.units, strict=True))
+        return Surface(n, d)(theta)[0]
 
 
 def best_n(theta: Floats, product: float) -> Floats:

@@ -13,7 +13,7 @@ from results.comparison.crossing import Crossing, crossing
 from results.comparison.pair import Answer
 from results.figures import style
 from results.laws import clusters
-from results.laws.fit_result import Fit
+from results.laws.law_fit import LawFit
 from results.report.facts import Facts, in_units
 from results.schema import ResultsError
 
@@ -34,18 +34,18 @@ def _family(name: str) -> str:
 # --- laws
 
 
-def fitted(runs: pd.DataFrame, x: str, metric: str) -> dict[str, Fit | fit.FitError]:
+def fitted(runs: pd.DataFrame, x: str, metric: str) -> dict[str, LawFit | fit.FitError]:
     """The law of error over `x` of each family, or why there is none."""
     return fit.fit_groups(runs, x=x, metric=metric, replicas=replicas(runs))
 
 
-def _parameter(made: Fit, name: str) -> str:
+def _parameter(made: LawFit, name: str) -> str:
     found = made.parameters[name]
     text = f"{found.value:.3g}"
     return text if found.low is None else f"{text} [{found.low:.3g}, {found.high:.3g}]"
 
 
-def _hold_out(made: Fit) -> str:
+def _hold_out(made: LawFit) -> str:
     """Return what a fit without the largest factor of two predicted, and what was observed."""
     held = made.hold_out
     if held is None:
@@ -56,11 +56,11 @@ def _hold_out(made: Fit) -> str:
     return f"predicted {numbers[0]}, observed {numbers[1]}{inside[held.covered]}"
 
 
-def law_table(found: dict[str, Fit | fit.FitError], x: str, metric: str, num: int) -> Facts:
+def law_table(found: dict[str, LawFit | fit.FitError], x: str, metric: str, num: int) -> Facts:
     """The laws of the families: parameters, what held-out configurations say, warnings."""
     rows = []
     for name, made in found.items():
-        if not isinstance(made, Fit):
+        if not isinstance(made, LawFit):
             rows.append([_family(name), *[""] * (len(PARAMETERS) + 3), f"no law: {made}"])
             continue
         values = [_parameter(made, parameter) for parameter in PARAMETERS]
@@ -85,11 +85,11 @@ def law_table(found: dict[str, Fit | fit.FitError], x: str, metric: str, num: in
     )
 
 
-def law_curves(found: dict[str, Fit | fit.FitError], x: str, metric: str) -> dict[str, Any]:
+def law_curves(found: dict[str, LawFit | fit.FitError], x: str, metric: str) -> dict[str, Any]:
     """The fitted errors over the range of each family's runs, with their bands, for a chart."""
     curves = []
     for name, made in found.items():
-        if not isinstance(made, Fit):
+        if not isinstance(made, LawFit):
             continue
         at = np.geomspace(made.x.min(), made.x.max(), CURVE_POINTS)
         band = made.band(at)

@@ -26,11 +26,11 @@ def study(num: int = 9, seeds: int = 3, noise: float = 0.01, seed: int = 0) -> p
     return runs
 
 
-def law(runs: pd.DataFrame, **settings: object) -> fit.Fit:
+def law(runs: pd.DataFrame, **settings: object) -> fit.LawFit:
     return fit.fit_law(runs, **({"x": "accelerator_days", "replicas": 200} | settings))
 
 
-def codes(made: fit.Fit) -> set[str]:
+def codes(made: fit.LawFit) -> set[str]:
     return {caution.code for caution in made.warnings}
 
 

@@ -21,9 +21,10 @@ def test_derivatives_are_those_of_differences(form: str) -> None:
 
 
 def test_parameters_in_another_unit_are_the_same_law() -> None:
-    curve, theta = laws.Curve("double_saturating", X, unit=20.0), np.array([[-1.0, 0.4, 0.3, 0.1]])
-    natural = curve.natural(theta, unit=5.0)
-    np.testing.assert_allclose(laws.log_error(natural, X / 5), curve(theta)[0])
+    curve = laws.Curve("double_saturating", X, unit=20.0, shown_unit=5.0)
+    theta = np.array([[-1.0, 0.4, 0.3, 0.1]])
+    np.testing.assert_allclose(laws.log_error(curve.values(theta), X / 5), curve(theta)[0])
+    np.testing.assert_allclose(curve.log_error(theta, X[None]), curve(theta)[0])
 
 
 @pytest.mark.parametrize("form", laws.FORMS)
@@ -33,7 +34,7 @@ def test_exact_points_give_the_law_back(form: str) -> None:
     x = np.geomspace(0.5, 500, 9)
     curve = laws.Curve(form, x, unit=10.0)
     theta, _, _ = solver.fit_one(curve, laws.log_error(truth[None], x)[0], 4)
-    np.testing.assert_allclose(curve.natural(theta[None], 1.0)[0], truth, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(curve.values(theta[None])[0], truth, rtol=1e-3, atol=1e-5)
 
 
 def test_a_form_holds_what_it_lacks_at_zero() -> None:

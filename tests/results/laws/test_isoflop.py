@@ -44,7 +44,7 @@ def test_the_minima_and_their_growth_are_found() -> None:
         assert profile.best_size.value == pytest.approx(truth, rel=0.1)
         assert profile.best_size.low < truth < profile.best_size.high
         assert profile.best_error == pytest.approx(0.2 * (budget / 1e15) ** -0.1, rel=0.02)
-        assert profile.coefficients[2] == pytest.approx(0.1, rel=0.1)
+        assert profile.fit.parameters["c2"].value == pytest.approx(0.1, rel=0.1)
         assert not codes(profile)
     made = isoflop.growth(found)
     assert made.exponent.value == pytest.approx(0.5, abs=0.05)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from results.fit import FitError
-from results.laws.joint import fit_joint
+from results.laws.joint import compute_factor, divide, fit_joint, record
 
 # N in millions, D in millions of images.
 TRUTH = {"a": 0.2, "alpha": 0.5, "b": 0.3, "beta": 0.4, "e": 0.08}
@@ -33,13 +33,13 @@ def codes(made: object) -> set[str]:
 
 def test_the_law_is_found_with_its_intervals() -> None:
     made = fit_joint(study(noise=0.001), replicas=100)
-    assert (made.n_unit, made.d_unit) == (1e6, 1e6)
+    assert made.law.units == (1e6, 1e6)
     for name, truth in TRUTH.items():
         assert made.parameters[name].value == pytest.approx(truth, rel=0.1), name
     assert made.predict(3e6, 4e6) == pytest.approx(error(3e6, 4e6), rel=0.02)
     (low, high), (low_run, high_run) = made.band([6e7], [4e7]), made.next_run([6e7], [4e7])
     assert low_run < low < made.predict(6e7, 4e7) < high < high_run
-    assert made.compute_factor == pytest.approx(50)
+    assert compute_factor(made) == pytest.approx(50)
     assert not codes(made)
     assert made.hold_out.covered and made.hold_out.num_held == 1
 
@@ -57,7 +57,7 @@ def test_intervals_hold_the_truth_about_nine_times_in_ten() -> None:
 def test_the_division_of_a_budget_is_the_lowest_error_it_buys() -> None:
     made = fit_joint(study(noise=0.001), replicas=100)
     budget = 50 * 4e13
-    found = made.divide(budget)
+    found = divide(made, budget)
     assert found.params.value * found.data.value * 50 == pytest.approx(budget)
     sizes = np.geomspace(1e5, 1e8, 400)
     best = sizes[np.argmin([error(n, budget / 50 / n) for n in sizes])]
@@ -83,7 +83,7 @@ def test_sizes_that_grow_with_the_data_are_collinear() -> None:
     ]
     made = fit_joint(together, replicas=50)
     assert {"collinear", "too_few_scales"} <= codes(made)
-    assert made.band([1e6], [1e6]) is None and made.divide(1e15).params.low is None
+    assert made.band([1e6], [1e6]) is None and divide(made, 1e15).params.low is None
 
 
 def test_too_few_pairs_are_refused() -> None:
@@ -94,6 +94,6 @@ def test_too_few_pairs_are_refused() -> None:
 
 
 def test_the_record_is_plain() -> None:
-    made = fit_joint(study(), replicas=50).record((1e15,))
+    made = record(fit_joint(study(), replicas=50), (1e15,))
     assert made["divisions"][0]["budget"] == 1e15
     assert set(made["parameters"]) == set(TRUTH)

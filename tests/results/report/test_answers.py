@@ -5,7 +5,7 @@ import pytest
 
 from results import compare, reference, store
 from results.fit import FitError
-from results.laws.fit_result import Fit
+from results.laws.law_fit import LawFit
 from results.report.answers import (
     comparisons,
     fitted,
@@ -41,7 +41,7 @@ def test_cautions_stand_beside_their_law_with_their_codes(runs) -> None:
     made = fitted(runs, "train_examples", METRIC)
     table = law_table(made, "train_examples", METRIC, 9)
     for row, law in zip(table.rows, made.values(), strict=True):
-        assert isinstance(law, Fit)
+        assert isinstance(law, LawFit)
         assert all(f"{caution.code}: {caution.text}" in row[-1] for caution in law.warnings)
 
 

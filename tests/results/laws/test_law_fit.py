@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from results import fit
-from results.laws.fit_result import HoldOut
+from results.laws.law_fit import HoldOut
 
 
 def study() -> pd.DataFrame:
@@ -16,7 +16,7 @@ def study() -> pd.DataFrame:
     return pd.DataFrame({"model": names, "accelerator_days": x, "top1_accuracy": 1 - error})
 
 
-def law(runs: pd.DataFrame, **settings: object) -> fit.Fit:
+def law(runs: pd.DataFrame, **settings: object) -> fit.LawFit:
     return fit.fit_law(runs, **({"x": "accelerator_days", "replicas": 200} | settings))
 
 
