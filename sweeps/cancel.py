@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from bench.run.attempt import is_process
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from sweeps.schedulers import slurm, submissions
 from sweeps.schedulers.state import held
 from sweeps.status import PENDING, RunStatus, StudyStatus, study_status
 
 
-class CancelError(ConfigError):
+class CancelError(SettingError):
     """There is no such run in the study."""
 
 

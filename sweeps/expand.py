@@ -9,15 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 import models
-from bench.run.config import (
-    Describe,
-    Run,
-    RunConfig,
-    explain,
-    micro_batches,
-)
-from bench.run.errors import BenchError, ConfigError
+from bench.run.config import Describe, Run, RunConfig
+from bench.run.errors import BenchError, SettingError
+from bench.run.micro_batch import micro_batches
 from bench.run.protocols import EvaluationRequest, resolve
+from bench.run.validation import explain
 from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec
 
@@ -90,7 +86,7 @@ class _Resources:
         self._made: dict[str, Resources] = {}
 
     def of(self, own: Values) -> Resources:
-        """The study's resources with `own` ones; raises ValidationError and ConfigError."""
+        """The study's resources with `own` ones; raises ValidationError and SettingError."""
         if not own:
             return self._shared
         key = json.dumps(own, sort_keys=True, default=str)
@@ -194,7 +190,7 @@ def _place(placed: _Resources, own: Values) -> Resources:
         return placed.of(own)
     except ValidationError as error:
         raise SpecError(f"resources.{explain(error, Resources)}") from error
-    except ConfigError as error:
+    except SettingError as error:
         raise SpecError(f"resources.{error}") from error
 
 

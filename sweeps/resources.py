@@ -13,7 +13,7 @@ from bench.run.config import (
     PositiveFloat,
     PositiveInt,
 )
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 
 OPTION_PATTERN = re.compile(r"[a-z][a-z0-9]+(-[a-z0-9]+)*")
 # Options of sbatch that a resource of ours stands for.
@@ -68,20 +68,20 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _check_option(name: str) -> None:
-    """Raises ConfigError for an option of sbatch that is none, or that is not the user's to give.
+    """Raises SettingError for an option of sbatch that is none, or that is not the user's to give.
 
     sbatch takes any beginning of an option's name for it, so `outp` is refused like `output`.
     """
     if not OPTION_PATTERN.fullmatch(name):
-        raise ConfigError(
+        raise SettingError(
             f"sbatch.{name}: expected the long name of an option of sbatch, such as reservation"
         )
     for option, resource in OPTIONS.items():
         if option.startswith(name):
-            raise ConfigError(f"sbatch.{name}: give resources.{resource} instead")
+            raise SettingError(f"sbatch.{name}: give resources.{resource} instead")
     for option in OWN_OPTIONS:
         if option.startswith(name):
-            raise ConfigError(f"sbatch.{name}: --{option} is given by the harness itself")
+            raise SettingError(f"sbatch.{name}: --{option} is given by the harness itself")
 
 
 class Resources(Frozen):
@@ -161,13 +161,13 @@ def local_gpus() -> list[int]:
 
 
 def check(resources: Resources) -> None:
-    """Raises ConfigError for what must not reach a batch script; the message begins with its key.
+    """Raises SettingError for what must not reach a batch script; the message begins with its key.
 
     A control character in a key or a value of the script's header runs as shell.
     """
     for key, value in resources.model_dump().items():
         for text in _texts(value):
             if not text.isprintable():
-                raise ConfigError(f"{key}: given {text!r}, expected printable text")
+                raise SettingError(f"{key}: given {text!r}, expected printable text")
     for option in resources.sbatch:
         _check_option(option)

@@ -12,15 +12,10 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from bench.run.config import (
-    Frozen,
-    RunConfig,
-    check_name,
-    explain,
-    known_keys,
-)
-from bench.run.errors import ConfigError
+from bench.run.config import Frozen, RunConfig
+from bench.run.errors import SettingError
 from bench.run.protocols import AnyOptions
+from bench.run.validation import check_name, explain, known_keys
 from sweeps.jobs import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
 
@@ -95,7 +90,7 @@ def load(
             check_name(name, "analysis")
         _check_keys(made)
         _check_resources(made.resources)
-    except ConfigError as error:
+    except SettingError as error:
         raise SpecError(f"{path}: {error}") from error
     if complaint := analysis.check(made.analysis):
         raise SpecError(f"{path}: {complaint}")
@@ -122,7 +117,7 @@ def _lay_under(values: Values, profile: str | None, folder: Path) -> None:
         _check_resources(Resources.model_validate(given))
     except ValidationError as error:
         raise SpecError(f"{path}: {explain(error, Resources)}") from error
-    except ConfigError as error:
+    except SettingError as error:
         raise SpecError(f"{path}: {str(error).removeprefix('resources.')}") from error
     merged = given | own | {"profile": name}
     if isinstance(own.get("sbatch"), dict):
@@ -145,8 +140,8 @@ def _find_profile(name: str, folder: Path) -> Path:
 def _check_resources(resources: Resources) -> None:
     try:
         check(resources)
-    except ConfigError as error:
-        raise ConfigError(f"resources.{error}") from error
+    except SettingError as error:
+        raise SettingError(f"resources.{error}") from error
 
 
 class _Dumper(yaml.SafeDumper):
@@ -320,7 +315,7 @@ def _check_key(place: str, key: str) -> None:
     dotted = [".".join([*path[:-1], choice]) for choice in choices or RunConfig.model_fields]
     close = difflib.get_close_matches(key, dotted, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise ConfigError(f"{place}.{key}: unknown key; {hint}(expected one of {', '.join(dotted)})")
+    raise SettingError(f"{place}.{key}: unknown key; {hint}(expected one of {', '.join(dotted)})")
 
 
 def _check_own_resource(place: str, key: str, name: str) -> None:
@@ -329,7 +324,7 @@ def _check_own_resource(place: str, key: str, name: str) -> None:
     if name not in choices:
         close = difflib.get_close_matches(name, choices, n=3)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise ConfigError(
+        raise SettingError(
             f"{place}.{key}: no resource of a single run; {hint}(expected one of "
             f"{', '.join(choices)})"
         )

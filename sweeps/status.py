@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.run import protocols
 from bench.run.attempt import Disk, State, read_disk
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from bench.run.heartbeat import NO_REPORT, Heartbeat
 from sweeps.jobs import analysis
 from sweeps.schedulers import submissions
@@ -21,7 +21,7 @@ from sweeps.schedulers.state import (
 STATES: tuple[State, ...] = ("missing", "queued", "running", "done", "failed", "cancelled")
 
 
-class StudyError(ConfigError):
+class StudyError(SettingError):
     """There is no study at a path."""
 
 

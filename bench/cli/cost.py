@@ -5,7 +5,7 @@ from typing import Any
 
 import models
 import models.cost.macs
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from models.cost.macs import train_flops
 
 Row = dict[str, Any]
@@ -32,12 +32,12 @@ def of_models(
 ) -> list[Row]:
     """Models at an image size, with the exaFLOPs of a training of `epochs` over `examples` images.
 
-    Raises ConfigError where only one of the two is given.
+    Raises SettingError where only one of the two is given.
     """
     if (examples is None) != (epochs is None):
-        raise ConfigError("--examples and --epochs: given one, expected both or none")
+        raise SettingError("--examples and --epochs: given one, expected both or none")
     if epochs is not None and not epochs > 0:
-        raise ConfigError(f"--epochs: given {epochs:g}, expected a positive number")
+        raise SettingError(f"--epochs: given {epochs:g}, expected a positive number")
     size = {} if image_size is None else {"image_size": image_size}
     rows = []
     for name in names:
@@ -60,7 +60,7 @@ def _training(counted: models.cost.macs.Cost, examples: int, epochs: float) -> R
     except OverflowError:
         expected = "expected numbers whose FLOPs are finite"
         given = f"--examples and --epochs: given {examples} and {epochs:g}"
-        raise ConfigError(f"{given}, {expected}") from None
+        raise SettingError(f"{given}, {expected}") from None
 
 
 def by_module(names: Sequence[str], image_size: int | None, num_classes: int) -> list[Row]:

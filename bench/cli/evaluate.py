@@ -29,17 +29,17 @@ class EvaluateCommand(TyperCommand):
 def request(
     protocol: str, data: str | None, given: Mapping[str, str | None], settings: Iterable[str]
 ) -> "EvaluationRequest":
-    """Return the request for words of the command line; raises ConfigError.
+    """Return the request for words of the command line; raises SettingError.
 
     `given` are the options that have a flag of their own, lists of whole numbers.
     """
     from bench.data import sources
-    from bench.run.errors import ConfigError
+    from bench.run.errors import SettingError
     from bench.run.protocols import OPTIONS, check_options, resolve
 
     if protocol not in OPTIONS:
         expected = ", ".join(OPTIONS)
-        raise ConfigError(f"--protocol: given {protocol!r}, expected one of {expected}")
+        raise SettingError(f"--protocol: given {protocol!r}, expected one of {expected}")
     values: dict[str, Any] = {"protocol": protocol, "data": data}
     for name, text in given.items():
         if text is not None:
@@ -47,18 +47,18 @@ def request(
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--set {setting}: expected key=value")
+            raise SettingError(f"--set {setting}: expected key=value")
         values[key] = _value(text)
     return resolve(check_options(values), sources.describe)
 
 
 def numbers(text: str, option: str, least: int) -> list[int]:
-    """Return the whole numbers in "1,5,10", none below `least`; raises ConfigError."""
-    from bench.run.errors import ConfigError
+    """Return the whole numbers in "1,5,10", none below `least`; raises SettingError."""
+    from bench.run.errors import SettingError
 
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
-        raise ConfigError(
+        raise SettingError(
             f"{option}: given {text!r}, expected whole numbers from {least} on, such as 1,5,10"
         )
     return [int(part) for part in parts]

@@ -244,10 +244,10 @@ def trace(
 
 def _ask(what: str, yes: bool) -> None:
     """Goes on if the user agrees that something is cancelled; without a terminal none can."""
-    from bench.run.errors import ConfigError
+    from bench.run.errors import SettingError
 
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigError(f"{what} would be cancelled; give --yes")
+        raise SettingError(f"{what} would be cancelled; give --yes")
     typer.confirm(f"Cancel {what}?", abort=True, err=True)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from bench.run import seeds
 from bench.run.config import DataInfo
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from results.ledger.files import write_json
 
 Indices = npt.NDArray[np.int64]
@@ -33,10 +33,10 @@ def order(labels: Indices, seed: int) -> Indices:
 def subset(labels: Indices, num_examples: int, seed: int) -> Indices:
     """Return the first `num_examples` indices of `order`, sorted.
 
-    Raises ConfigError where the training set is smaller.
+    Raises SettingError where the training set is smaller.
     """
     if num_examples > len(labels):
-        raise ConfigError(
+        raise SettingError(
             f"train_examples: given {num_examples}, expected at most {len(labels)}, "
             "the size of the training set"
         )

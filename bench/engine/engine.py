@@ -12,7 +12,8 @@ from bench.data.transforms import normalize
 from bench.engine import shards, zero
 from bench.engine.optimizer import make_optimizer
 from bench.engine.world import LINEAR, World
-from bench.run.config import RunConfig, micro_batches
+from bench.run.config import RunConfig
+from bench.run.micro_batch import micro_batches
 from models.layers import StdConv2d
 from models.recompute import recompute
 

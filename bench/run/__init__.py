@@ -1,1 +1,1 @@
-"""One run without torch: config, attempts, ledger rows, cost: all that sweeps import of bench."""
+"""One run without torch: config, attempts, ledger rows, cost; what sweeps import of bench."""

@@ -1,7 +1,7 @@
-"""What accelerators can do at most, and a unit of time that rows of different ones share.
+"""Peak speeds of accelerators, and normalized accelerator-days that are comparable across them.
 
-Imports no torch. Peaks are dense: data sheets of NVIDIA (A100 and later) and AMD print twice as
-much, for 2:4 sparse matrices.
+Imports no torch. Peaks are for dense matrices: the data sheets of NVIDIA (A100 and later) and AMD
+also print twice as much, for 2:4 sparse ones.
 """
 
 import re
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 GB = 10**9
 TERA = 10**12
 
-# The accelerator whose peak turns days on any accelerator into days that can be compared.
+# Its peak is the unit of normalized accelerator-days.
 REFERENCE = "NVIDIA A100"
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One accelerator, as `unit` counts it; None is not offered, or not known.
+    """Peak figures of one accelerator; None if not supported or not known.
 
-    `board_watts` is what the maker says it may draw, the upper end of a range.
-    `pattern` is the part of the name by which torch's device name is recognised. `bf16`, `fp16`
-    and `fp32` are dense peaks in FLOP/s with accumulation in fp32; fp32 is without TF32, as torch
-    multiplies by default.
+    `pattern` is the part of torch's device name that identifies it, `unit` what counts as one
+    accelerator. `bf16`, `fp16` and `fp32` are dense peaks in FLOP/s with accumulation in fp32; fp32
+    is without TF32, as torch multiplies by default. `board_watts` is the maker's power limit, the
+    upper end of a range.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Accelerator:
     board_watts: float | None = None
 
     def peak_flops(self, precision: str) -> float | None:
-        """Dense peak FLOP/s with inputs of that precision: "bf16", "fp16" or "fp32"."""
+        """Return the dense peak in FLOP/s for inputs in "bf16", "fp16" or "fp32"."""
         return {"bf16": self.bf16, "fp16": self.fp16, "fp32": self.fp32}[precision]
 
 
@@ -69,7 +69,7 @@ TPU = "cloud.google.com/tpu/docs"
 NV = "NVIDIA data sheet"
 AMD = "AMD data sheet"
 
-# The more special pattern first: "H100 PCIe" before "H100". Peaks in TFLOP/s: bf16, fp16, fp32.
+# More specific patterns first: "H100 PCIe" before "H100". Peaks in TFLOP/s: bf16, fp16, fp32.
 ACCELERATORS: tuple[Accelerator, ...] = (
     _row("TPU v3 core", "TPU v3 core", "core", (61.5, None, None), 16, 450, f"{TPU}/v3, halved"),
     _row("TPU v2", "TPU v2", "chip", (45, None, None), 16, 700, f"{TPU}/v2"),
@@ -102,14 +102,14 @@ ACCELERATORS: tuple[Accelerator, ...] = (
     _row("AMD MI300X", "MI300X", "gpu", (1307.4, 1307.4, 163.4), 192, 5300, f"{AMD} MI300X", 750),
 )
 
-# Words after a name that make it another type, slower or faster, which the table may lack.
+# Words after a name that make it another product, which may be missing from the table.
 OTHER_TYPES = "Ti|D|SUPER|Laptop|Max-Q|NVL|core"
-# A share of an accelerator: an instance of MIG, a profile of NVIDIA's vGPU ("A40-8Q").
+# A share of an accelerator: a MIG instance, a profile of NVIDIA's vGPU ("A40-8Q").
 SHARE = r"\bMIG\b|-\d+[QCAB](ME)?$"
 
 
 def find(name: str) -> Accelerator | None:
-    """The accelerator that a device's name speaks of; None where the table lacks it, as for shares.
+    """Return the accelerator with a device name; None if unknown, or a share of one.
 
     >>> find("NVIDIA A100-SXM4-80GB").name
     'NVIDIA A100'
@@ -117,14 +117,14 @@ def find(name: str) -> Accelerator | None:
     if re.search(SHARE, name):
         return None
     for known in ACCELERATORS:
-        # Whole words: an L40 is no L4, an RTX A1000 no A100, a V100S no V100.
+        # Whole words only: L40 is not L4, RTX A1000 not A100, V100S not V100.
         if re.search(rf"(?<!\w){re.escape(known.pattern)}(?!\w| (?:{OTHER_TYPES})\b)", name):
             return known
     return None
 
 
 def peak_flops(name: str, precision: str = "bf16") -> float | None:
-    """Dense peak FLOP/s of a device by its name; None where it is not known.
+    """Return the dense peak in FLOP/s of a device, given its name; None if unknown.
 
     >>> peak_flops("NVIDIA H100 PCIe"), peak_flops("Tesla V100-SXM2-16GB")
     (756500000000000.0, None)
@@ -134,10 +134,10 @@ def peak_flops(name: str, precision: str = "bf16") -> float | None:
 
 
 def normalized_days(accelerator_days: float, peak: float) -> float:
-    """Days on an accelerator of that dense peak, as days on an A100 at bf16 (312 TFLOP/s).
+    """Convert days on an accelerator with this dense peak to days on an A100 at bf16.
 
-    The rule is days × peak / 312e12: what the accelerator could have done in that time, so that
-    a day of idling costs as much as it could have computed.
+    The rule is days × peak / 312e12. It counts what the accelerator could have computed, so idle
+    time costs as much as busy time.
 
     >>> normalized_days(1.0, 61.5e12)  # TPUv3 core
     0.1971153846153846

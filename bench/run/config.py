@@ -1,9 +1,7 @@
-"""What a person may ask of one run, and the identity that follows from it."""
+"""Configs of a run, and the run id that follows from them."""
 
-import difflib
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,32 +11,31 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 import models
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
+from bench.run.validation import NAME_PATTERN, explain
 
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
-
-MAX_INT = 2**63 - 1  # what a column of the ledger holds
+MAX_INT = 2**63 - 1  # the largest value of a ledger column
 PositiveInt = Annotated[int, Field(gt=0, le=MAX_INT)]
 NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_INT)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-# json.dumps makes an encoder at each call that sorts: a fifth of the time of making an id.
+# json.dumps(sort_keys=True) builds an encoder per call, a fifth of the time to make an id.
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 
 class Frozen(BaseModel):
-    """A strict, immutable config: a misspelt key or a wrong type is refused with its path."""
+    """A strict, immutable config: unknown keys and wrong types are errors that name the path."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
 
 class Recipe(Frozen):
-    """How the weights move: the paper's section 4.1 and appendix B.1 by default.
+    """Optimizer, schedule and precision; the defaults are the paper's (section 4.1, B.1).
 
-    `weight_decay` is decoupled and multiplied by the learning rate (AdamW's convention), with SGD
-    added to the gradient (torch's); only kernels are decayed. `end_lr` 1e-5 for linear decay is
-    the published code's, cosine ends at 0.
+    With Adam, `weight_decay` is decoupled and multiplied by the learning rate (AdamW); with SGD it
+    is added to the gradient (torch's convention). Only kernels decay. Without `end_lr`, linear
+    decay ends at 1e-5, as in the published code, and cosine decay at 0.
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -56,7 +53,7 @@ class Recipe(Frozen):
 
     @property
     def label(self) -> str:
-        """The recipe in one line, as the ledger's `recipe` column holds it.
+        """The recipe in one line, as in the ledger's `recipe` column.
 
         >>> Recipe(lr=8e-4, warmup_steps=10_000).label
         'adam lr=0.0008 wd=0.1 warmup=10000 linear clip=1 fp32'
@@ -77,14 +74,13 @@ class Recipe(Frozen):
 
 
 class EngineConfig(Frozen):
-    """How a run is executed. None of it changes the result, so none of it is in the run's id.
+    """How a run is executed. Nothing here changes the result, so it is not in the run id.
 
-    `micro_batch_size` is per device and forward pass (default: the whole share of a device);
-    `activation_checkpointing` computes activations again instead of keeping them;
-    `checkpoint_seconds` is the time between two checkpoints, `checkpoint_steps` their distance in
-    steps; the `keep_checkpoints` newest stay, and those after `milestones` (these steps, or each
-    multiple of one number) for ever. A process without progress for `hang_seconds` ends the
-    attempt, later where there is more to wait for than a step.
+    `micro_batch_size` is per device and forward pass (default: the device's whole share of the
+    batch). `activation_checkpointing` recomputes activations instead of storing them. A checkpoint
+    is due every `checkpoint_seconds` and every `checkpoint_steps`; the `keep_checkpoints` newest
+    are kept, and those at `milestones` (these steps, or multiples of one number) forever. A rank
+    without progress for `hang_seconds` ends the attempt; set-up and evaluation may take longer.
     """
 
     zero_stage: Literal[0, 1, 2, 3] = 0
@@ -102,11 +98,11 @@ class EngineConfig(Frozen):
 
 
 class RunConfig(Frozen):
-    """One training run: a model, some data, a duration, a recipe.
+    """One training run: a model, its data, a duration, a recipe.
 
     Exactly one of `epochs`, `steps` and `examples` gives the duration. `train_examples` is the
-    number of different training images (None: all of them), `batch_size` is global.
-    `model_options` overrides fields of the registered model, such as `dropout`.
+    number of different training images (None: all), `batch_size` is global. `model_options`
+    overrides fields of the registered model, such as `dropout`.
     """
 
     model: str
@@ -136,7 +132,7 @@ class RunConfig(Frozen):
 
     @property
     def recipe_label(self) -> str:
-        """The ledger's `recipe`: that of the weights, augmentation and the model's options.
+        """The ledger's `recipe` column: recipe, augmentation and model options.
 
         >>> RunConfig(model="vit_s16", steps=1, augment="flip").recipe_label
         'adam lr=0.001 wd=0.1 warmup=0 linear clip=1 fp32 augment=flip'
@@ -163,7 +159,7 @@ class DataInfo(Frozen):
     fingerprint: str
 
 
-# Finds out what a data set holds: a name, or a path relative to a folder chosen before.
+# Describes a data set, given its name or a path relative to a folder chosen before.
 Describe = Callable[[str], DataInfo]
 
 
@@ -184,7 +180,7 @@ class RunSummary:
 
 
 class Run(Frozen):
-    """One run, resolved: everything a job needs, as `config.json` holds it."""
+    """A resolved run: everything a job needs; the content of `config.json`."""
 
     study: str
     config: RunConfig
@@ -192,10 +188,10 @@ class Run(Frozen):
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What determines the result: neither where the run is executed nor where the data lie.
+        """Everything that determines the result, not where the run is executed or data are stored.
 
-        Fields at their default are left out, so a field added later changes no existing id; the
-        duration stands in steps and sizes are resolved, so two ways to say the same are one.
+        Fields at their default are left out, so a field added later changes no existing id. The
+        duration is in steps and sizes are resolved, so equivalent configs have the same identity.
         """
         chosen = self.config.model_dump(mode="json", exclude_defaults=True)
         for key in ("engine", "epochs", "examples"):
@@ -209,7 +205,7 @@ class Run(Frozen):
 
     @cached_property
     def run_id(self) -> str:
-        """A readable prefix and 12 hex digits of a SHA-256 over `identity`."""
+        """Readable prefix and 12 hex digits of a SHA-256 over `identity`."""
         digest = hashlib.sha256(_SORTED.encode(self.identity).encode()).hexdigest()
         config = self.config
         return (
@@ -218,17 +214,17 @@ class Run(Frozen):
 
     @property
     def image_size(self) -> int:
-        """Pixels per side of the images the network sees."""
+        """Side of the network's square input images in pixels."""
         return self.config.image_size or models.config(self.config.model).image.rows
 
     @property
     def train_examples(self) -> int:
-        """How many different training images there are."""
+        """Number of different training images."""
         return self.config.train_examples or self.data.num_train
 
     @property
     def num_steps(self) -> int:
-        """The duration in optimizer steps; a last partial batch is rounded up."""
+        """Duration in optimizer steps; a partial last batch counts as a step."""
         config = self.config
         if config.steps is not None:
             return config.steps
@@ -240,7 +236,7 @@ class Run(Frozen):
 
     @property
     def examples_seen(self) -> int:
-        """Images the network is trained on, each time counted."""
+        """Number of images trained on, repetitions included."""
         return self.num_steps * self.config.batch_size
 
     def summary(self) -> RunSummary:
@@ -259,104 +255,14 @@ class Run(Frozen):
         )
 
 
-def micro_batches(config: RunConfig, world_size: int) -> tuple[int, int]:
-    """Micro-batch size and number of accumulation steps on each of `world_size` devices.
-
-    Raises ConfigError where batch_size is not micro-batch × accumulation × devices.
-
-    >>> micro_batches(RunConfig(model="vit_b16", epochs=1, batch_size=64), 4)
-    (16, 1)
-    """
-    batch, micro = config.batch_size, config.engine.micro_batch_size
-    if batch % world_size:
-        raise ConfigError(f"batch_size: given {batch}, expected a multiple of {world_size} devices")
-    share = batch // world_size
-    if micro is not None and share % micro:
-        raise ConfigError(
-            f"engine.micro_batch_size: given {micro}, expected a divisor of "
-            f"batch_size / devices = {batch} / {world_size} = {share}"
-        )
-    return micro or share, share // (micro or share)
-
-
-def clamp_micro_batch(config: RunConfig, world_size: int, limit: int | None) -> RunConfig:
-    """Return the config with micro-batches of at most `limit` images, the global batch unchanged.
-
-    Evaluation batches shrink in proportion.
-
-    >>> small = clamp_micro_batch(RunConfig(model="vit_b16", epochs=1, batch_size=48), 2, 11)
-    >>> micro_batches(small, 2), small.engine.eval_batch_size
-    ((8, 3), 85)
-    """
-    before, _ = micro_batches(config, world_size)
-    if limit is None or before <= limit:
-        return config
-    share = config.batch_size // world_size
-    size = max(n for n in range(1, limit + 1) if share % n == 0)
-    changes = {
-        "micro_batch_size": size,
-        "eval_batch_size": max(1, config.engine.eval_batch_size * size // before),
-    }
-    return config.model_copy(update={"engine": config.engine.model_copy(update=changes)})
-
-
-def explain(error: ValidationError, root: type[BaseModel]) -> str:
-    """The first complaint of `error` in one line: key, value given, what was expected."""
-    first = error.errors()[0]
-    keys = [str(part) for part in first["loc"] if not str(part).startswith("function-")]
-    where = ".".join(keys)
-    given = first.get("input")
-    kind = first["type"]
-    if kind == "json_invalid":
-        return first["msg"]
-    if kind == "extra_forbidden":
-        return f"{where}: unknown key{_near(keys, root)}"
-    if kind == "missing":
-        return f"{where}: missing"
-    if kind == "value_error":
-        return f"{where}: {first['ctx']['error']}" if where else str(first["ctx"]["error"])
-    expected = first["msg"].removeprefix("Input should be ")
-    complaint = f"given {given!r}, expected {expected}"
-    return f"{where}: {complaint}" if where else complaint
-
-
-def _near(keys: list[str], root: type[BaseModel]) -> str:
-    choices = known_keys(root, keys[:-1])
-    close = difflib.get_close_matches(keys[-1], choices, n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{hint} (expected one of {', '.join(choices)})"
-
-
-def known_keys(root: type[BaseModel], path: list[str]) -> list[str]:
-    """The field names of the config found at `path` below `root`; [] where there is none."""
-    here: type[BaseModel] = root
-    for key in path:
-        field = here.model_fields.get(key)
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        here = inner
-    return list(here.model_fields)
-
-
-def check_name(name: str, what: str) -> str:
-    """`name` if it may become a folder's name; raises ConfigError otherwise."""
-    if not NAME_PATTERN.fullmatch(name):
-        raise ConfigError(
-            f"{what}: given {name!r}, expected letters, digits, '.', '_' and '-', "
-            "the first a letter or digit, at most 101"
-        )
-    return name
-
-
 def read_run(run_dir: Path) -> Run:
-    """The run whose folder is `run_dir`; raises ConfigError where there is none."""
+    """Read the run in the folder `run_dir`; raise SettingError if there is none."""
     path = run_dir / "config.json"
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{run_dir}: expected a run's folder with a config.json") from error
+        raise SettingError(f"{run_dir}: expected a run's folder with a config.json") from error
     try:
         return Run.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error, Run)}") from error
+        raise SettingError(f"{path}: {explain(error, Run)}") from error

@@ -1,9 +1,9 @@
-"""What a user can get wrong; every message is one line."""
+"""Errors that a user can correct; every message is one line."""
 
 
 class BenchError(Exception):
-    """What a user gave to a run is wrong."""
+    """Base of the errors that a user of runs and studies can correct."""
 
 
-class ConfigError(BenchError):
+class SettingError(BenchError):
     """A value of a config is missing, unknown or out of range."""

@@ -1,4 +1,4 @@
-"""Rows of the ledger: an attempt's from its last heartbeat, a run's from all its attempts."""
+"""Make the ledger's rows: of an attempt from its last heartbeat, of a run from its attempts."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +21,18 @@ Row = dict[str, Any]
 
 SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
 SECONDS_PER_DAY = 86_400
+METRICS = ("loss", "top1_accuracy", "top5_accuracy")
+# Columns of a run that are those of its last attempt.
+OF_LAST_ATTEMPT = (
+    "device",
+    "num_devices",
+    "ended_at",
+    "git_commit",
+    "git_dirty",
+    "code_hash",
+    "torch_version",
+    "deepspeed_version",
+)
 
 
 @dataclass(frozen=True)
@@ -86,21 +98,21 @@ def end_attempt(
 
 
 def micro_batch_limit(attempts: Iterable[Row]) -> int | None:
-    """Half of the micro-batch that the last attempt out of memory had; None if there was none."""
+    """Return half the micro-batch of the last attempt that ran out of memory; None without one."""
     sizes = [row["micro_batch_size"] for row in attempts if row["ended"] == "out_of_memory"]
     return max(1, sizes[-1] // 2) if sizes else None
 
 
 def read_attempts(run_dir: Path) -> list[Row]:
-    """The rows of all recorded attempts, oldest first."""
+    """Return the rows of all recorded attempts, oldest first."""
     paths = sorted((run_dir / "attempts").glob("[0-9]*.parquet"))
     return [row for path in paths for row in parquet.read_rows(path)]
 
 
 def totals(attempts: Iterable[Row]) -> Row:
-    """Sums over attempts, as the columns of `runs`; a sum with an unknown part is unknown.
+    """Return the columns of `runs` that add up over attempts; a sum with an unknown part is None.
 
-    An attempt that ended before its first step adds nothing to devices' seconds and images.
+    An attempt that ended before its first step adds nothing to device-seconds and images.
     """
     rows = list(attempts)
     summed: Row = {key: _sum(row[key] for row in rows) for key in (*SECONDS, "energy_joules")}
@@ -129,13 +141,14 @@ def run_row(
     manifest: str | None,
     evaluation: Evaluation | None,
 ) -> Row:
-    """The row of a run that ended. What was not reached is null."""
+    """Return the row of a run that has ended. What it did not reach is None."""
     model = models.config(run.config.model)
     last = attempts[-1]
     seen = last["to_examples"]
-    row: Row = {
+    precision = run.config.recipe.precision
+    row: Row = asdict(run.summary()) | {name: last[name] for name in OF_LAST_ATTEMPT}
+    row |= {
         "study": run.study,
-        "run_id": run.run_id,
         "state": state,
         "failure": failure,
         "attempts": last["attempt"],
@@ -143,49 +156,27 @@ def run_row(
         "label": model.label,
         "family": model.family,
         "params": params,
-        "image_size": run.image_size,
-        "dataset": run.data.name,
         "data_manifest": manifest,
-        "train_examples": run.train_examples,
         "examples_seen": seen,
         "epochs": None if seen is None else seen / run.train_examples,
         "steps": None if seen is None else seen // run.config.batch_size,
-        "batch_size": run.config.batch_size,
-        "seed": run.config.seed,
-        "recipe": run.config.recipe_label,
         "forward_macs_per_image": forward_macs,
         "forward_macs_valid_per_image": forward_macs_valid,
         "train_flops": _flops(forward_macs, seen),
         "train_flops_valid": _flops(forward_macs_valid, seen),
         "host": (last["hosts"] or "").split(",")[0] or None,
         "created_at": attempts[0]["created_at"],
-        "ended_at": last["ended_at"],
-    }
-    row |= {
-        key: last[key]
-        for key in (
-            "device",
-            "num_devices",
-            "git_commit",
-            "git_dirty",
-            "code_hash",
-            "torch_version",
-            "deepspeed_version",
-        )
     }
     row |= totals(attempts)
-    precision = run.config.recipe.precision
     row["model_flops_utilization"] = _utilization(row, forward_macs, precision)
     row["normalized_accelerator_days"] = _sum(_normalized(a, precision) for a in attempts)
-    if evaluation is not None:
-        row["loss"] = evaluation.loss
-        row["top1_accuracy"] = evaluation.top1_accuracy
-        row["top5_accuracy"] = evaluation.top5_accuracy
+    for metric in METRICS:
+        row[metric] = getattr(evaluation, metric) if evaluation else None
     return row
 
 
 def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:
-    """The study's own evaluation as rows of `evals`, one a metric."""
+    """Return the study's own evaluation as rows of `evals`, one per metric."""
     shared = {
         "study": run.study,
         "run_id": run.run_id,
@@ -196,8 +187,7 @@ def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:
         "step": run.num_steps,
         "image_size": run.image_size,
     }
-    metrics = ("loss", "top1_accuracy", "top5_accuracy")
-    found = {metric: getattr(evaluation, metric) for metric in metrics}
+    found = {metric: getattr(evaluation, metric) for metric in METRICS}
     return [
         shared | {"metric": metric, "value": value}
         for metric, value in found.items()
@@ -206,7 +196,7 @@ def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:
 
 
 def _normalized(attempt: Row, precision: str) -> float | None:
-    """An attempt's accelerator-days in days of the reference accelerator."""
+    """Return an attempt's accelerator-days in days of the reference accelerator."""
     peak = peak_flops(attempt["device"], precision) if attempt["device"] else None
     seconds = _times(attempt["num_devices"], attempt["train_seconds"])
     if peak is None or seconds is None:
@@ -215,12 +205,12 @@ def _normalized(attempt: Row, precision: str) -> float | None:
 
 
 def _utilization(row: Row, forward_macs: int | None, precision: str) -> float | None:
-    """Model FLOPs a second and device over the dense peak; None where the peak is not known."""
+    """Return model FLOPs per second and device over the dense peak; None if the peak is unknown."""
     peak = peak_flops(row["device"], precision) if row["device"] else None
     speed = row["images_per_second"]
     if peak is None or speed is None or forward_macs is None or not row["num_devices"]:
         return None
-    return train_flops(forward_macs, 1) * speed / (peak * row["num_devices"])
+    return float(train_flops(forward_macs, 1) * speed / (peak * row["num_devices"]))
 
 
 def _flops(macs: int | None, examples_seen: int | None) -> float | None:

@@ -1,8 +1,8 @@
-"""The memory that training needs on each device, from the config of a network: no torch.
+"""Predict the memory that training needs on each device, from the config of a network.
 
-What DeepSpeed 0.19 holds was read in `runtime/zero/stage_1_and_2.py` and measured on every tensor
-that is made during training (tests/speed/peak_memory.py). Not in it: the libraries themselves (some
-hundred MB on a GPU), their scratch space and fragmentation.
+Imports no torch. What DeepSpeed 0.19 allocates was read from `runtime/zero/stage_1_and_2.py` and
+measured on every tensor created during training (tests/speed/peak_memory.py). Not included: the
+libraries themselves (some hundred MB on a GPU), their scratch space and fragmentation.
 """
 
 from dataclasses import dataclass
@@ -11,18 +11,20 @@ from itertools import accumulate
 
 import models
 import models.cost.memory
-from bench.run.config import RunConfig, micro_batches
+from bench.run.config import RunConfig
+from bench.run.micro_batch import micro_batches
 
 _FP32 = 4
 
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """Bytes on one device: what stays, what a backward pass fills, and the most at one moment.
+    """Predicted bytes on one device.
 
-    `state_bytes` are weights and moments (Rajbhandari et al. 2020, figure 1, all in fp32; stages
-    1 and 2 hold a second copy of the weights that a device updates), `gradient_bytes` gradients
-    and the buffer that they are reduced in, `activation_bytes` what autograd keeps.
+    `state_bytes`: weights and optimizer states (Rajbhandari et al. 2020, figure 1, all in fp32;
+    stages 1 and 2 have a second copy of the weights that a device updates). `gradient_bytes`:
+    gradients and the buffer in which they are reduced. `activation_bytes`: tensors saved by
+    autograd. `peak_bytes`: the maximum over time of their sum.
     """
 
     state_bytes: int
@@ -33,7 +35,7 @@ class TrainingMemory:
 
 @dataclass(frozen=True)
 class _Setting:
-    """What of a run's config its memory depends on, besides the network."""
+    """The part of a run's config that its memory depends on, besides the network."""
 
     image_size: int
     num_classes: int
@@ -55,9 +57,10 @@ def _backward(
     share: int,
     has_gradients: bool,
 ) -> int:
-    """The most bytes at one moment of the backward pass, which frees what is kept part by part.
+    """Return the peak bytes of the backward pass, which frees saved tensors part by part.
 
-    Gradients of weights come as it goes, or are all there from an earlier micro-batch.
+    Weight gradients appear along the way, or all exist already (`has_gradients`) from an earlier
+    micro-batch.
     """
     before = list(accumulate(kept))
     whole = sum(part.params for part in parts)
@@ -97,7 +100,7 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
                 recomputed[number] = kept[number]
                 kept[number] = images * part.entering
     alive = _backward(parts, kept, recomputed, images, share, setting.num_micro_batches > 1)
-    # With ZeRO the gradients of a device are joined for its optimizer, when the buffer is free.
+    # ZeRO concatenates a device's gradients for its optimizer, when the buffer is free.
     joined = 2 * gradients if stage else 0
     return TrainingMemory(state, gradients + buffer, sum(kept), state + max(buffer + alive, joined))
 
@@ -110,9 +113,9 @@ def training_memory(
     num_devices: int,
     device: models.cost.memory.Device = "cuda",
 ) -> TrainingMemory:
-    """What one device of a run needs.
+    """Return the memory that one device of a run needs.
 
-    Raises ConfigError where the batch does not divide.
+    Raises SettingError if the batch size is not divisible.
     """
     images, num_micro_batches = micro_batches(config, num_devices)
     return _training_memory(

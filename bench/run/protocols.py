@@ -17,16 +17,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, create_model
 
 from bench.run.attempt import job_id
-from bench.run.config import (
-    DataInfo,
-    Describe,
-    Frozen,
-    NonNegativeInt,
-    PositiveInt,
-    Run,
-    explain,
-)
-from bench.run.errors import ConfigError
+from bench.run.config import DataInfo, Describe, Frozen, NonNegativeInt, PositiveInt, Run
+from bench.run.errors import SettingError
+from bench.run.validation import explain
 from results.ledger.files import write_json
 
 SHOTS = (1, 5, 10, 25)
@@ -104,11 +97,11 @@ def read_options(value: Any) -> EvaluationOptions:
 
 
 def check_options(values: dict[str, Any]) -> EvaluationOptions:
-    """Return the options in `values`; raises ConfigError naming protocol, key and value."""
+    """Return the options in `values`; raises SettingError naming protocol, key and value."""
     try:
         return read_options(values)
     except ValidationError as error:
-        raise ConfigError(
+        raise SettingError(
             f"{values.get('protocol')}: {explain(error, EvaluationOptions)}"
         ) from error
 

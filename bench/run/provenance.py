@@ -1,4 +1,4 @@
-"""Which code ran, with which libraries."""
+"""Record which code ran, with which libraries."""
 
 import hashlib
 import json
@@ -12,13 +12,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("models", "bench", "sweeps", "results")
-# What lies beside a copy of the code and says where it comes from.
+# Beside a copy of the code: the commit and hash it was made from.
 ORIGIN = "origin.json"
 
 
 @lru_cache(maxsize=1)
 def software() -> dict[str, Any]:
-    """The columns `git_commit`, `git_dirty`, `code_hash`, `torch_version`, `deepspeed_version`."""
+    """Return `git_commit`, `git_dirty`, `code_hash`, `torch_version` and `deepspeed_version`."""
     return {
         **_origin(),
         "torch_version": _version("torch"),
@@ -54,7 +54,7 @@ def python_path(folder: Path, others: Iterable[str] = ()) -> dict[str, str]:
 
 
 def code_hash(files: Mapping[str, bytes]) -> str:
-    """12 hex digits of a SHA-256 over the names and the contents of files."""
+    """Return 12 hex digits of a SHA-256 over the names and contents of files."""
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(f"{name} {len(content)} ".encode() + content)
@@ -62,7 +62,7 @@ def code_hash(files: Mapping[str, bytes]) -> str:
 
 
 def changes() -> str:
-    """What differs from the commit, as `git apply` takes it, new files of the packages included."""
+    """Return the changes since the commit, new files included, as a patch for `git apply`."""
     patch = _git("diff", "HEAD", "--binary") or ""
     new = _git("ls-files", "--others", "--exclude-standard", "--", *PACKAGES) or ""
     for name in new.splitlines():
@@ -72,7 +72,8 @@ def changes() -> str:
 
 def _origin() -> dict[str, Any]:
     try:
-        return json.loads((ROOT / ORIGIN).read_text())
+        found: dict[str, Any] = json.loads((ROOT / ORIGIN).read_text())
+        return found
     except FileNotFoundError:
         commit = _git("rev-parse", "HEAD")
         changed = _git("status", "--porcelain", "--untracked-files=no")
@@ -84,9 +85,9 @@ def _origin() -> dict[str, Any]:
 
 
 def _git(*arguments: str, differs: bool = False) -> str | None:
-    """What git says of the folder this code lies in; None where it is no checkout.
+    """Return git's output for the folder of this code; None outside a checkout.
 
-    git's exit status 1 is an answer where two files are compared, one that `differs`.
+    With `differs`, exit status 1 of `git diff --no-index` counts as success: the files differ.
     """
     if not (ROOT / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""Randomness as a pure function of what it is for: there is no generator state to save."""
+"""Derive random numbers from their purpose, so that there is no generator state to save."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed from (study seed, run id, purpose, rank, ...), the same on every machine.
+    """Return a 63-bit seed for (study seed, run id, purpose, rank, …), the same on every machine.
 
     >>> derive(0, "order") == derive(0, "order") != derive(0, "augment")
     True
@@ -17,14 +17,14 @@ def derive(*parts: int | str) -> int:
 
 
 def permutation(size: int, *parts: int | str) -> npt.NDArray[np.int64]:
-    """A permutation of range(size) that depends on nothing but `parts`."""
+    """Return a permutation of range(size) that depends on `parts` alone."""
     return np.random.Generator(np.random.Philox(derive(*parts))).permutation(size)
 
 
 def uniforms(seed: int, keys: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float64]:
-    """`count` numbers in [0, 1) for each key, (len(keys), count), whatever the batch they are in.
+    """Return `count` numbers in [0, 1) for each key, independent of the others: (len(keys), count).
 
-    SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), started at a mix of the seed and the key.
+    SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), seeded with a mix of the seed and the key.
     """
     gamma = np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):

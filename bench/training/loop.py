@@ -19,14 +19,10 @@ from bench.engine.engine import Engine
 from bench.engine.world import World, join_world, leave_world
 from bench.run import seeds
 from bench.run.attempt import AlreadyRunning, read_disk
-from bench.run.config import (
-    Run,
-    clamp_micro_batch,
-    micro_batches,
-    read_run,
-)
+from bench.run.config import Run, read_run
 from bench.run.errors import BenchError
 from bench.run.ledger import Evaluation
+from bench.run.micro_batch import clamp_micro_batch, micro_batches
 from bench.training import schedule
 from bench.training.async_max import AsyncMax
 from bench.training.clock import Clock, Deadline

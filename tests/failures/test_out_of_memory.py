@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from bench.run.config import clamp_micro_batch, read_run
+from bench.run.config import read_run
 from bench.run.memory import training_memory
+from bench.run.micro_batch import clamp_micro_batch
 from bench.training.loop import train
 from tests.helpers.processes import Start
 from tests.helpers.runs import read_all, row_of, write_run

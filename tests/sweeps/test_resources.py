@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from sweeps import spec as specs
 from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check, runs_at_a_time
 
@@ -94,7 +94,7 @@ def test_shell_lines_come_from_files_only(site: Path) -> None:
 
 @pytest.mark.parametrize("option", [*OPTIONS, *OWN_OPTIONS, "outp", "dep", "-a", "a", "x y", "A"])
 def test_options_that_are_not_the_users_are_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match=f"^sbatch.{option}: "):
+    with pytest.raises(SettingError, match=f"^sbatch.{option}: "):
         check(Resources(sbatch={option: "x"}))
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from bench.cli.evaluate import numbers, request
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1,,5", "five", "1.5"])
 def test_numbers_of_shots_are_whole_and_positive(text: str) -> None:
     assert numbers("1, 5,10", "--shots", 1) == [1, 5, 10]
-    with pytest.raises(ConfigError, match=r"--shots: given .* whole numbers from 1 on"):
+    with pytest.raises(SettingError, match=r"--shots: given .* whole numbers from 1 on"):
         numbers(text, "--shots", 1)
 
 

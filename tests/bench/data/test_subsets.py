@@ -8,7 +8,7 @@ import pytest
 
 from bench.data import subsets
 from bench.run.config import DataInfo
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 
 DATA = DataInfo(
     name="cats",
@@ -71,7 +71,7 @@ def test_a_class_keeps_its_order_when_another_is_added(labels: subsets.Indices) 
 
 
 def test_more_images_than_there_are_is_refused(labels: subsets.Indices) -> None:
-    with pytest.raises(ConfigError, match="train_examples: given 551, expected at most 550"):
+    with pytest.raises(SettingError, match="train_examples: given 551, expected at most 550"):
         subsets.subset(labels, 551, seed=0)
 
 

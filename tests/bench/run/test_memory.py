@@ -7,7 +7,7 @@ import pytest
 import models
 import models.cost.macs
 from bench.run.config import EngineConfig, Recipe, RunConfig
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from bench.run.memory import training_memory
 from models.cost.memory import Device, kept
 
@@ -86,7 +86,7 @@ def test_recomputing_keeps_the_tokens_between_blocks() -> None:
 
 
 def test_a_batch_that_does_not_divide_is_refused() -> None:
-    with pytest.raises(ConfigError, match="batch_size"):
+    with pytest.raises(SettingError, match="batch_size"):
         needed(config(8), num_devices=3)
 
 

@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from bench.data.sources import describe
-from bench.run.config import explain
 from bench.run.protocols import (
     EvaluationOptions,
     EvaluationRecord,
@@ -20,6 +19,7 @@ from bench.run.protocols import (
     recorded,
     resolve,
 )
+from bench.run.validation import explain
 
 
 def few_shot(**values: Any) -> EvaluationRequest:

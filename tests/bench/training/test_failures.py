@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from bench.run.errors import ConfigError
+from bench.run.errors import SettingError
 from bench.training import failures
 from bench.training.failures import Failure
 
@@ -16,7 +16,7 @@ GLOO = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:544] Connection cl
 @pytest.mark.parametrize(
     ("error", "ended"),
     [
-        (ConfigError("batch_size: given 3"), "failed"),
+        (SettingError("batch_size: given 3"), "failed"),
         (ValueError("out of memory of the past"), "failed"),
         (RuntimeError("shape mismatch"), "failed"),
         (MemoryError("std::bad_alloc"), "out_of_memory"),
