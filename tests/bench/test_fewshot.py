@@ -108,6 +108,6 @@ def test_a_dimension_that_never_varied_in_training_has_no_weight(num_train: int)
     assert found == ridge_accuracy(*without, num_classes=17) > 0.9
 
 
-def test_features_that_are_no_numbers_are_refused() -> None:
+def test_non_finite_features_are_refused() -> None:
     with pytest.raises(FewShotError, match="non-finite"):
         ridge_accuracy([[np.nan]], [0], [[1.0]], [0], num_classes=1)

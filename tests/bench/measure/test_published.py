@@ -17,7 +17,7 @@ def test_table_6_is_reproduced_within_its_rounding() -> None:
         assert bool(row["note"]) == (key in limits)
 
 
-def test_table_2_gives_believable_utilisations() -> None:
+def test_table_2_implies_plausible_utilizations() -> None:
     shares = {row["label"]: row["implied_utilization"] for row in published.table6()}
     # 1567e18 FLOPs / (680 core-days × 86,400 s × 61.5e12 FLOP/s), and 4262e18 over 2,500 days.
     assert shares["ViT-L/16"] == pytest.approx(1567e18 / (680 * 86_400 * 61.5e12))
@@ -26,7 +26,7 @@ def test_table_2_gives_believable_utilisations() -> None:
     assert published.implausible(published.table6()) == []
 
 
-def test_an_unbelievable_utilisation_is_said() -> None:
+def test_an_implausible_utilization_gives_a_warning() -> None:
     rows = [{"label": "a", "implied_utilization": 0.7}, {"label": "b", "implied_utilization": 0.01}]
     assert [line.split(":")[0] for line in published.implausible(rows)] == ["a", "b"]
 

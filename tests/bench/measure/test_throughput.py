@@ -48,7 +48,17 @@ def test_a_row_holds_together(mode: str, precision: str) -> None:
         assert row["model_flops_utilization"] is None and row["peak_memory_bytes"] is None
 
 
-def test_without_batch_sizes_a_cpu_goes_on_while_steps_are_short() -> None:
+@pytest.mark.parametrize(("mode", "passes"), [("infer", 1), ("train", 3)])
+def test_utilization_counts_the_passes_of_the_mode(
+    monkeypatch: pytest.MonkeyPatch, mode: str, passes: int
+) -> None:
+    monkeypatch.setattr(throughput, "peak_flops", lambda *_: 1e12)
+    (row,) = throughput.measure("vit_nano2", [2], mode=mode, seconds=0.0)
+    flops = passes * 2 * row["forward_macs_per_image"] * 2
+    assert row["model_flops_utilization"] == pytest.approx(flops / row["step_seconds"] / 1e12)
+
+
+def test_without_batch_sizes_a_cpu_continues_while_steps_are_short() -> None:
     (row,) = throughput.measure("vit_nano2", [], mode="infer", seconds=0.0)
     assert row["batch_size"] == 1
     rows = throughput.measure("vit_nano2", [], mode="infer", seconds=0.5)
@@ -107,7 +117,9 @@ def test_what_was_measured_before_a_failure_is_written(
     assert [row["model"] for row in parquet.read_rows(path)] == ["vit_nano2"]
 
 
-def test_an_accelerator_without_a_known_peak_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accelerator_of_unknown_peak_gives_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert throughput.peak_warning("fp32") is None or torch.cuda.is_available()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Abacus 9000")

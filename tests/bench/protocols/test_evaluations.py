@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ import pytest
 from bench.data import sources
 from bench.data.sources import describe_from
 from bench.fewshot import FewShotError
-from bench.protocols import evaluations
+from bench.protocols import base, evaluations
 from bench.protocols.base import EvaluationError
-from bench.run.config import read_run
+from bench.run.config import Run, read_run
 from bench.run.protocols import EvaluationRequest, FewShotOptions
 from results import store
+from results.ledger import parquet
 from sweeps import submit
 from sweeps.expand import expand
 from sweeps.spec import StudySpec
@@ -88,6 +91,31 @@ def test_only_what_is_missing_is_computed(study: Path, monkeypatch: pytest.Monke
     path.unlink()
 
 
+def test_evaluations_of_one_run_at_the_same_time_keep_the_rows_of_both(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
+    path = few_shot().path(run_dir, read_run(run_dir))
+    path.unlink(missing_ok=True)
+    has_second_begun = threading.Event()
+    begun: list[int] = []
+
+    def measure(run_dir: Path, run: Run, request: EvaluationRequest, cases: Any) -> list[Any]:
+        begun.append(len(begun))
+        if len(begun) > 1:
+            has_second_begun.set()
+        has_second_begun.wait(1.0)
+        rows = base.shared_columns(run, request, 355)
+        return [rows | case | {"value": 0.5} for case in cases]
+
+    monkeypatch.setitem(evaluations.PROTOCOLS, "fewshot", measure)
+    wanted = [few_shot(shots=[2], seeds=[seed]) for seed in (11, 12)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda request: evaluations.evaluate_run(run_dir, request), wanted))
+    assert sorted(row["seed"] for row in parquet.read_rows(path)) == [11, 12]
+    path.unlink()
+
+
 def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
     other = sources.describe("digits").model_copy(update={"name": "other", "fingerprint": "0" * 64})
@@ -96,7 +124,7 @@ def test_another_data_set_has_a_file_of_its_own(study: Path) -> None:
     assert (run_dir / "evals" / "fewshot-other-000000000000.parquet").exists()
 
 
-def test_too_many_shots_and_missing_weights_are_said(study: Path) -> None:
+def test_too_many_shots_and_missing_weights_are_refused(study: Path) -> None:
     (run_dir,) = (path.parent for path in study.glob("*/run.parquet"))
     with pytest.raises(FewShotError, match="expected at least 9000 shots"):
         evaluations.evaluate_run(run_dir, few_shot(shots=[9000]))
