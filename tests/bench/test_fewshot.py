@@ -88,6 +88,7 @@ def test_shots_are_nested_balanced_and_differ_by_seed() -> None:
     assert np.bincount(labels[ten]).tolist() == [10] * 4
     assert set(five) <= set(ten) and len(set(ten)) == 40
     assert set(five) != set(fewshot.choose(labels, 5, 1, 4))
+    assert set(five[:5]) != set(five[5:10] - 30)  # the classes of 30 images are drawn apart
     with pytest.raises(FewShotError, match="class 0 has 30 training images, expected at least 31"):
         fewshot.choose(labels, 31, 0, 4)
 

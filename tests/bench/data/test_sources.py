@@ -1,5 +1,6 @@
-"""Images and labels from every kind of source, and what is said of a source that is broken."""
+"""Images and labels from every kind of source, and the errors for sources that are broken."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -284,6 +285,29 @@ def test_everything_else_is_refused_by_name(content: bytes) -> None:
 def test_an_image_too_large_to_hold_is_refused() -> None:
     with pytest.raises(DataError, match=r"has 8000 × 8000 pixels, expected at most 50,000,000"):
         decode(png(8000, 8000, chunk(b"IDAT", zlib.compress(bytes(100)))), "here")
+
+
+def test_the_fingerprint_is_a_hash_of_files_sizes_and_row_counts(tmp_path: Path) -> None:
+    """Ids of runs depend on it: another way to make it would give every run a new id."""
+    folder = tmp_path / "folder"
+    write_folder(folder / "train", {"cat": 1, "dog": 1})
+    write_folder(folder / "val", {"dog": 1})
+    names = ("eval/dog/0.png", "train/cat/0.png", "train/dog/0.png")
+    on_disk = [folder / name.replace("eval", "val") for name in names]
+    parts = [f"{n}:{path.stat().st_size}" for n, path in zip(names, on_disk, strict=True)]
+    assert sources.describe(str(folder)).fingerprint == digest(parts)
+
+    files = tmp_path / "files"
+    sizes = {
+        name: write_parquet(files / f"{name}.parquet", [0, 1] * count).stat().st_size
+        for name, count in (("test", 1), ("train", 2))
+    }
+    parts = [f"eval/test.parquet:{sizes['test']}:2", f"train/train.parquet:{sizes['train']}:4"]
+    assert sources.describe(str(files)).fingerprint == digest(parts)
+
+
+def digest(parts: list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def test_folders_are_told_apart_by_their_files(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def test_another_seed_is_another_subset(labels: subsets.Indices) -> None:
     assert not np.array_equal(first, other)
 
 
+def test_each_class_is_shuffled_by_itself() -> None:
+    labels = np.repeat([0, 1], 50)
+    order = subsets.order(labels, 0)
+    assert (order[order < 50]).tolist() != (order[order >= 50] - 50).tolist()
+
+
 def test_a_class_keeps_its_order_when_another_is_added(labels: subsets.Indices) -> None:
     more = np.concatenate([labels, np.full(30, 10)])
     order, wider = subsets.order(labels, 0), subsets.order(more, 0)
