@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 
 from tests.helpers.processes import Start
@@ -95,7 +96,7 @@ def step_of(run_dir: Path, text: str) -> int:
     content = (folder / "state.json").read_bytes()
     assert hashlib.sha256(content).hexdigest() == pointer["sha256"]
     state = json.loads(content)
-    found = {}
+    found: dict[str, torch.Tensor] = {}
     for name, about in state["files"].items():
         path = folder / name
         assert path.stat().st_size == about["bytes"]
@@ -105,7 +106,7 @@ def step_of(run_dir: Path, text: str) -> int:
     assert set(found) == {"weight:0:1.weight", "weight:0:1.bias"}
     assert all((tensor == pointer["step"]).all() for tensor in found.values())
     assert state["step"] == pointer["step"]
-    return state["step"]
+    return int(state["step"])
 
 
 def test_a_rank_killed_at_any_moment_of_a_save_leaves_the_newest_whole_checkpoint(

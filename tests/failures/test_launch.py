@@ -25,7 +25,8 @@ def test_an_evaluation_that_fails_says_why_and_is_tried_again(tmp_path: Path) ->
     assert run.state == "done" and run.evaluations.done == 0
     assert "expected at least 9000 shots" in str(run.evaluations.failure)
     (wanted,) = expand.evaluations(spec, describe_from(tmp_path))
-    assert protocols.read_record(study_dir / run.run_id, wanted.key).ended == "failed"
+    record = protocols.read_record(study_dir / run.run_id, wanted.key)
+    assert record is not None and record.ended == "failed"
     assert submit_spec(spec, tmp_path).evaluations == 1
 
 

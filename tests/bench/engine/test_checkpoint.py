@@ -23,7 +23,8 @@ from tests.helpers.disk import record_flushes
 
 
 def pointer(run_dir: Path) -> dict[str, Any]:
-    return json.loads((run_dir / "checkpoint" / "latest.json").read_text())
+    content: dict[str, Any] = json.loads((run_dir / "checkpoint" / "latest.json").read_text())
+    return content
 
 
 def test_without_a_checkpoint_a_run_begins_at_zero(world: World, tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ pytestmark = [
 STAGES = (0, 1, 2, 3)
 
 
+def step_once(engine: Engine, step: int) -> None:
+    images, labels = (part[step] for part in batches())
+    engine.train_step(images, labels, LRS[step])
+
+
 def bare(recipe: Recipe = RECIPE) -> tuple[list[Point], nn.Module]:
     """The same in plain torch: points, and the trained network."""
     model = mlp()
@@ -55,14 +60,14 @@ def bare(recipe: Recipe = RECIPE) -> tuple[list[Point], nn.Module]:
         optimizer = torch.optim.AdamW(groups, betas=(recipe.beta1, recipe.beta2))
     else:
         optimizer = torch.optim.SGD(groups, momentum=recipe.momentum)
-    points = []
+    points: list[Point] = []
     for images, labels, lr in zip(*batches(), LRS, strict=True):
         for group in optimizer.param_groups:
             group["lr"] = lr
         scores = model(normalize(images))
         loss = F.cross_entropy(scores, labels, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         limit = recipe.clip_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(model.parameters(), limit)
         optimizer.step()
@@ -182,7 +187,7 @@ def test_bf16_is_close_to_fp32_and_keeps_fp32_weights(world: World) -> None:
 def test_the_loss_is_the_mean_since_it_was_last_taken(world: World) -> None:
     engine = build(world, micro=2)
     for step in range(3):
-        engine.train_step(*(part[step] for part in batches()), LRS[step])
+        step_once(engine, step)
     first = engine.take_loss()
     assert first == pytest.approx(sum(loss for loss, _ in bare()[0][:3]) / 3, abs=1e-6)
     close(run(engine, range(3, 5)), bare()[0][3:], 1e-5)
@@ -217,10 +222,10 @@ def test_a_loaded_checkpoint_goes_on_where_it_was_saved(
 
 def test_losses_go_on_with_other_micro_batches(world: World, tmp_path: Path) -> None:
     engine = build(world)
-    engine.train_step(*(part[0] for part in batches()), LRS[0])
+    step_once(engine, 0)
     save(engine, tmp_path)
     fresh = load(build(world, micro=2), tmp_path, 1)
-    fresh.train_step(*(part[1] for part in batches()), LRS[1])
+    step_once(fresh, 1)
     # Each of the two steps counts one half, though the second had four micro-steps.
     assert fresh.take_loss() == pytest.approx(sum(loss for loss, _ in bare()[0][:2]) / 2, abs=1e-6)
 

@@ -32,7 +32,7 @@ def make_run(data: DataInfo = DATA, study: str = "study", **changes: Any) -> Run
 
 def test_a_config_never_changes() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        make_run().config.seed = 1  # type: ignore[misc]
+        make_run().config.seed = 1
 
 
 def test_the_id_is_a_prefix_and_a_hash_of_the_identity() -> None:

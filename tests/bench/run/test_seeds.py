@@ -15,7 +15,16 @@ def test_a_seed_is_63_bits_of_a_hash_of_its_parts() -> None:
 
 
 def test_seeds_of_different_purposes_differ() -> None:
-    parts = [(0, "a"), (1, "a"), (0, "b"), ("0", "a"), (0, "a", 0), ("0a",), (0,), ()]
+    parts: list[tuple[int | str, ...]] = [
+        (0, "a"),
+        (1, "a"),
+        (0, "b"),
+        ("0", "a"),
+        (0, "a", 0),
+        ("0a",),
+        (0,),
+        (),
+    ]
     assert len({seeds.derive(*part) for part in parts}) == len(parts)
 
 

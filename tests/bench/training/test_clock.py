@@ -20,7 +20,7 @@ def test_kinds_add_up_to_the_life_of_the_process() -> None:
     most, after = age(), time.monotonic()
     for kind in ("train", "eval", "train", "checkpoint", "startup"):
         time.sleep(0.01)
-        clock.switch(kind)  # type: ignore[arg-type]
+        clock.switch(kind)
     least += time.monotonic() - after
     total = sum(clock.all_seconds().values())
     most += time.monotonic() - before
