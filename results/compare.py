@@ -14,7 +14,7 @@ import pandas as pd
 from results.columns import formatting
 from results.comparison import lines
 from results.comparison.law_lines import LawSide
-from results.comparison.lines import Curve, Floats
+from results.comparison.lines import Floats, Polyline
 from results.comparison.pair import Answer, Pair, Side
 from results.laws import clusters
 
@@ -23,7 +23,7 @@ METRIC = "top1_accuracy"
 DATA_AXES = ("train_examples",)  # along them a group is its best at each size, not its frontier
 
 
-def of(
+def groups(
     runs: pd.DataFrame,
     a: str,
     b: str,
@@ -37,7 +37,7 @@ def of(
     replicas: int = clusters.REPLICAS,
     seed: int = 0,
 ) -> Pair:
-    """The groups `a` and `b` of runs, which `curves.of` finds: families, models or single runs.
+    """The groups `a` and `b` of runs, which `lines.select` finds: families, models or single runs.
 
     `metric` may be short for an accuracy ("real"). On `train_examples` a group's line is its best
     at each size. With the method "law" it is the law of the error of all its runs, on any axis.
@@ -49,7 +49,7 @@ def of(
     sign = 1 if higher else -1
     sides: list[Side] = []
     for name in (a, b):
-        points = lines.of(table, name)
+        points = lines.select(table, name)
         if method == "law":
             sides.append(LawSide(name, points, sign, metric=metric, num=replicas, seed=seed))
         else:
@@ -67,14 +67,14 @@ def _spans(pair: Pair) -> str:
 def ratio_at(pair: Pair, accuracy: float) -> Answer:
     """How many times the cost of a the group b needs for the same accuracy.
 
-    >>> pair = of(reference.table6(), "vit", "bit", metric="imagenet")
+    >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
     >>> round(ratio_at(pair, 0.85).value, 2)
     1.89
     >>> ratio_at(pair, 0.88).reason.partition(";")[0]
     'not comparable at 88.00 %: on the frontiers ViT spans 80.73 % to 88.08 %'
     """
 
-    def ratio(a: Curve, b: Curve) -> float:
+    def ratio(a: Polyline, b: Polyline) -> float:
         return float(b.reach(accuracy) / a.reach(accuracy))
 
     return pair.answer(
@@ -82,7 +82,7 @@ def ratio_at(pair: Pair, accuracy: float) -> Answer:
     )
 
 
-def _shared(a: Curve, b: Curve) -> Floats:
+def _shared(a: Polyline, b: Polyline) -> Floats:
     """The accuracies of both frontiers' points in the range that both reach (K,), rising."""
     if not len(a.y) or not len(b.y):
         return np.empty(0)
@@ -94,12 +94,12 @@ def _shared(a: Curve, b: Curve) -> Floats:
 def mean_ratio(pair: Pair) -> Answer:
     """The geometric mean of `ratio_at` over the accuracies that both groups reach.
 
-    >>> pair = of(reference.table6(), "vit", "bit", metric="average_of_five")
+    >>> pair = groups(reference.table6(), "vit", "bit", metric="average_of_five")
     >>> round(mean_ratio(pair).value, 2)
     3.79
     """
 
-    def mean(a: Curve, b: Curve) -> float:
+    def mean(a: Polyline, b: Polyline) -> float:
         at = _shared(a, b)
         if not len(at):
             return np.nan
@@ -117,7 +117,7 @@ def ratio_curve(pair: Pair, accuracies: Sequence[float] | None = None) -> pd.Dat
 
     Columns: `accuracy`, `cost_a`, `cost_b`, `ratio`, `low`, `high`; NaN is not comparable.
     """
-    a, b = pair.a.curve, pair.b.curve
+    a, b = pair.a.line, pair.b.line
     at = _shared(a, b) if accuracies is None else np.array(accuracies, dtype=float)
     found = [ratio_at(pair, accuracy) for accuracy in at]
     table = pd.DataFrame({"accuracy": at, "cost_a": a.reach(at), "cost_b": b.reach(at)})
@@ -132,11 +132,11 @@ def points_ratio(pair: Pair) -> pd.DataFrame:
     Columns: `name`, `cost`, `accuracy`, `frontier_cost`, `ratio` (NaN outside of a's range) and
     `reason`.
 
-    >>> pair = of(reference.table6(), "vit", "bit", metric="imagenet")
+    >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
     >>> points_ratio(pair).set_index("name").ratio.round(1).dropna().tolist()
     [1.7, 2.2, 1.9, 2.4, 1.9]
     """
-    points, a = pair.b.points, pair.a.curve
+    points, a = pair.b.points, pair.a.line
     at = a.reach(points["y"].to_numpy())
     spans = _spans(pair)
     reasons = [
@@ -163,12 +163,12 @@ def points_ratio(pair: Pair) -> pd.DataFrame:
 def gain_at(pair: Pair, cost: float) -> Answer:
     """By how much a is better than b at the same cost, in units of the metric; positive if it is.
 
-    >>> pair = of(reference.table6(), "vit", "bit", metric="imagenet")
+    >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
     >>> round(gain_at(pair, 1000e18).value, 4)  # fractions: 1.13 points
     0.0113
     """
 
-    def gain(a: Curve, b: Curve) -> float:
+    def gain(a: Polyline, b: Polyline) -> float:
         return pair.a.sign * float(a.at(cost) - b.at(cost))
 
     spans = pair.ranges(lambda curve: curve.x, partial(formatting.amount, pair.x))
@@ -182,7 +182,7 @@ def probability(pair: Pair, cost: float) -> Answer:
     """
     known = gain_at(pair, cost)
     if known.value is None or known.low is known.high is None:
-        reason = known.reason or "; ".join(caution.text for caution in known.cautions)
+        reason = known.reason or "; ".join(warning.text for warning in known.warnings)
         return Answer(None, level=pair.level, method=known.method, reason=reason)
     gains = pair.samples(lambda a, b: pair.a.sign * float(a.at(cost) - b.at(cost)))
     gains = gains[~np.isnan(gains)]

@@ -10,7 +10,7 @@ from results.columns import configurations, formatting
 from results.columns import scores as long
 from results.schema import suggestion
 from results.tables import cells, layouts
-from results.tables.render import Grid
+from results.tables.render import TableGrid
 
 AGGREGATES = ("mean", "median", "min", "max", "best")
 DRAWS = "draws of the images a run was adapted to"
@@ -71,7 +71,7 @@ def _title(metric: str, aggregate: str) -> str:
 
 
 def _columns(
-    scores: cells.Scores, layout: layouts.Layout, costs: cells.Columns, title: str
+    scores: cells.Scores, layout: layouts.TableLayout, costs: cells.Columns, title: str
 ) -> tuple[cells.Columns, int]:
     """The columns with their headers, and the place of the first one that holds scores."""
     left = [(formatting.header(name), cells.keys(scores.lines[name])) for name in layout.rows]
@@ -85,8 +85,8 @@ def _columns(
 
 
 def _grid(
-    table: pd.DataFrame, layout: layouts.Layout, metrics: Sequence[str], aggregate: str
-) -> Grid:
+    table: pd.DataFrame, layout: layouts.TableLayout, metrics: Sequence[str], aggregate: str
+) -> TableGrid:
     """The comparison in its layout: keys, scores with ± and n, costs in readable units."""
     keys = [*layout.rows, *layout.columns]
     configurations.check_columns(table, [*keys, *layout.costs])
@@ -106,7 +106,7 @@ def _grid(
         lines += [(title, *[""] * (first - 1), *texts) for title, texts in costs]
     is_number = [pd.api.types.is_numeric_dtype(scores.lines[name]) for name in layout.rows]
     over = ", ".join([over, *(formatting.name(name) for name in pooled)])
-    return Grid(
+    return TableGrid(
         header=tuple(title for title, _ in columns),
         cells=tuple(lines),
         is_number=(*is_number, *[True] * (len(columns) - len(is_number))),
@@ -119,7 +119,7 @@ def _grid(
 
 def _footnote(
     scores: cells.Scores,
-    layout: layouts.Layout,
+    layout: layouts.TableLayout,
     metrics: Sequence[str],
     aggregate: str,
     over: str,
@@ -166,7 +166,7 @@ def comparison(
     aggregate: str = "mean",
     form: str | None = None,
     published: pd.DataFrame | None = None,
-) -> Grid:
+) -> TableGrid:
     """The score per row, summarised over seeds with its spread and number, and what it cost.
 
     By default a row is a model and whatever else was varied but the seed. `columns` names columns

@@ -165,11 +165,11 @@ def _compared(
     made: Row = {"a": a, "b": b}
     said: list[str] = []
     if cost is not None:
-        _in_cost(compare.of(runs, a, b, cost=cost, **settings), question, made, said)
+        _in_cost(compare.groups(runs, a, b, cost=cost, **settings), question, made, said)
     has_data = DATA in runs and runs[DATA].nunique() > 1
     made["crossing_in_data"] = None
     if has_data and cost != DATA:
-        pair = compare.of(runs, a, b, cost=DATA, **settings)
+        pair = compare.groups(runs, a, b, cost=DATA, **settings)
         found = crossing(pair)
         made["crossing_in_data"] = asdict(found)
         said.append(sentences.crossing(pair, found))
@@ -189,14 +189,14 @@ def _in_cost(pair: Pair, question: Question, made: Row, said: list[str]) -> None
     if (accuracy := question.accuracy) is not None:
         ratio = compare.ratio_at(pair, accuracy)
         made["at_accuracy"] = {"accuracy": accuracy, "ratio": asdict(ratio)} | {
-            f"cost_{name}": float(side.curve.reach(accuracy))
+            f"cost_{name}": float(side.line.reach(accuracy))
             for name, side in (("a", pair.a), ("b", pair.b))
         }
         said.append(sentences.ratio_at(pair, ratio, accuracy))
     if (budget := question.budget) is not None:
         gain, chance = compare.gain_at(pair, budget), compare.probability(pair, budget)
         made["at_cost"] = {"cost": budget, "gain": asdict(gain), "probability": asdict(chance)} | {
-            f"value_{name}": float(side.curve.at(budget))
+            f"value_{name}": float(side.line.at(budget))
             for name, side in (("a", pair.a), ("b", pair.b))
         }
         said += [
@@ -248,7 +248,7 @@ def _print(document: Row) -> None:
             _say(f"{sentence[:1].upper()}{sentence[1:]}.")
         for answer in _answers(made):
             who = f"{group(made['a'])} and {group(made['b'])}"
-            remarks += [f"{who}: {c['text']} ({c['code']})" for c in answer["cautions"]]
+            remarks += [f"{who}: {c['text']} ({c['code']})" for c in answer["warnings"]]
             remarks.append(f"method: {answer['method']}")
     for line in dict.fromkeys(remarks):
         output.note(line)

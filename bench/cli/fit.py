@@ -272,8 +272,8 @@ def _doubts(record: Record, form: Callable[[float], str]) -> dict[str, str]:
 
 def _notes(records: Sequence[Record], refused: Mapping[str, str]) -> None:
     for record in records:
-        for caution in record["warnings"]:
-            output.note(f"{record['group']}: {caution['code']}: {caution['text']}")
+        for warning in record["warnings"]:
+            output.note(f"{record['group']}: {warning['code']}: {warning['text']}")
     for name, reason in refused.items():
         output.note(f"{name}: not fitted: {reason}")
     output.note("hold-out: the largest scale, predicted without the largest factor of two in x")

@@ -12,7 +12,7 @@ from results import plot as plots
 from results import reference
 from results.columns import scores
 from results.comparison import lines
-from results.figures.frontier import paid_in
+from results.figures.frontier import cost_column
 from results.figures.kinds import KINDS, FigureData, FigureKind
 from results.ledger import parquet
 
@@ -95,7 +95,7 @@ def _drawable(data: FigureData, kind: FigureKind) -> pd.DataFrame | None:
     if data.published is None:
         return None
     lacking = [name for name in data.metrics if name not in data.published]
-    if kind.takes_cost and paid_in(data.published, data.cost) not in data.published:
+    if kind.takes_cost and cost_column(data.published, data.cost) not in data.published:
         lacking.append(data.cost)
     if not lacking:
         return data.published

@@ -15,7 +15,7 @@ from results.columns import configurations, scores
 from results.ledger.files import write_bytes
 from results.tables import paper as printed
 from results.tables.layouts import COSTS
-from results.tables.render import RENDERERS, Grid
+from results.tables.render import RENDERERS, TableGrid
 
 
 class AnswerError(BenchError):
@@ -104,7 +104,7 @@ def select(study: store.Study, question: Question) -> tuple[pd.DataFrame, pd.Dat
     return runs, evals
 
 
-def _comparison(studies: Sequence[Path], question: Question, with_published: bool) -> Grid:
+def _comparison(studies: Sequence[Path], question: Question, with_published: bool) -> TableGrid:
     runs, evals = select(load(studies), question)
     paper, costs = None, question.costs
     if with_published and evals is not None:

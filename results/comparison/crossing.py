@@ -8,7 +8,7 @@ import numpy as np
 
 from results.columns import formatting
 from results.columns.pareto import settled
-from results.comparison.lines import Curve
+from results.comparison.lines import Polyline
 from results.comparison.pair import (
     Answer,
     Pair,
@@ -42,7 +42,7 @@ class Crossing:
     shared: tuple[float, float] | None
 
 
-def _gaps(a: Curve, b: Curve) -> tuple[np.ndarray, np.ndarray]:
+def _gaps(a: Polyline, b: Polyline) -> tuple[np.ndarray, np.ndarray]:
     """The x of both lines' points in the range they share (K,), and by how much a is ahead."""
     if not len(a.x) or not len(b.x):
         return np.empty(0), np.empty(0)
@@ -53,7 +53,7 @@ def _gaps(a: Curve, b: Curve) -> tuple[np.ndarray, np.ndarray]:
     return x, ahead
 
 
-def changes(a: Curve, b: Curve) -> tuple[Change, ...]:
+def changes(a: Polyline, b: Polyline) -> tuple[Change, ...]:
     """Where the lines cross, by rising x; one that only touches the other does not cross it.
 
     Where both are equal over a stretch, the change is at its end.
@@ -71,7 +71,7 @@ def changes(a: Curve, b: Curve) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def _place(a: Curve, b: Curve, ahead: str) -> float:
+def _place(a: Polyline, b: Polyline, ahead: str) -> float:
     """Where `ahead` gets ahead for good: -inf if it is all along, inf if it never does."""
     x, gap = _gaps(a, b)
     if len(x) < 2:
@@ -94,20 +94,20 @@ def crossing(pair: Pair) -> Crossing:
     cross several times may all put elsewhere.
 
     >>> runs = reference.table5()
-    >>> pair = compare.of(runs, "ViT-B/16", "ViT-L/16", cost="train_examples")
+    >>> pair = compare.groups(runs, "ViT-B/16", "ViT-L/16", cost="train_examples")
     >>> found = crossing(pair)
     >>> found.overtaking, round(found.at.value / 1e6, 1)  # million images
     ('ViT-L/16', 4.7)
     """
-    a, b = pair.a.curve, pair.b.curve
+    a, b = pair.a.line, pair.b.line
     found = changes(a, b)
     if not found:
         return _none(pair)
     last = found[-1]
-    cautions = pair.too_few()
+    warnings = pair.too_few()
     low = high = None
-    if not cautions:
-        low, high, cautions = interval(
+    if not warnings:
+        low, high, warnings = interval(
             pair.samples(lambda one, other: _place(one, other, last.ahead)), pair.level
         )
         low = None if low is None else min(low, last.x)
@@ -115,9 +115,9 @@ def crossing(pair: Pair) -> Crossing:
     if len(found) > 1:
         places = ", ".join(f"{change.x:.3g}" for change in found)
         text = f"the lines cross {len(found)} times, at {places}; the last is given"
-        cautions = (*cautions, ResultWarning("several_crossings", text))
-    cautions = (*cautions, *pair.cautions)
-    answer = Answer(last.x, low, high, pair.level, pair.method, cautions=cautions)
+        warnings = (*warnings, ResultWarning("several_crossings", text))
+    warnings = (*warnings, *pair.warnings)
+    answer = Answer(last.x, low, high, pair.level, pair.method, warnings=warnings)
     x, _ = _gaps(a, b)
     return Crossing(answer, _name(pair, last.ahead), None, found, (float(x[0]), float(x[-1])))
 
@@ -128,7 +128,7 @@ def _name(pair: Pair, side: str) -> str:
 
 def _none(pair: Pair) -> Crossing:
     """No crossing, and why."""
-    x, gap = _gaps(pair.a.curve, pair.b.curve)
+    x, gap = _gaps(pair.a.line, pair.b.line)
     spans = pair.ranges(lambda curve: curve.x, partial(formatting.amount, pair.x))
     ahead, shared = None, None
     if not len(x):

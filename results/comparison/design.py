@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from results.columns import formatting
-from results.comparison import lines as curves
+from results.comparison import lines as groups
 from results.comparison.lines import Floats
 from results.laws import clusters
 from results.schema import NoAnswer, ResultsError
@@ -80,7 +80,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Noise:
+class Variances:
     """Variances of the log error: of a configuration about its family's law, and of a seed."""
 
     configuration: float
@@ -102,7 +102,7 @@ class Target:
     value: float
     slopes: dict[str, Floats]
 
-    def width(self, design: Design, noise: Noise, level: float) -> float:
+    def width(self, design: Design, noise: Variances, level: float) -> float:
         """Half of the interval, in natural logarithms."""
         variance = sum(
             slope @ noise.covariance(design, family) @ slope
@@ -111,7 +111,7 @@ class Target:
         quantile = stats.t.ppf((1 + level) / 2, max(design.freedom, 1))
         return float(quantile * math.sqrt(variance))
 
-    def estimate(self, design: Design, noise: Noise, level: float) -> Estimate:
+    def estimate(self, design: Design, noise: Variances, level: float) -> Estimate:
         """The number itself with its interval."""
         ends = [self.value + sign * self.width(design, noise, level) for sign in (0, -1, 1)]
         if max(map(abs, ends)) > MAX_LOG:
@@ -119,13 +119,15 @@ class Target:
         return Estimate(self.name, *(math.exp(end) for end in ends))
 
 
-def _fit(table: pd.DataFrame, families: Sequence[str]) -> tuple[Design, Noise, dict[str, Floats]]:
+def _fit(
+    table: pd.DataFrame, families: Sequence[str]
+) -> tuple[Design, Variances, dict[str, Floats]]:
     """Where the runs are, how much they scatter, and alpha and -b of each family."""
     places: dict[str, dict[Key, tuple[float, int]]] = {}
     lines, left, within, repeats = {}, 0.0, 0.0, 0
     inverse_seeds = []
     for family in families:
-        mine = curves.of(table, family)
+        mine = groups.select(table, family)
         if mine["x"].nunique() < 2:
             raise ProposeError(
                 f"{family}: {len(mine)} configurations with an error, a law needs two sizes"
@@ -149,7 +151,7 @@ def _fit(table: pd.DataFrame, families: Sequence[str]) -> tuple[Design, Noise, d
     scatter = left / design.freedom
     seed = within / repeats if repeats else UNKNOWN_SEEDS * scatter
     between = scatter - seed * float(np.mean(inverse_seeds))
-    noise = Noise(max(between, 0.01 * scatter), seed)
+    noise = Variances(max(between, 0.01 * scatter), seed)
     if noise.configuration <= 0:
         raise ProposeError("the runs lie on their laws without any scatter: nothing to narrow")
     return design, noise, lines
@@ -162,7 +164,7 @@ def _targets(
     if question == "law":
         found = []
         for family, (alpha, slope) in lines.items():
-            log_x = math.log(at or FARTHEST * float(curves.of(table, family)["x"].max()))
+            log_x = math.log(at or FARTHEST * float(groups.select(table, family)["x"].max()))
             name = f"error of {family} at {math.exp(log_x):.4g}"
             slopes = {family: np.array([1.0, log_x])}
             found.append(Target(name, alpha + slope * log_x, slopes))
@@ -195,7 +197,9 @@ def _targets(
 
 def _middle(table: pd.DataFrame, a: str, b: str) -> float:
     """The log error in the middle of what both families have reached."""
-    ends = [[np.mean(values) for values in curves.of(table, name)["log_errors"]] for name in (a, b)]
+    ends = [
+        [np.mean(values) for values in groups.select(table, name)["log_errors"]] for name in (a, b)
+    ]
     low, high = max(min(one) for one in ends), min(max(one) for one in ends)
     if low >= high:
         raise ProposeError(f"not comparable: {a} and {b} share no range of errors")
@@ -236,7 +240,7 @@ class _State:
     """What the greedy choice carries along."""
 
     design: Design
-    noise: Noise
+    noise: Variances
     targets: list[Target]
     level: float
 
@@ -303,7 +307,7 @@ def propose(
         raise QuestionError(f"at: given {at:g}, expected an error as a fraction, as 0.1 for 10 %")
     if question != "law" and len(families) != 2:
         raise QuestionError(f"families: given {len(families)}, expected two to compare")
-    table = _errors(_keyed(curves.configurations(runs, metric=metric, x=x), runs), metric)
+    table = _errors(_keyed(groups.configurations(runs, metric=metric, x=x), runs), metric)
     design, noise, lines = _fit(table, families)
     targets = _targets(question, table, lines, at)
     before = tuple(target.estimate(design, noise, level) for target in targets)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from results.comparison.lines import Curve, Floats
+from results.comparison.lines import Floats, Polyline
 from results.comparison.pair import Side
 from results.laws import law
 from results.laws.law_fit import LawFit
@@ -50,13 +50,13 @@ class LawSide(Side):
         return np.geomspace(x.min() / margin, x.max() * margin, GRID)
 
     @cached_property
-    def curve(self) -> Curve:
+    def line(self) -> Polyline:
         """The law between its smallest and its largest run."""
         grid = self._grid(1)
-        return Curve(grid, self._turned(self.fitted.predict(grid)), self.sign)
+        return Polyline(grid, self._turned(self.fitted.predict(grid)), self.sign)
 
     @property
-    def cautions(self) -> tuple[ResultWarning, ...]:
+    def warnings(self) -> tuple[ResultWarning, ...]:
         """Those of the fit, which are also documented with it."""
         found = self.fitted.warnings
         return tuple(ResultWarning(one.code, f"{self.name}: {one.text}") for one in found)
@@ -69,9 +69,9 @@ class LawSide(Side):
             "too_few_scales", f"{self.name} has too few sizes for a law's interval"
         )
 
-    def replicas(self, num: int, seed: int) -> list[Curve]:
+    def replicas(self, num: int, seed: int) -> list[Polyline]:
         """The law in each of the fit's own replicas, of which there are as many."""
         grid = self._grid(MARGIN)
         errors = self.fitted.replicas(grid)
         assert errors is not None and len(errors) == num
-        return [Curve(grid, self._turned(row), self.sign) for row in errors]
+        return [Polyline(grid, self._turned(row), self.sign) for row in errors]

@@ -75,7 +75,7 @@ def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family
     return table.sort_values(["x", "y", "group", "name"]).reset_index(drop=True)
 
 
-def of(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
+def select(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
     """The configurations of a group, of a model, or the one of that name.
 
     `wanted` is a group ("vit"), a family as people write it ("ResNet"), a label ("ViT-L/16"), a
@@ -100,7 +100,7 @@ def of(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Polyline:
     """A line through points of rising x, linear in y against log x, and nothing beyond its ends.
 
     `x` and `y` (K,); `sign` is 1 where a higher y is better and -1 where a lower one is.
@@ -128,19 +128,19 @@ def _between(wanted: Floats, known: Floats, values: Floats) -> Floats:
     return np.where(inside, np.interp(wanted, known, values), np.nan)
 
 
-def frontier_curve(x: Floats, y: Floats, sign: int) -> Curve:
+def frontier_line(x: Floats, y: Floats, sign: int) -> Polyline:
     """The line through the Pareto frontier of points (N,), as `frontier.frontier` defines it."""
     order = np.lexsort((-sign * y, x))
     best = np.maximum.accumulate(sign * y[order])
     on = order[:1] if len(x) < 2 else order[np.append(True, best[1:] > best[:-1])]
-    return Curve(x[on], y[on], sign)
+    return Polyline(x[on], y[on], sign)
 
 
-def best_curve(x: Floats, y: Floats, sign: int) -> Curve:
+def best_line(x: Floats, y: Floats, sign: int) -> Polyline:
     """The line through the best y at each x of points (N,)."""
     order = np.lexsort((-sign * y, x))
     xs, first = np.unique(x[order], return_index=True)
-    return Curve(xs, y[order][first], sign)
+    return Polyline(xs, y[order][first], sign)
 
 
 def cheapest(table: pd.DataFrame, accuracy: float, sign: int = 1) -> pd.Series | None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.columns import configurations
 from results.comparison import lines
-from results.comparison.lines import Curve, Floats
+from results.comparison.lines import Floats, Polyline
 from results.laws import clusters
 from results.laws.warnings import ResultWarning
 
@@ -21,7 +21,7 @@ METHODS = {
     "law": "a law of the error of each group, fitted to all of its runs",
 }
 
-Statistic = Callable[[Curve, Curve], float]
+Statistic = Callable[[Polyline, Polyline], float]
 
 
 def group(name: str) -> str:
@@ -33,7 +33,7 @@ def group(name: str) -> str:
 class Answer:
     """One number with its interval. `value` is None, and `reason` says why, if not comparable.
 
-    `low` or `high` is None where the interval is open or unknown; `cautions` say which.
+    `low` or `high` is None where the interval is open or unknown; `warnings` say which.
     """
 
     value: float | None
@@ -42,29 +42,29 @@ class Answer:
     level: float = clusters.LEVEL
     method: str = ""
     reason: str | None = None
-    cautions: tuple[ResultWarning, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
 
 @dataclass(frozen=True)
 class Side:
-    """One group of a comparison: its configurations (as `curves.configurations`) and its line."""
+    """One group of a comparison: its configurations (as `lines.configurations`) and its line."""
 
     name: str
     points: pd.DataFrame
     sign: int
     kind: str = "frontier"
 
-    def _curve(self, x: Floats, y: Floats) -> Curve:
-        make = lines.frontier_curve if self.kind == "frontier" else lines.best_curve
+    def _line(self, x: Floats, y: Floats) -> Polyline:
+        make = lines.frontier_line if self.kind == "frontier" else lines.best_line
         return make(x, y, self.sign)
 
     @cached_property
-    def curve(self) -> Curve:
+    def line(self) -> Polyline:
         """The line through what the group has reached."""
-        return self._curve(self.points["x"].to_numpy(), self.points["y"].to_numpy())
+        return self._line(self.points["x"].to_numpy(), self.points["y"].to_numpy())
 
     @property
-    def cautions(self) -> tuple[ResultWarning, ...]:
+    def warnings(self) -> tuple[ResultWarning, ...]:
         """Why not to believe the line itself."""
         return ()
 
@@ -82,13 +82,13 @@ class Side:
         x, y = self.points["x"].tolist(), self.points["y"].tolist()
         return zlib.crc32(repr((self.name, x, y)).encode()) + seed
 
-    def replicas(self, num: int, seed: int) -> list[Curve]:
+    def replicas(self, num: int, seed: int) -> list[Polyline]:
         """The line in each of `num` resamples, the same for the same configurations."""
         x, y = self.points["x"].to_numpy(), self.points["y"].to_numpy()
         start = self.start(seed)
         drawn = clusters.weights(np.arange(len(x)), num, start) > 0
         shifted = y + _seed_noise(self.points["scores"], num, start)
-        return [self._curve(x[row], score[row]) for row, score in zip(drawn, shifted, strict=True)]
+        return [self._line(x[row], score[row]) for row, score in zip(drawn, shifted, strict=True)]
 
 
 def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
@@ -111,7 +111,7 @@ def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
 class Pair:
     """Two sides on the same axes, and how intervals are drawn.
 
-    `compare.of(reference.table6(), "vit", "bit", metric="imagenet")` makes one.
+    `compare.groups(reference.table6(), "vit", "bit", metric="imagenet")` makes one.
     """
 
     a: Side
@@ -121,7 +121,7 @@ class Pair:
     level: float = clusters.LEVEL
     num_replicas: int = clusters.REPLICAS
     seed: int = 0
-    _drawn: dict[str, list[Curve]] = field(default_factory=dict, repr=False, compare=False)
+    _drawn: dict[str, list[Polyline]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def method(self) -> str:
@@ -137,32 +137,32 @@ class Pair:
         return np.array([statistic(a, b) for a, b in drawn])
 
     def too_few(self) -> tuple[ResultWarning, ...]:
-        """A caution for each side that bears no interval."""
+        """A warning for each side that bears no interval."""
         found = (side.too_few() for side in (self.a, self.b))
-        return tuple(caution for caution in found if caution is not None)
+        return tuple(warning for warning in found if warning is not None)
 
     @property
-    def cautions(self) -> tuple[ResultWarning, ...]:
+    def warnings(self) -> tuple[ResultWarning, ...]:
         """Why not to believe one of the lines."""
-        return (*self.a.cautions, *self.b.cautions)
+        return (*self.a.warnings, *self.b.warnings)
 
     def answer(self, statistic: Statistic, reason: str) -> Answer:
         """The statistic of the two lines with its interval; `reason` if they have none."""
-        value = statistic(self.a.curve, self.b.curve)
+        value = statistic(self.a.line, self.b.line)
         if np.isnan(value):
             return Answer(None, level=self.level, method=self.method, reason=reason)
         low = high = None
-        cautions = self.too_few()
-        if not cautions:
-            low, high, cautions = interval(self.samples(statistic), self.level)
-        cautions = (*cautions, *self.cautions)
-        return Answer(value, low, high, self.level, self.method, cautions=cautions)
+        warnings = self.too_few()
+        if not warnings:
+            low, high, warnings = interval(self.samples(statistic), self.level)
+        warnings = (*warnings, *self.warnings)
+        return Answer(value, low, high, self.level, self.method, warnings=warnings)
 
-    def ranges(self, values: Callable[[Curve], Floats], shown: Callable[[float], str]) -> str:
+    def ranges(self, values: Callable[[Polyline], Floats], shown: Callable[[float], str]) -> str:
         """What each side spans, in words, as the reason of a refusal."""
         spans = []
         for side in (self.a, self.b):
-            ends = values(side.curve)
+            ends = values(side.line)
             span = f"{shown(min(ends))} to {shown(max(ends))}" if len(ends) else "nothing"
             spans.append(f"{group(side.name)} spans {span}")
         return ("on the frontiers " if self.a.kind == "frontier" else "") + "; ".join(spans)
@@ -182,10 +182,10 @@ def interval(
     low = np.quantile(np.where(unknown, -np.inf, samples), tail, method="lower")
     high = np.quantile(np.where(unknown, np.inf, samples), 1 - tail, method="higher")
     ends = [float(end) if np.isfinite(end) else None for end in (low, high)]
-    cautions = []
+    warnings = []
     if share >= tail:
         text = f"{share:.0%} of the resamples have no answer; too few runs reach that far"
-        cautions.append(ResultWarning("too_few_near", text))
+        warnings.append(ResultWarning("too_few_near", text))
     elif None in ends:
-        cautions.append(ResultWarning("open_interval", "the interval has no end on one side"))
-    return ends[0], ends[1], tuple(cautions)
+        warnings.append(ResultWarning("open_interval", "the interval has no end on one side"))
+    return ends[0], ends[1], tuple(warnings)

@@ -55,7 +55,7 @@ def ratio_at(pair: Pair, answer: Answer, accuracy: float) -> str:
     if answer.value is None:
         return _refused(pair, answer)
     costs = [
-        formatting.amount(pair.x, float(side.curve.reach(accuracy))) for side in (pair.a, pair.b)
+        formatting.amount(pair.x, float(side.line.reach(accuracy))) for side in (pair.a, pair.b)
     ]
     return (
         f"for {formatting.metric_value(pair.metric, accuracy)} {formatting.name(pair.metric)} "

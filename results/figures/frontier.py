@@ -53,10 +53,10 @@ def _labels(found: pd.DataFrame, light: float) -> list[Label]:
     return [Label(x, y, text, color) for x, y, text, color in cells]
 
 
-def paid_in(published: pd.DataFrame, cost: str) -> str:
+def cost_column(published: pd.DataFrame, cost: str) -> str:
     """The column of a cost of published rows: without padding where they have only that.
 
-    `paid_in(table6(), "train_flops")` is "train_flops_valid", of "params" it is "params".
+    `cost_column(table6(), "train_flops")` is "train_flops_valid", of "params" it is "params".
     """
     return f"{cost}_valid" if cost not in published and f"{cost}_valid" in published else cost
 
@@ -76,7 +76,7 @@ def _frontier(
     labels, drawn = _labels(found, light=0.0), [found]
     handles = [*style.family_handles(found["family"]), line]
     if published is not None:
-        others = points.of_error(published, metric, paid_in(published, cost))
+        others = points.of_error(published, metric, cost_column(published, cost))
         others["frontier"] = False
         _scatter(ax, others, light=style.PUBLISHED, size=5.0)
         labels += _labels(others, light=style.PUBLISHED / 2)

@@ -66,7 +66,7 @@ def _fit(data: FigureData) -> "Drawing":
 
     found = fit.fit_groups(data.rows, x=data.cost, metric=data.metrics[0])
     if data.published is not None:
-        paid = data.published[frontier.paid_in(data.published, data.cost)]
+        paid = data.published[frontier.cost_column(data.published, data.cost)]
         paper = data.published.assign(**{data.cost: paid})
         theirs = fit.fit_groups(paper, x=data.cost, metric=data.metrics[0])
         found |= {f"{name}{configurations.THEIRS}": made for name, made in theirs.items()}

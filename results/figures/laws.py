@@ -106,11 +106,11 @@ def _curve(ax: Axes, name: str, made: LawFit) -> tuple[float, float]:
 
 
 def _said(name: str, made: LawFit | FitError) -> list[str]:
-    """What stands under the figure of a law: its cautions, or why there is none."""
+    """What stands under the figure of a law: its warnings, or why there is none."""
     title = style.title(name)
     if isinstance(made, FitError):
         return [f"{title}: no law, {made}"]
-    return [f"{title}: {caution.code}, {caution.text}" for caution in made.warnings]
+    return [f"{title}: {warning.code}, {warning.text}" for warning in made.warnings]
 
 
 def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:

@@ -21,7 +21,7 @@ from results.ledger.segments import (
     INDEX_KEY,
     MOVED,
     Identity,
-    Part,
+    PartFile,
     Whole,
 )
 from results.schema import STUDY_TABLES, ResultsError
@@ -62,7 +62,7 @@ def _retire(study: Path, name: str, which: Identity, table: str) -> int:
     return 1
 
 
-def _write(study: Path, table: str, whole: Whole) -> list[Part]:
+def _write(study: Path, table: str, whole: Whole) -> list[PartFile]:
     """Writes all rows into one new file, but for parts with columns that only they have.
 
     Returns the parts that are safe in it; none where it has been merged further already.

@@ -33,7 +33,7 @@ Identity = tuple[int, int]  # a file of a name is told from a later one: time in
 
 
 @dataclass(frozen=True)
-class Part:
+class PartFile:
     """A part that was read: its name (as run/curve/0001.parquet), which file it was, its rows."""
 
     name: str
@@ -50,7 +50,7 @@ class Read:
     """
 
     tables: list[pa.Table] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[PartFile] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     newer: dict[str, list[str]] = field(default_factory=dict)
@@ -126,7 +126,7 @@ def _conform(part: pa.Table, table: str, wanted: pa.Schema) -> pa.Table:
 def _read_chunk(study: Path, names: Iterable[str], table: str) -> Read:
     wanted = parquet.arrow_schema(table)
     known = set(wanted.names)
-    read, lone, lone_parts = Read(), list[Row](), list[Part]()
+    read, lone, lone_parts = Read(), list[Row](), list[PartFile]()
     for name in names:
         path = f"{study}/{name}"
         try:
@@ -137,7 +137,7 @@ def _read_chunk(study: Path, names: Iterable[str], table: str) -> Read:
             if isinstance(rows, dict):
                 if rows.keys() == known:
                     lone.append(rows)
-                    lone_parts.append(Part(name, which, 1))
+                    lone_parts.append(PartFile(name, which, 1))
                     continue
                 rows = pa.Table.from_pylist([rows])
             conformed = _conform(rows, table, wanted)
@@ -149,7 +149,7 @@ def _read_chunk(study: Path, names: Iterable[str], table: str) -> Read:
             read.skipped.append(text if path in text else f"{path}: {text}")
             continue
         read.tables.append(conformed)
-        read.parts.append(Part(name, which, conformed.num_rows))
+        read.parts.append(PartFile(name, which, conformed.num_rows))
         if not known.issuperset(rows.schema.names):
             read.newer[name] = sorted(set(rows.schema.names) - known)
     if lone:
@@ -173,7 +173,7 @@ def read_own(study: Path, names: list[str], table: str) -> Read:
     return together
 
 
-def index_text(parts: Iterable[Part]) -> str:
+def index_text(parts: Iterable[PartFile]) -> str:
     """The index of a merged file, for its metadata."""
     return json.dumps([[part.name, *part.identity, part.num_rows] for part in parts])
 
@@ -191,7 +191,7 @@ def read_merged(study: Path, name: str, table: str) -> Read:
         if isinstance(error, OSError) and error.errno in GONE:
             return Read(vanished=[name])
         return Read(skipped=[str(error) if str(path) in str(error) else f"{path}: {error}"])
-    read = Read([rows], [Part(part, (at, inode), count) for part, at, inode, count in index])
+    read = Read([rows], [PartFile(part, (at, inode), count) for part, at, inode, count in index])
     unknown = sorted(set(content.schema.names) - set(rows.schema.names))
     read.newer = {part.name: unknown for part in read.parts} if unknown else {}
     return read
@@ -210,7 +210,7 @@ class Whole:
     """
 
     rows: pa.Table
-    parts: list[Part]
+    parts: list[PartFile]
     own: dict[str, Identity]
     merged: list[str]
     is_merged: bool
@@ -252,7 +252,9 @@ def _chosen(study: Path, reads: list[Read], own: dict[str, Identity], table: str
     return [at in kept for at in range(len(parts))]
 
 
-def select(rows: pa.Table, parts: list[Part], kept: list[bool]) -> tuple[pa.Table, list[Part]]:
+def select(
+    rows: pa.Table, parts: list[PartFile], kept: list[bool]
+) -> tuple[pa.Table, list[PartFile]]:
     """The rows of the kept parts, by the names of the parts; those without an index first."""
     names = [(not part.name.startswith(COMPACT), part.name.split("/")) for part in parts]
     order = sorted((at for at, keep in enumerate(kept) if keep), key=names.__getitem__)
@@ -266,7 +268,9 @@ def select(rows: pa.Table, parts: list[Part], kept: list[bool]) -> tuple[pa.Tabl
     return rows.take(np.repeat(starts[chosen], lengths) + steps), [parts[at] for at in order]
 
 
-def _without_doubles(rows: pa.Table, parts: list[Part], table: str) -> tuple[pa.Table, list[Part]]:
+def _without_doubles(
+    rows: pa.Table, parts: list[PartFile], table: str
+) -> tuple[pa.Table, list[PartFile]]:
     """Of rows that agree in the key, the last one."""
     key = [column.name for column in columns(table) if column.key]
     double = rows.select(key).to_pandas().duplicated(keep="last").to_numpy()

@@ -64,7 +64,7 @@ def law_table(found: dict[str, LawFit | fit.FitError], x: str, metric: str, num:
             rows.append([_family(name), *[""] * (len(PARAMETERS) + 3), f"no law: {made}"])
             continue
         values = [_parameter(made, parameter) for parameter in PARAMETERS]
-        doubts = "; ".join(f"{caution.code}: {caution.text}" for caution in made.warnings)
+        doubts = "; ".join(f"{warning.code}: {warning.text}" for warning in made.warnings)
         unit = f"{made.x_unit:.3g}"
         rows.append(
             [_family(name), unit, *values, str(made.num_configurations), _hold_out(made), doubts]
@@ -106,7 +106,7 @@ def law_curves(found: dict[str, LawFit | fit.FitError], x: str, metric: str) -> 
 def _row(question: str, answer: Answer, text: Any) -> tuple[str, ...]:
     """A question with its number, interval, and why to doubt it or why there is none."""
     doubts = [answer.reason] if answer.reason else []
-    doubts += [f"{caution.code}: {caution.text}" for caution in answer.cautions]
+    doubts += [f"{warning.code}: {warning.text}" for warning in answer.warnings]
     value = "not comparable" if answer.value is None else text(answer.value)
     ends = [None if end is None else text(end) for end in (answer.low, answer.high)]
     interval = "" if ends == [None, None] else f"[{ends[0] or 'open'}, {ends[1] or 'open'}]"
@@ -127,12 +127,12 @@ def _answers(
 ) -> Iterator[tuple[str, ...]]:
     one, other = _family(a), _family(b)
     num = replicas(runs)
-    pair = compare.of(runs, a, b, metric=metric, cost=cost, replicas=num)
+    pair = compare.groups(runs, a, b, metric=metric, cost=cost, replicas=num)
     question = f"{other}: {formatting.name(cost)} for the same {formatting.name(metric)}, {one} = 1"
     yield _row(question, compare.mean_ratio(pair), lambda value: f"{value:.2f} ×")
     yield _crossing_row(one, other, cost, crossing(pair))
     if cost != "train_examples" and runs["train_examples"].nunique() > 1:
-        by_data = compare.of(runs, a, b, metric=metric, cost="train_examples", replicas=num)
+        by_data = compare.groups(runs, a, b, metric=metric, cost="train_examples", replicas=num)
         yield _crossing_row(one, other, "train_examples", crossing(by_data))
 
 

@@ -52,7 +52,7 @@ def _tiles(study: Study, metric: str) -> list[tuple[str, str]]:
     return tiles
 
 
-def _shortened(title: str, grid: render.Grid) -> dict[str, Any]:
+def _shortened(title: str, grid: render.TableGrid) -> dict[str, Any]:
     """A comparison table for the page, and how many of its rows it leaves out."""
     rows = grid.cells[:MOST_LINES]
     bold = frozenset(place for place in grid.bold if place[0] < len(rows))

@@ -18,7 +18,7 @@ class UnknownForm(ResultsError):
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """What stands where: key columns of the rows, of the columns, and the costs.
 
     Costs stand "left" of the scores, "right" of them, or "below" them, a row each.
@@ -47,7 +47,7 @@ def _best_known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
     return (max(known, key=lambda name: table[name].notna().sum()),) if known else ()
 
 
-def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
+def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> TableLayout:
     """A row per family, model and whatever else was varied but the seed; the usual costs."""
     model = configurations.model_column(table)
     configurations.check_columns(table, [model, *columns])
@@ -64,10 +64,10 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> Layout:
     varied = (*apart, *varied)
     rows = [name for name in (*family, model, *varied) if name not in columns]
     costs = [name for name in (COSTS[:2] if columns else COSTS) if name not in rows]
-    return Layout(tuple(rows), columns, _known(table, costs))
+    return TableLayout(tuple(rows), columns, _known(table, costs))
 
 
-def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
+def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, TableLayout]:
     """What a form shows of `table`, and its layout: Tables 2, 5 and 6 of arXiv:2010.11929v2.
 
     Raises UnknownForm.
@@ -82,18 +82,18 @@ def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, Layout]:
     if name == "table5":
         trained = tuple(c for c in ("pretrain_dataset", "train_examples") if c in varied)
         rest = tuple(column for column in varied if column not in trained)
-        return table, Layout((*trained, "evaluation"), (model, *rest))
+        return table, TableLayout((*trained, "evaluation"), (model, *rest))
     rows = [model, *varied, *(name for name in ("epochs",) if name in table)]
     if "seed" in table:
         seeds = table.groupby([model, *varied], dropna=False)["seed"].nunique()
         rows += ["seed"] if len(seeds) and seeds.max() > 1 else []
     costs = _best_known(table, ["train_flops", "train_flops_valid"])
-    return table, Layout(tuple(dict.fromkeys(rows)), ("evaluation",), costs, "right")
+    return table, TableLayout(tuple(dict.fromkeys(rows)), ("evaluation",), costs, "right")
 
 
 def _table2(
     table: pd.DataFrame, model: str, varied: tuple[str, ...]
-) -> tuple[pd.DataFrame, Layout]:
+) -> tuple[pd.DataFrame, TableLayout]:
     note, rest = "", [column for column in varied if column != "train_examples"]
     if "epochs" in rest and "train_examples" in varied:
         rest = [*configurations.varying(table, [model, "train_examples"], rest)]
@@ -102,4 +102,4 @@ def _table2(
         table = table[(table["train_examples"] == most) | most.isna()]
         note = "Of each model the runs on the most training images are shown."
     costs = _best_known(table, ["accelerator_days", "train_flops", "train_flops_valid"])
-    return table, Layout(("evaluation",), (model, *rest), costs, "below", note)
+    return table, TableLayout(("evaluation",), (model, *rest), costs, "below", note)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from results import reference
 from results.schema import suggestion
-from results.tables.render import Grid
+from results.tables.render import TableGrid
 
 PRINTED = re.compile(r"printed ([^;]+)")  # a note that says how a cell reads
 
@@ -83,7 +83,7 @@ def _bold(values: pd.DataFrame, along_rows: bool) -> set[tuple[int, int]]:
     return {(int(row), int(column)) for row, column in zip(*is_best.nonzero(), strict=True)}
 
 
-def table(name: str) -> Grid:
+def table(name: str) -> TableGrid:
     """Table 2, 5 or 6 of the paper ("table2", "table5", "table6"), the best in bold.
 
     `frame` has one row per cell, in per cent as printed. Raises UnknownReference.
@@ -116,7 +116,7 @@ def table(name: str) -> Grid:
     words = ["pre-trained on" if key == "pretrain_dataset" else key for key in form.rows]
     words = ["data set" if word == "dataset" else word for word in words]
     number = re.sub(r"\D", "", name)
-    return Grid(
+    return TableGrid(
         header=(*words, *titles),
         cells=tuple(map(tuple, cells)),
         is_number=tuple(key == "epochs" for key in form.rows) + (True,) * len(titles),

@@ -32,7 +32,7 @@ LATEX = {
 
 
 @dataclass(frozen=True)
-class Grid:
+class TableGrid:
     """A table as text: `cells` (R, C) under `header` (C), columns of words or numbers.
 
     `bold` holds the (row, column) of the best scores, where there are two to compare; a thin rule
@@ -49,7 +49,7 @@ class Grid:
     rules: frozenset[int] = frozenset()
 
 
-def _map_cells(made: Grid, escape: Callable[[str], str], bold: str) -> list[list[str]]:
+def _map_cells(made: TableGrid, escape: Callable[[str], str], bold: str) -> list[list[str]]:
     """Header and rows escaped, the best in `bold` (a template with {})."""
     rows = [[escape(cell) for cell in made.header]]
     for at, cells in enumerate(made.cells):
@@ -58,7 +58,7 @@ def _map_cells(made: Grid, escape: Callable[[str], str], bold: str) -> list[list
     return rows
 
 
-def to_markdown(made: Grid) -> str:
+def to_markdown(made: TableGrid) -> str:
     """A table of GitHub's Markdown, the best in bold, the footnote under it."""
 
     def escape(cell: str) -> str:
@@ -70,7 +70,7 @@ def to_markdown(made: Grid) -> str:
     return "\n".join([*lines, "", escape(made.footnote)]) + "\n"
 
 
-def to_latex(made: Grid) -> str:
+def to_latex(made: TableGrid) -> str:
     """A `tabular` of the booktabs package, the best in bold, the footnote under it."""
 
     def escape(cell: str) -> str:
@@ -90,7 +90,7 @@ def to_latex(made: Grid) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_html(made: Grid) -> str:
+def to_html(made: TableGrid) -> str:
     """A `figure` that holds the table and its footnote, escaped, to be put into any page."""
     line, right = "border-top:1px solid", "text-align:right"
 
@@ -110,7 +110,7 @@ def to_html(made: Grid) -> str:
     return "\n".join([*lines, "</tbody>", "</table>", note, "</figure>"]) + "\n"
 
 
-def to_text(made: Grid) -> str:
+def to_text(made: TableGrid) -> str:
     """Aligned columns for a terminal, the footnote under them."""
 
     def printable(cell: str) -> str:
@@ -131,7 +131,7 @@ def to_text(made: Grid) -> str:
     return "\n".join([header, rule, *ruled, "", note]) + "\n"
 
 
-def to_csv(made: Grid) -> str:
+def to_csv(made: TableGrid) -> str:
     """The frame as numbers for programs: fractions, FLOPs, days; unknown is an empty cell.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
@@ -152,7 +152,7 @@ def to_csv(made: Grid) -> str:
     return stream.getvalue()
 
 
-RENDERERS: dict[str, Callable[[Grid], str]] = {
+RENDERERS: dict[str, Callable[[TableGrid], str]] = {
     "text": to_text,
     "markdown": to_markdown,
     "latex": to_latex,

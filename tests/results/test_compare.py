@@ -15,7 +15,7 @@ PAPER = reference.table6()
 
 
 def pair(a="vit", b="bit", metric="imagenet", **options):
-    return compare.of(PAPER, a, b, metric=metric, **options)
+    return compare.groups(PAPER, a, b, metric=metric, **options)
 
 
 def between(wanted, low, high):
@@ -92,7 +92,7 @@ def test_the_geometric_mean_over_the_shared_range() -> None:
     # By Simpson on a fine grid: log cost is piecewise linear in accuracy on both sides.
     one = pair()
     grid = np.linspace(0.8073, 0.8722, 20001)
-    logs = np.log(one.b.curve.reach(grid) / one.a.curve.reach(grid))
+    logs = np.log(one.b.line.reach(grid) / one.a.line.reach(grid))
     assert compare.mean_ratio(one).value == pytest.approx(np.exp(logs.mean()), rel=1e-4)
 
 
@@ -116,7 +116,7 @@ def test_single_runs_and_models_may_be_compared() -> None:
     found = compare.ratio_at(pair("ViT-L/16@14", "hybrid"), 0.8712)
     assert found.value == pytest.approx(1668 / 1567)
     assert (found.low, found.high) == (None, None)
-    assert [caution.code for caution in found.cautions] == ["too_few_configurations"]
+    assert [warning.code for warning in found.warnings] == ["too_few_configurations"]
 
 
 def test_accuracy_at_equal_compute() -> None:
@@ -132,7 +132,7 @@ def test_accuracy_at_equal_compute() -> None:
 
 def test_order_and_repeated_rows_change_no_answer() -> None:
     mixed = pd.concat([PAPER, PAPER]).sample(frac=1, random_state=1)
-    one = compare.of(mixed, "vit", "bit", metric="imagenet")
+    one = compare.groups(mixed, "vit", "bit", metric="imagenet")
     assert compare.mean_ratio(one) == compare.mean_ratio(pair())
     assert compare.ratio_at(one, 0.85) == compare.ratio_at(pair(), 0.85)
 
@@ -157,7 +157,7 @@ def test_a_known_ratio_lies_in_its_interval() -> None:
     inside = 0
     for seed in range(12):
         runs = study(np.random.default_rng(seed))
-        known = compare.of(runs, "a", "b", cost="train_flops", replicas=100)
+        known = compare.groups(runs, "a", "b", cost="train_flops", replicas=100)
         found = compare.mean_ratio(known)
         inside += found.low <= 2.5 <= found.high
         assert found.value == pytest.approx(2.5, rel=0.15)
@@ -166,11 +166,11 @@ def test_a_known_ratio_lies_in_its_interval() -> None:
 
 def test_who_is_ahead_is_certain_where_the_lines_are_far_apart() -> None:
     runs = study(np.random.default_rng(0), configurations=12)
-    one = compare.of(runs, "a", "b", cost="train_flops", replicas=100)
+    one = compare.groups(runs, "a", "b", cost="train_flops", replicas=100)
     assert compare.probability(one, 1e16).value == 1
-    other = compare.of(runs, "b", "a", cost="train_flops", replicas=100)
+    other = compare.groups(runs, "b", "a", cost="train_flops", replicas=100)
     assert compare.probability(other, 1e16).value == 0
-    same = compare.of(runs, "a", "a", cost="train_flops", replicas=100)
+    same = compare.groups(runs, "a", "a", cost="train_flops", replicas=100)
     assert compare.probability(same, 1e16).value == 0.5
 
 
@@ -185,8 +185,8 @@ def test_the_examples_are_so() -> None:
 
 
 def test_a_frontier_of_one_run_is_compared_where_it_is() -> None:
-    one = compare.of(reference.table6(), "vit", "hybrid", metric="flowers")
-    assert len(one.b.curve.x) == 1  # R50x1+ViT-B/32 beats all other hybrids, and at less cost
+    one = compare.groups(reference.table6(), "vit", "hybrid", metric="flowers")
+    assert len(one.b.line.x) == 1  # R50x1+ViT-B/32 beats all other hybrids, and at less cost
     # ViT-L/32 has 99.45 % at 196 exaFLOPs, ViT-B/16 99.56 % at 224; the hybrid 99.46 % at 106.
     share = (99.46 - 99.45) / (99.56 - 99.45)
     expected = 106 / (196 * (224 / 196) ** share)

@@ -31,7 +31,7 @@ def law(runs: pd.DataFrame, **settings: object) -> fit.LawFit:
 
 
 def codes(made: fit.LawFit) -> set[str]:
-    return {caution.code for caution in made.warnings}
+    return {warning.code for warning in made.warnings}
 
 
 def test_the_examples_are_true() -> None:
@@ -112,7 +112,7 @@ def test_a_kink_at_the_largest_scale_is_said() -> None:
     assert "hold_out_missed" not in codes(law(study(noise=0.002)))
 
 
-def test_cautions_of_bounds_range_and_errors_of_zero() -> None:
+def test_warnings_of_bounds_range_and_errors_of_zero() -> None:
     rising = study(num=5).assign(top1_accuracy=lambda runs: 0.9 - 0.05 * np.log10(runs.index + 1))
     assert "parameter_on_bound" in codes(law(rising, form="power"))
     narrow = study(num=30).query("accelerator_days < 7")

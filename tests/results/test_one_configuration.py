@@ -88,4 +88,4 @@ def test_any_column_of_a_configuration_tells_runs_apart_everywhere(column: str) 
 def test_names_of_configurations_say_what_differs() -> None:
     names = lines.configurations(make_runs(), metric="top1_accuracy", x="train_flops")["name"]
     assert {"A, 100k params", "A, 110k params"} < set(names)
-    assert compare.of(make_runs(), "A, 100k params", "B", cost="train_flops").a.name
+    assert compare.groups(make_runs(), "A, 100k params", "B", cost="train_flops").a.name

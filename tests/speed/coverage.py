@@ -27,7 +27,7 @@ OUTLIER = 5.0  # times the noise of a run, in one of 20
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Synthetic:
     """A law (4,) in units of x, and the noise of its runs."""
 
     law: npt.NDArray[np.float64]
@@ -53,12 +53,12 @@ class Study:
         return error * np.exp(noise) if self.proportional else np.maximum(error + noise / 3, 1e-3)
 
 
-def study(rng: np.random.Generator) -> Study:
+def study(rng: np.random.Generator) -> Synthetic:
     decades, num = rng.uniform(1.5, 4), int(rng.choice([7, 8, 10, 12, 16, 24]))
     x = 10 ** np.sort(np.concatenate([[0, decades], rng.uniform(0, decades, num - 2)]))
     b, d, e = rng.uniform(0.15, 0.6), rng.choice([0, 0.1, 0.5, 2]), rng.choice([0, 0.05, 0.1, 0.2])
     a = min(rng.uniform(0.3, 0.7), (0.85 - e) * (1 + d) ** b)
-    return Study(
+    return Synthetic(
         law=np.array([a, b, d, e]),
         x=x,
         seeds=int(rng.choice([1, 2, 3, 5])),
@@ -69,7 +69,7 @@ def study(rng: np.random.Generator) -> Study:
     )
 
 
-def covered(seed: int, form: str, replicas: int) -> tuple[Study, npt.NDArray[np.bool_]]:
+def covered(seed: int, form: str, replicas: int) -> tuple[Synthetic, npt.NDArray[np.bool_]]:
     """Whether the intervals of one study hold curve and next run at each place: (2, 4)."""
     rng = np.random.default_rng(seed)
     truth = study(rng)

@@ -9,13 +9,13 @@ import pytest
 
 from results import compare, reference
 from results.comparison import crossing
-from results.comparison.lines import Curve
+from results.comparison.lines import Polyline
 
 FIVE = reference.table5()
 
 
 def line(x, y):
-    return Curve(np.array(x, dtype=float), np.array(y, dtype=float), 1)
+    return Polyline(np.array(x, dtype=float), np.array(y, dtype=float), 1)
 
 
 def found(a, b):
@@ -53,28 +53,28 @@ def test_lines_that_share_no_range_do_not_cross() -> None:
 )
 def test_larger_vits_overtake_with_more_data(base, large, sizes, gaps) -> None:
     answer = crossing.crossing(
-        compare.of(FIVE, base, large, metric="imagenet", cost="train_examples")
+        compare.groups(FIVE, base, large, metric="imagenet", cost="train_examples")
     )
     share = gaps[0] / sum(gaps)
     assert answer.at.value == pytest.approx(sizes[0] * (sizes[1] / sizes[0]) ** share)
     assert answer.overtaking == large
     assert answer.at.low is None  # three sizes carry no interval
-    assert {caution.code for caution in answer.at.cautions} == {"too_few_configurations"}
+    assert {warning.code for warning in answer.at.warnings} == {"too_few_configurations"}
 
 
 def test_both_directions_find_the_same_place() -> None:
-    forth = crossing.crossing(compare.of(FIVE, "ViT-B/16", "ViT-L/16", cost="train_examples"))
-    back = crossing.crossing(compare.of(FIVE, "ViT-L/16", "ViT-B/16", cost="train_examples"))
+    forth = crossing.crossing(compare.groups(FIVE, "ViT-B/16", "ViT-L/16", cost="train_examples"))
+    back = crossing.crossing(compare.groups(FIVE, "ViT-L/16", "ViT-B/16", cost="train_examples"))
     assert forth.at.value == back.at.value
     assert forth.overtaking == back.overtaking
 
 
 def test_who_is_ahead_all_along_is_said() -> None:
-    answer = crossing.crossing(compare.of(FIVE, "ViT-B/32", "ViT-L/16", cost="train_examples"))
+    answer = crossing.crossing(compare.groups(FIVE, "ViT-B/32", "ViT-L/16", cost="train_examples"))
     assert answer.at.value is None
     assert answer.ahead == "ViT-L/16"  # 76.53, 85.15, 87.12 against 73.38, 81.28, 80.73
     assert "ahead in the whole range" in answer.at.reason
-    table6 = compare.of(reference.table6(), "vit", "bit", metric="imagenet")
+    table6 = compare.groups(reference.table6(), "vit", "bit", metric="imagenet")
     assert crossing.crossing(table6).ahead == "vit"
 
 
@@ -95,7 +95,7 @@ def study(generator, noise=0.02):
 def test_a_known_crossing_lies_in_its_interval() -> None:
     inside = 0
     for seed in range(12):
-        one = compare.of(
+        one = compare.groups(
             study(np.random.default_rng(seed)), "a", "b", cost="train_flops", replicas=100
         )
         answer = crossing.crossing(one)
@@ -114,17 +114,19 @@ def test_several_crossings_are_counted() -> None:
             "top1_accuracy": [0.1, 0.4, 0.5, 0.8, 0.2, 0.3, 0.6, 0.7],
         }
     )
-    answer = crossing.crossing(compare.of(runs, "a", "b", cost="train_flops"))
+    answer = crossing.crossing(compare.groups(runs, "a", "b", cost="train_flops"))
     assert [change.ahead for change in answer.changes] == ["a", "b", "a"]
     assert answer.overtaking == "a"
-    assert "several_crossings" in {caution.code for caution in answer.at.cautions}
+    assert "several_crossings" in {warning.code for warning in answer.at.warnings}
 
 
 def test_the_interval_holds_a_crossing_that_resamples_put_elsewhere() -> None:
     # Noise as large as the gap: the lines of most resamples cross last at another place.
     for seed in range(6):
         runs = study(np.random.default_rng(seed), noise=0.2)
-        answer = crossing.crossing(compare.of(runs, "a", "b", cost="train_flops", replicas=50)).at
+        answer = crossing.crossing(
+            compare.groups(runs, "a", "b", cost="train_flops", replicas=50)
+        ).at
         if answer.value is not None:
             assert answer.low is None or answer.low <= answer.value
             assert answer.high is None or answer.value <= answer.high

@@ -28,7 +28,7 @@ def study(seed=0, sizes=8):
 
 
 def pair(runs, a="a", b="b"):
-    return compare.of(runs, a, b, cost="train_flops", method="law", replicas=200)
+    return compare.groups(runs, a, b, cost="train_flops", method="law", replicas=200)
 
 
 def test_a_known_ratio_lies_in_the_interval_at_every_accuracy() -> None:
@@ -60,14 +60,14 @@ def test_too_few_sizes_bear_no_interval() -> None:
     found = compare.ratio_at(pair(study(sizes=3)), 0.7)
     assert found.value is not None
     assert (found.low, found.high) == (None, None)
-    assert "too_few_scales" in {caution.code for caution in found.cautions}
+    assert "too_few_scales" in {warning.code for warning in found.warnings}
     with pytest.raises(FitError):
         compare.ratio_at(pair(study(sizes=1)), 0.7)
 
 
 def test_laws_of_the_paper_s_rows_agree_with_their_frontiers() -> None:
-    laws = compare.of(reference.table6(), "vit", "bit", metric="imagenet", method="law")
+    laws = compare.groups(reference.table6(), "vit", "bit", metric="imagenet", method="law")
     found = compare.mean_ratio(laws)
-    lines = compare.of(reference.table6(), "vit", "bit", metric="imagenet")
+    lines = compare.groups(reference.table6(), "vit", "bit", metric="imagenet")
     assert found.low < compare.mean_ratio(lines).value < found.high
     assert 1 < found.low < 2 < found.high < 4  # the paper says about 2 to 4, on five data sets

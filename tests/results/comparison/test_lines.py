@@ -58,17 +58,17 @@ def test_a_group_is_found_by_family_label_name_or_label_and_epochs() -> None:
     table = lines.configurations(
         reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
     )
-    assert len(lines.of(table, "vit")) == len(lines.of(table, "ViT")) == 6
-    assert len(lines.of(table, "ResNet")) == len(lines.of(table, "bit")) == 7
-    assert len(lines.of(table, "ViT-L/16")) == 2
-    (row,) = lines.of(table, "vit-l/16@14").itertuples()
+    assert len(lines.select(table, "vit")) == len(lines.select(table, "ViT")) == 6
+    assert len(lines.select(table, "ResNet")) == len(lines.select(table, "bit")) == 7
+    assert len(lines.select(table, "ViT-L/16")) == 2
+    (row,) = lines.select(table, "vit-l/16@14").itertuples()
     assert (row.name, row.x) == ("ViT-L/16, 14 ep", pytest.approx(1567e18, rel=1e-11))
-    assert len(lines.of(table, "ViT-L/16, 14 ep")) == 1
+    assert len(lines.select(table, "ViT-L/16, 14 ep")) == 1
 
 
 def test_an_unknown_group_comes_with_the_near_matches() -> None:
     with pytest.raises(lines.UnknownGroup, match=r"did you mean .*ViT-L/16"):
-        lines.of(
+        lines.select(
             lines.configurations(
                 reference.table6(), metric="imagenet_accuracy", x="train_flops_valid"
             ),
@@ -101,7 +101,7 @@ def test_the_curve_passes_the_frontier_and_nothing_else(sign) -> None:
     generator = np.random.default_rng(0)
     for _ in range(50):
         x, y = generator.integers(1, 12, (2, 30)).astype(float)
-        curve = lines.frontier_curve(x, y, sign)
+        curve = lines.frontier_line(x, y, sign)
         on = frontier(x, -sign * y)
         assert set(zip(curve.x, curve.y, strict=True)) == set(zip(x[on], y[on], strict=True))
         assert (np.diff(curve.x) > 0).all()
@@ -109,7 +109,7 @@ def test_the_curve_passes_the_frontier_and_nothing_else(sign) -> None:
 
 
 def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do() -> None:
-    curve = lines.frontier_curve(np.array([1.0, 100.0]), np.array([0.2, 0.4]), 1)
+    curve = lines.frontier_line(np.array([1.0, 100.0]), np.array([0.2, 0.4]), 1)
     assert curve.at(10.0) == pytest.approx(0.3)
     assert curve.reach(0.3) == pytest.approx(10.0)
     assert curve.at([1.0, 100.0]).tolist() == [0.2, 0.4]
@@ -119,13 +119,13 @@ def test_a_line_is_linear_against_log_x_and_ends_where_its_points_do() -> None:
 
 
 def test_a_lower_loss_is_reached_at_a_higher_cost() -> None:
-    curve = lines.frontier_curve(np.array([1.0, 10.0, 100.0]), np.array([3.0, 3.5, 1.0]), -1)
+    curve = lines.frontier_line(np.array([1.0, 10.0, 100.0]), np.array([3.0, 3.5, 1.0]), -1)
     assert curve.y.tolist() == [3.0, 1.0]
     assert curve.reach(2.0) == pytest.approx(10.0)
 
 
 def test_the_best_at_each_size_need_not_rise() -> None:
-    curve = lines.best_curve(np.array([1.0, 1.0, 2.0]), np.array([0.5, 0.6, 0.4]), 1)
+    curve = lines.best_line(np.array([1.0, 1.0, 2.0]), np.array([0.5, 0.6, 0.4]), 1)
     assert (curve.x.tolist(), curve.y.tolist()) == ([1.0, 2.0], [0.6, 0.4])
 
 

@@ -23,8 +23,8 @@ def test_without_seeds_a_resample_is_a_part_of_the_configurations() -> None:
     one = side([(0.1,), (0.2,), (0.3,), (0.4,)])
     sizes = set()
     for curve in one.replicas(1000, 0):  # one in 64 draws the same configuration four times
-        assert set(curve.x) <= set(one.curve.x)
-        assert np.isin(curve.y, one.curve.y).all()
+        assert set(curve.x) <= set(one.line.x)
+        assert np.isin(curve.y, one.line.y).all()
         sizes.add(len(curve.x))
     assert sizes == {1, 2, 3, 4}
 
@@ -51,9 +51,9 @@ def test_replicas_without_an_answer_widen_the_interval_until_there_is_none() -> 
     samples = np.linspace(1, 2, 1000)
     assert pair.interval(samples, 0.9)[:2] == pytest.approx((1.05, 1.95), abs=2e-3)
     samples[:30] = np.nan  # 3 %: each end may be 3 % further out
-    low, high, cautions = pair.interval(samples, 0.9)
+    low, high, warnings = pair.interval(samples, 0.9)
     assert (low, high) == pytest.approx((1.05, 1.98), abs=2e-3)
-    assert cautions == ()
+    assert warnings == ()
     samples[:60] = np.nan
-    low, high, cautions = pair.interval(samples, 0.9)
-    assert (low, high, cautions[0].code) == (None, None, "too_few_near")
+    low, high, warnings = pair.interval(samples, 0.9)
+    assert (low, high, warnings[0].code) == (None, None, "too_few_near")

@@ -11,7 +11,7 @@ from results.comparison.pair import Answer
 
 
 def pair(a="vit", b="bit", metric="imagenet", **options):
-    return compare.of(reference.table6(), a, b, metric=metric, replicas=100, **options)
+    return compare.groups(reference.table6(), a, b, metric=metric, replicas=100, **options)
 
 
 def test_the_examples_are_so() -> None:
@@ -53,7 +53,7 @@ def test_a_probability_that_is_not_known_says_why() -> None:
 
 def test_a_crossing_in_data_and_who_is_ahead_without_one() -> None:
     runs = reference.table5()
-    one = compare.of(runs, "ViT-B/16", "ViT-L/16", metric="imagenet", cost="train_examples")
+    one = compare.groups(runs, "ViT-B/16", "ViT-L/16", metric="imagenet", cost="train_examples")
     # 1.3e6 × (14 / 1.3)^(1.38 / 2.56): Table 5's gaps of 1.38 and -1.18 points.
     assert sentences.crossing(one, crossing(one)) == "ViT-L/16 overtakes ViT-B/16 at 4.7M images"
     ahead = sentences.crossing(pair(), crossing(pair()))

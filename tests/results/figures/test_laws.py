@@ -37,7 +37,7 @@ def test_beyond_the_data_the_curve_is_dashed(law) -> None:
     assert dashed.get_xdata().min() > law.x.max()
 
 
-def test_cautions_and_families_without_a_law_stand_below() -> None:
+def test_warnings_and_families_without_a_law_stand_below() -> None:
     runs = reference.table6()
     laws = fit.fit_groups(
         runs, x="train_flops_valid", metric="imagenet_accuracy", form="power", replicas=0
@@ -48,8 +48,8 @@ def test_cautions_and_families_without_a_law_stand_below() -> None:
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert any("mixer: no law, 1 different x" in text for text in texts)
     for made in list(laws.values())[:3]:
-        for caution in made.warnings:
-            assert any(caution.code in text for text in texts)
+        for warning in made.warnings:
+            assert any(warning.code in text for text in texts)
 
 
 def test_no_law_at_all_says_why() -> None:

@@ -29,7 +29,7 @@ def study(noise: float = 0.005, seeds: int = 2, sizes: int = 7, seed: int = 0) -
 
 
 def codes(profile: isoflop.Profile) -> set[str]:
-    return {caution.code for caution in profile.warnings}
+    return {warning.code for warning in profile.warnings}
 
 
 def test_the_examples_are_true() -> None:

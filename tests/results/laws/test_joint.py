@@ -28,7 +28,7 @@ def study(noise: float = 0.01, seeds: int = 2, seed: int = 0) -> pd.DataFrame:
 
 
 def codes(made: object) -> set[str]:
-    return {caution.code for caution in made.warnings}
+    return {warning.code for warning in made.warnings}
 
 
 def test_the_law_is_found_with_its_intervals() -> None:

@@ -63,28 +63,33 @@ def test_an_index_below_the_former_name_is_understood(
     with monkeypatch.context() as patch:
         patch.setattr(segments, "INDEX_KEY", "scalebench.parts")
         merge(
-            study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8])
+            study,
+            "m.parquet",
+            [segments.PartFile("b/curve/1.parquet", which, 2)],
+            curve("b", [7, 8]),
         )
     assert steps(study) == [("a", 2), ("a", 0), ("a", 1), ("b", 7), ("b", 8)]
 
 
 def test_a_part_is_not_opened_where_its_merged_rows_are_of_the_same_file(study) -> None:
     which = segments.list_own(study, "curve")["b/curve/1.parquet"]
-    merge(study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 2)], curve("b", [7, 8]))
+    merge(
+        study, "m.parquet", [segments.PartFile("b/curve/1.parquet", which, 2)], curve("b", [7, 8])
+    )
     assert steps(study)[3:] == [("b", 7), ("b", 8)]
 
 
 def test_a_part_of_another_time_or_inode_is_opened_and_counts(study) -> None:
     time, inode = segments.list_own(study, "curve")["b/curve/1.parquet"]
     for at, which in enumerate([(time - 1, inode), (time, inode + 1)]):
-        index = [segments.Part("b/curve/1.parquet", which, 1)]
+        index = [segments.PartFile("b/curve/1.parquet", which, 1)]
         merge(study, f"{at}.parquet", index, curve("b", [7]))
     assert steps(study)[3:] == [("b", 0), ("b", 1), ("b", 2)]
 
 
 def test_of_two_merged_files_the_newer_part_counts(study) -> None:
     for name, time, step in (("x", 5, 8), ("y", 9, 9), ("z", 5, 7)):
-        index = [segments.Part("b/curve/0.parquet", (time, 1), 1)]
+        index = [segments.PartFile("b/curve/0.parquet", (time, 1), 1)]
         merge(study, f"{name}.parquet", index, curve("b", [step]))
     assert steps(study)[3] == ("b", 9)
     assert len(steps(study)) == 7
@@ -104,7 +109,10 @@ def test_a_file_that_is_merged_while_it_is_read_is_found_at_the_second_look(
     def merged_first(folder, names, table):
         which = segments.identity(own.stat())
         merge(
-            study, "m.parquet", [segments.Part("b/curve/1.parquet", which, 3)], curve("b", range(3))
+            study,
+            "m.parquet",
+            [segments.PartFile("b/curve/1.parquet", which, 3)],
+            curve("b", range(3)),
         )
         own.unlink()
         return read_own(folder, names, table)

@@ -37,12 +37,12 @@ def test_every_family_has_its_law_or_a_reason(runs, laws) -> None:
     assert row[-1].startswith("no law: 1 different x") and row[2:-1] == ("",) * 6
 
 
-def test_cautions_stand_beside_their_law_with_their_codes(runs) -> None:
+def test_warnings_stand_beside_their_law_with_their_codes(runs) -> None:
     made = fitted(runs, "train_examples", METRIC)
     table = law_table(made, "train_examples", METRIC, 9)
     for row, law in zip(table.rows, made.values(), strict=True):
         assert isinstance(law, LawFit)
-        assert all(f"{caution.code}: {caution.text}" in row[-1] for caution in law.warnings)
+        assert all(f"{warning.code}: {warning.text}" in row[-1] for warning in law.warnings)
 
 
 def test_curves_run_over_the_data_inside_their_bands(laws) -> None:
@@ -59,7 +59,7 @@ def test_curves_run_over_the_data_inside_their_bands(laws) -> None:
 def test_families_are_compared_as_the_package_compares_them() -> None:
     paper = reference.table6().assign(state="done")
     made = comparisons(paper, "train_flops_valid", METRIC)
-    ratio = compare.mean_ratio(compare.of(paper, "vit", "bit", metric=METRIC))
+    ratio = compare.mean_ratio(compare.groups(paper, "vit", "bit", metric=METRIC))
     answers = {row[0]: row[1] for row in made.rows}
     question = "ResNet: training compute without padding for the same top-1, ViT = 1"
     assert answers[question] == f"{ratio.value:.2f} ×"

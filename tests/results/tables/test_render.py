@@ -14,7 +14,7 @@ FRAME = pd.DataFrame({"label": ["A", "B"], "flops": [5.1e10, None], "top1": [0.5
 
 
 def make_grid(name="A", frame=FRAME, rules=frozenset()):
-    return render.Grid(
+    return render.TableGrid(
         header=("model", "top-1 (%)"),
         cells=((name, "50.00 ± 1.00"), ("B", "25.00")),
         is_number=(False, True),
