@@ -42,7 +42,7 @@ def describe(given: str, base: Path | None = None) -> DataInfo:
 
     Raises DataError where it does not exist or has not the expected form.
     """
-    return _describe(given, (base or Path.cwd()) / Path(given).expanduser())
+    return _describe(given, base or Path.cwd())
 
 
 def describe_from(base: Path) -> Describe:
@@ -51,8 +51,8 @@ def describe_from(base: Path) -> Describe:
 
 
 @lru_cache(maxsize=64)
-def _describe(given: str, path: Path) -> DataInfo:
-    path = path.resolve()
+def _describe(given: str, base: Path) -> DataInfo:
+    path = (base / Path(given).expanduser()).resolve()
     for source in reversed(SOURCES.values()):
         try:
             info = source.describe(given, path)
