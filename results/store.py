@@ -33,10 +33,11 @@ class Study:
     Columns are those of `results.schema`, complete even where a file is older; a table without
     rows has them all the same. `skipped` says, in one line each, which files were passed over
     because they cannot be read, in the tables read so far; `notes`, which columns of newer files
-    were left out.
+    were left out. With `only`, pairs of study and run id, the tables hold what belongs to these.
     """
 
     folders: tuple[Path, ...]
+    only: frozenset[tuple[str, str]] | None = None
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -67,6 +68,9 @@ class Study:
             self.notes.extend(_about_newer(whole.newer))
         together = pa.concat_tables([whole.rows for whole in wholes])
         frame = together.to_pandas(types_mapper=PANDAS_TYPES.get)
+        if self.only is not None:
+            pairs = pd.MultiIndex.from_frame(frame[["study", "run_id"]])
+            frame = frame[pairs.isin(list(self.only))].reset_index(drop=True)
         if len(wholes) == 1:
             return frame
         key = [column.name for column in columns(table) if column.key]

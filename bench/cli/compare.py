@@ -10,15 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cli import output
+from bench.cli import ledgers, output
 from bench.run.errors import BenchError
-from results import (
-    compare,
-    frontier,
-    reference,
-    store,
-)
-from results.columns import configurations, formatting
+from results import compare, frontier
+from results.columns import configurations, filters, formatting
 from results.comparison import lines, sentences
 from results.comparison.crossing import crossing
 from results.comparison.pair import Pair, group
@@ -26,10 +21,8 @@ from results.laws import clusters
 
 Row = dict[str, Any]
 
-PAPERS = {"table6": reference.table6, "table5": reference.table5}
 DATA = "train_examples"
 METHODS = ("frontier", "law")
-PUBLISHED = "published "  # before a family of the paper where it stands beside a study's
 
 
 class ComparisonError(BenchError):
@@ -51,29 +44,23 @@ class Question:
 
 
 def runs_of(
-    studies: Sequence[Path], published: str | None = None, with_published: bool = False
+    studies: Sequence[Path],
+    published: str | None = None,
+    with_published: bool = False,
+    where: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """The runs of studies, of a published table, or of both: the paper's as families of their own.
+    """Return the runs of studies or of a table of the paper that meet the conditions of `where`.
 
-    Raises ComparisonError where there are none.
+    With `with_published` the paper's Table 6 is beside a study's runs, as families of its own
+    ("vit, ViT paper"), whatever the conditions. Raises LedgerError where there are none.
     """
-    if published is not None and published not in PAPERS:
-        choices = ", ".join(PAPERS)
-        raise ComparisonError(f"--published: given {published!r}, expected one of {choices}")
-    if not studies and published is None:
-        raise ComparisonError("given no study, expected at least one, or --published table6")
-    if not studies:
-        return PAPERS[published or "table6"]()
-    study = store.load(studies)
-    for skipped in study.skipped:
-        output.note(f"skipped: {skipped}")
-    if study.runs.empty:
-        names = ", ".join(map(str, studies))
-        raise ComparisonError(f"{names}: no run has ended yet; see scalestudy status")
-    if published is None and not with_published:
-        return study.runs
-    paper = PAPERS[published or "table6"]()
-    return pd.concat([study.runs, paper.assign(family=PUBLISHED + paper["family"])])
+    if published is not None:
+        return filters.select(ledgers.published(published, studies), None, where)[0]
+    runs = ledgers.runs(studies, where)
+    if not with_published:
+        return runs
+    paper = ledgers.beside()
+    return pd.concat([runs, paper.assign(family=paper["family"] + configurations.THEIRS)])
 
 
 def answer(runs: pd.DataFrame, question: Question, *, json: bool) -> None:
@@ -86,8 +73,6 @@ def answer(runs: pd.DataFrame, question: Question, *, json: bool) -> None:
     if question.method not in METHODS:
         expected = ", ".join(METHODS)
         raise ComparisonError(f"--method: given {question.method!r}, expected one of {expected}")
-    if not 0 < question.level < 1:
-        raise ComparisonError(f"--level: given {question.level:g}, expected between 0 and 1")
     cost = question.cost or _usual_cost(runs)
     document: Row = {
         "metric": metric,
@@ -151,9 +136,10 @@ def _pairs(runs: pd.DataFrame, metric: str, axis: str, question: Question) -> li
     table = lines.configurations(runs, metric=metric, x=axis)
     known = [name for name in configurations.FAMILIES if name in set(table["group"])]
     known += sorted(set(table["group"]) - set(known))
-    ours = [name for name in known if not name.startswith(PUBLISHED)]
+    ours = [name for name in known if not name.endswith(configurations.THEIRS)]
     pairs = list(itertools.combinations(ours, 2))
-    return pairs + [(name, PUBLISHED + name) for name in ours if PUBLISHED + name in known]
+    theirs = [(name, name + configurations.THEIRS) for name in ours]
+    return pairs + [(name, published) for name, published in theirs if published in known]
 
 
 def _compared(

@@ -5,12 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from bench.cli import output
+from bench.cli import ledgers, output
 from bench.run.errors import BenchError
 from results import fit as fits
-from results import reference, store
+from results import reference
 from results.columns import configurations, formatting
 from results.laws import isoflop, points, published_constants
 from results.laws import joint as joint_laws
@@ -74,13 +72,14 @@ def law(
     at: Sequence[float],
     published: bool,
     json: bool,
+    where: Sequence[str] = (),
     **settings: Any,
 ) -> None:
     """Prints a law per group of runs, with predictions at some x; raises FitRefused.
 
     With `published` the ViT paper's Table 6 is fitted beside them, family by family.
     """
-    found = fits.fit_groups(_runs(studies), by, **settings)
+    found = fits.fit_groups(ledgers.runs(studies, where), by, **settings)
     if published:
         paper = reference.table6()
         paper = paper.assign(train_flops=paper["train_flops_valid"])
@@ -98,12 +97,18 @@ def law(
 
 
 def profiles(
-    studies: Sequence[Path], *, by: Sequence[str], at: Sequence[float], json: bool, **settings: Any
+    studies: Sequence[Path],
+    *,
+    by: Sequence[str],
+    at: Sequence[float],
+    json: bool,
+    where: Sequence[str] = (),
+    **settings: Any,
 ) -> None:
     """Prints the IsoFLOP profiles of each group of runs; raises FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, runs in points.groups(_runs(studies), by):
+    for name, runs in points.groups(ledgers.runs(studies, where), by):
         try:
             found[name] = isoflop.profiles(runs, **settings)
         except fits.FitError as error:
@@ -138,12 +143,18 @@ def profiles(
 
 
 def joint(
-    studies: Sequence[Path], *, by: Sequence[str], at: Sequence[float], json: bool, **settings: Any
+    studies: Sequence[Path],
+    *,
+    by: Sequence[str],
+    at: Sequence[float],
+    json: bool,
+    where: Sequence[str] = (),
+    **settings: Any,
 ) -> None:
     """Prints the joint law of each group of runs and divides budgets; raises FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, runs in points.groups(_runs(studies), by):
+    for name, runs in points.groups(ledgers.runs(studies, where), by):
         try:
             found[name] = joint_laws.fit_joint(runs, **settings)
         except fits.FitError as error:
@@ -176,7 +187,7 @@ def joint(
     _notes(records, refused)
 
 
-def published(*, replicas: int, level: float, json: bool) -> None:
+def constants(*, replicas: int, level: float, json: bool) -> None:
     """Prints the published constants that come with their points, and what a fit of these gives."""
     found = published_constants.refit(replicas=replicas, level=level)
     rows = [row for made in found for row in made.rows()]
@@ -200,16 +211,6 @@ def published(*, replicas: int, level: float, json: bool) -> None:
 def _refuse_if_none(found: Mapping[str, Any], refused: Mapping[str, str]) -> None:
     if not found:
         raise FitRefused("; ".join(f"{name}: {reason}" for name, reason in refused.items()))
-
-
-def _runs(studies: Sequence[Path]) -> pd.DataFrame:
-    study = store.load(studies)
-    for skipped in study.skipped:
-        output.note(f"skipped: {skipped}")
-    if study.runs.empty:
-        names = ", ".join(str(path) for path in studies)
-        raise FitRefused(f"{names}: no run has ended yet; see scalestudy status")
-    return study.runs
 
 
 def _error(metric: str) -> Callable[[float], str]:

@@ -30,8 +30,24 @@ Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or i
 Studies = Annotated[
     list[str], typer.Argument(metavar="STUDY…", help="Studies, by name or by folder.")
 ]
-Published = Annotated[
-    bool, typer.Option("--with-published", help="Lay the ViT paper's figures beside them.")
+WithPublished = Annotated[
+    bool,
+    typer.Option("--with-published", help="Lay the ViT paper's runs beside those of the studies."),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Use only rows that meet this: family=vit,bit, seed!=0, 'epochs>=7', "
+        "energy_joules=null. May be given several times.",
+    ),
+]
+Level = Annotated[
+    float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")
+]
+Replicas = Annotated[int, typer.Option(min=100, help="Bootstrap resamples behind an interval.")]
+Metric = Annotated[
+    str, typer.Option(metavar="COLUMN", help="The metric: top1_accuracy, top5_accuracy or loss.")
 ]
 RUNS = Path("runs")
 

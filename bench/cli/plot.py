@@ -6,18 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.cli import ledgers
 from bench.cli import output as show
-from bench.cli.table import AnswerError, Question, load, select, where
+from bench.cli.table import AnswerError, Question, select
 from results import plot as plots
-from results import reference
-from results.columns import scores
+from results.columns import filters, scores
 from results.comparison import lines
 from results.figures.frontier import cost_column
 from results.figures.kinds import KINDS, FigureData, FigureKind
 from results.ledger import parquet
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
-PAPER = {"table5": reference.table5, "table6": reference.table6}
 
 
 def plot(
@@ -42,7 +41,7 @@ def plot(
     if chosen.reads == "measurements":
         data = FigureData(_measurements(kind, studies, question))
     else:
-        beside = PAPER[chosen.published]() if with_published and chosen.published else None
+        beside = ledgers.PAPER[chosen.published]() if with_published and chosen.published else None
         data = _runs(studies, question, beside, published)
         data = replace(data, published=_drawable(data, chosen))
     plots.save(chosen.draw(data), output)
@@ -61,11 +60,9 @@ def _runs(
     Raises AnswerError.
     """
     if published is not None:
-        if published not in PAPER or studies:
-            expected = f"{' or '.join(PAPER)}, without STUDY"
-            raise AnswerError(f"--published: given {published!r}, expected {expected}")
-        return _own_scores(PAPER[published](), question, None, "train_flops_valid")
-    runs, evals = select(load(studies), question)
+        rows = filters.select(ledgers.published(published, studies), None, question.where)[0]
+        return _own_scores(rows, question, None, "train_flops_valid")
+    runs, evals = select(ledgers.load(studies), question)
     if evals is None:
         return _own_scores(runs, question, beside, "train_flops")
     if beside is not None:
@@ -113,10 +110,7 @@ def _measurements(kind: str, paths: Sequence[Path], question: Question) -> pd.Da
     if not files:
         raise AnswerError(f"plot {kind}: expected Parquet files, or a folder: runs/throughput")
     table = pd.DataFrame([row for file in files for row in parquet.read_rows(file)])
-    for text in question.where:
-        key, _, value = text.partition("=")
-        table = where(table, key, value)
-    return table
+    return filters.select(table, None, question.where)[0]
 
 
 def _note_unused(kind: FigureKind, question: Question, with_published: bool) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.cli import ledgers
 from bench.cli import output as show
 from bench.run.errors import BenchError
 from results import reference, store
 from results import table as tables
-from results.columns import configurations, scores
+from results.columns import filters, scores
 from results.ledger.files import write_bytes
 from results.tables import paper as printed
 from results.tables.layouts import COSTS
@@ -37,8 +38,8 @@ class Question:
 
     @property
     def of_evals(self) -> bool:
-        """Whether it is about evaluations, or about what the runs themselves scored."""
-        named = {*self.rows, *self.columns, *(text.partition("=")[0] for text in self.where)}
+        """Return True if it is about evaluations, False if about the runs' own scores."""
+        named = {*self.rows, *self.columns, *filters.columns_of(self.where)}
         return self.evals or self.form is not None or bool(named & scores.only_of_evals())
 
 
@@ -69,9 +70,9 @@ def table(
         raise AnswerError(f"--format: given {format!r}, expected one of {', '.join(RENDERERS)}")
     if published is None:
         made = _comparison(studies, question, with_published)
-    elif studies:
-        raise AnswerError(f"--published {published}: stands alone; beside studies --with-published")
     else:
+        ledgers.refuse_beside(published, studies)
+        _refuse_choices(published, question, with_published)
         made = printed.table(published)
     if format == "json":
         rows = made.frame.astype(object).where(made.frame.notna(), None)
@@ -85,32 +86,32 @@ def table(
         show.note(f"{output}: {len(made.frame)} rows")
 
 
-def select(study: store.Study, question: Question) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The runs a question is about, and their evaluations if it is about these.
+def _refuse_choices(published: str, question: Question, with_published: bool) -> None:
+    """Raise AnswerError for options that have no effect on a table shown as it was printed."""
+    usual = vars(Question())
+    given = [name for name, value in vars(question).items() if value != usual[name]]
+    options = {"metrics": "metric", "costs": "cost"}
+    names = [f"--{options.get(name, name)}" for name in given]
+    names += ["--with-published"] if with_published else []
+    if names:
+        raise AnswerError(
+            f"--published {published}: shows the table as it was printed, without {', '.join(names)}"
+        )
 
-    Raises AnswerError.
-    """
-    runs, evals = study.runs, study.evals if question.of_evals else None
-    for text in question.where:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise AnswerError(f"--where: given {text!r}, expected COLUMN=VALUE")
-        name = "seed" if key == "draw" else key
-        is_of_evals = evals is not None and name in evals and key not in ("study", "run_id", "seed")
-        if evals is not None and is_of_evals:
-            evals = where(evals, name, value)
-        else:
-            runs = where(runs, key.removeprefix("pretrain_"), value)
-    return runs, evals
+
+def select(study: store.Study, question: Question) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the runs a question is about, and their evaluations if it is about these."""
+    evals = study.evals if question.of_evals else None
+    return filters.select(study.runs, evals, question.where)
 
 
 def _comparison(studies: Sequence[Path], question: Question, with_published: bool) -> TableGrid:
-    runs, evals = select(load(studies), question)
+    runs, evals = select(ledgers.load(studies), question)
     paper, costs = None, question.costs
     if with_published and evals is not None:
         paper = reference.scores(question.form or "table6")
     elif with_published:
-        runs = pd.concat([runs, reference.table6().assign(dataset="JFT-300M, then ImageNet")])
+        runs = pd.concat([runs, ledgers.beside()])
         costs = costs or (*COSTS[:2], "train_flops_valid", "accelerator_days")
     return tables.comparison(
         runs,
@@ -125,38 +126,20 @@ def _comparison(studies: Sequence[Path], question: Question, with_published: boo
     )
 
 
-def where(frame: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
-    """The rows whose `column` reads `value`, numbers compared as numbers."""
-    configurations.check_columns(frame, [column])
-    if not pd.api.types.is_numeric_dtype(frame[column]):
-        return frame[frame[column].astype(str) == value]
-    try:
-        return frame[(frame[column] == float(value)).fillna(False)]
-    except ValueError:
-        raise AnswerError(f"--where {column}: given {value!r}, expected a number") from None
-
-
 def report(
-    studies: Sequence[Path], *, output: Path, cost: str, metric: str, published: bool
+    studies: Sequence[Path],
+    *,
+    output: Path,
+    cost: str,
+    metric: str,
+    published: bool,
+    where: Sequence[str] = (),
 ) -> None:
     """Writes the report of some studies into `output`, an .html file; raises AnswerError."""
     from results.report import write as reports
 
     if output.suffix not in (".html", ".htm"):
         raise AnswerError(f"-o: given {output}, expected a name in .html")
-    study = load(studies)
+    study = ledgers.only(ledgers.load(studies), where)
     reports.write(study, output, cost=cost, metric=metric, published=published)
     show.note(f"{output}: {len(study.runs)} runs")
-
-
-def load(studies: Sequence[Path]) -> store.Study:
-    """The studies together; what cannot be read is named. Raises AnswerError for no run at all."""
-    if not studies:
-        raise AnswerError("missing STUDY…: give a study's name or folder")
-    study = store.load(studies)
-    for skipped in study.skipped:
-        show.note(f"skipped: {skipped}")
-    if study.runs.empty:
-        found = ", ".join(str(path) for path in studies)
-        raise AnswerError(f"{found}: no run has ended yet; see scalestudy status")
-    return study

@@ -9,21 +9,27 @@ from typer.core import TyperCommand
 from bench.cli.options import (
     RUNS,
     Json,
-    Published,
+    Level,
+    Metric,
+    Replicas,
     Root,
     Studies,
     Study,
+    Where,
+    WithPublished,
     positive,
     study_dir,
 )
 from results.figures.kinds import KINDS
 
 app = typer.Typer()
-Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMN=VALUE", help="Only these rows: family=vit, shots=5."),
+PublishedRuns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE", help="Use the ViT paper's runs instead of studies: table5 or table6."
+    ),
 ]
+Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")]
 
 
 @app.command()
@@ -49,9 +55,13 @@ def table(
     evals: Evals = False,
     where: Where = None,
     output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
-    with_published: Published = False,
+    with_published: WithPublished = False,
     published: Annotated[
-        str | None, typer.Option(help="The paper's own table2, table5 or table6, without STUDY.")
+        str | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Show the ViT paper's own table instead of studies: table2, table5 or table6.",
+        ),
     ] = None,
     root: Root = RUNS,
     json: Json = False,
@@ -101,10 +111,8 @@ def plot(
     ] = None,
     evals: Evals = False,
     where: Where = None,
-    with_published: Published = False,
-    published: Annotated[
-        str | None, typer.Option(help="The paper's own table5 or table6, without STUDY.")
-    ] = None,
+    with_published: WithPublished = False,
+    published: PublishedRuns = None,
     root: Root = RUNS,
 ) -> None:
     """Draw a figure of studies: error over compute, accuracy over data, laws, measured speed."""
@@ -131,8 +139,9 @@ def report(
     study: Studies,
     output: Annotated[Path, typer.Option("-o", help="An .html file.")],
     cost: Annotated[str, typer.Option(help="The cost the charts show first.")] = "train_flops",
-    metric: Annotated[str, typer.Option(help="The metric shown first.")] = "top1_accuracy",
-    published: Published = False,
+    metric: Metric = "top1_accuracy",
+    where: Where = None,
+    with_published: WithPublished = False,
     root: Root = RUNS,
 ) -> None:
     """Write one HTML file that opens offline: charts, ledger, tables, costs, provenance."""
@@ -143,7 +152,8 @@ def report(
         output=output,
         cost=cost,
         metric=metric,
-        published=published,
+        published=with_published,
+        where=where or (),
     )
 
 
@@ -155,7 +165,7 @@ def fit(
     x: Annotated[str, typer.Option(help="The column of x: a cost, params, train_examples.")] = (
         "train_flops"
     ),
-    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
+    metric: Metric = "top1_accuracy",
     form: Annotated[
         str, typer.Option(help="auto, power, shifted, saturating or double_saturating.")
     ] = "auto",
@@ -172,12 +182,13 @@ def fit(
     ] = False,
     size: Annotated[str, typer.Option(help="The size of --isoflop and --joint.")] = "params",
     data: Annotated[str, typer.Option(help="The data of --joint.")] = "examples_seen",
-    replicas: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of the intervals.")] = 0.9,
+    replicas: Replicas = 1000,
+    level: Level = 0.9,
     constants: Annotated[
-        bool, typer.Option("--published", help="Fit the published constants' own points again.")
+        bool, typer.Option("--constants", help="Fit the points behind published constants again.")
     ] = False,
-    published: Published = False,
+    where: Where = None,
+    with_published: WithPublished = False,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
@@ -185,24 +196,28 @@ def fit(
     from bench.cli import fit as fits
 
     if constants:
-        fits.published(replicas=replicas, level=level, json=json)
+        fits.constants(replicas=replicas, level=level, json=json)
         return
-    if not study:
-        raise typer.BadParameter("given none, expected a study or --published", param_hint="STUDY")
-    folders = [study_dir(name, root) for name in study]
+    folders = [study_dir(name, root) for name in study or ()]
     groups, places = by or ["family"], at or []
+    chosen = where or ()
     common = {"metric": metric, "replicas": replicas, "level": level}
     if isoflop:
-        fits.profiles(folders, by=groups, at=places, json=json, size=size, budget=x, **common)
+        fits.profiles(
+            folders, by=groups, at=places, json=json, where=chosen, size=size, budget=x, **common
+        )
     elif joint:
-        fits.joint(folders, by=groups, at=places, json=json, n=size, d=data, cost=x, **common)
+        fits.joint(
+            folders, by=groups, at=places, json=json, where=chosen, n=size, d=data, cost=x, **common
+        )
     else:
         fits.law(
             folders,
             by=groups,
             at=places,
-            published=published,
+            published=with_published,
             json=json,
+            where=chosen,
             x=x,
             form=form,
             points=points,
@@ -233,15 +248,14 @@ def compare(
     at_cost: Annotated[
         float | None, typer.Option(callback=positive, help="Values at this cost: 1e21.")
     ] = None,
-    level: Annotated[float, typer.Option(help="Of the intervals.")] = 0.9,
-    replicas: Annotated[int, typer.Option(min=100, help="Resamples behind an interval.")] = 1000,
+    level: Level = 0.9,
+    replicas: Replicas = 1000,
     method: Annotated[
         str, typer.Option(help="frontier: between the best runs; law: between fitted laws.")
     ] = "frontier",
-    with_published: Published = False,
-    published: Annotated[
-        str | None, typer.Option(help="The ViT paper's table6 or table5; needs no study.")
-    ] = None,
+    where: Where = None,
+    with_published: WithPublished = False,
+    published: PublishedRuns = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
@@ -249,7 +263,7 @@ def compare(
     from bench.cli import compare as comparisons
 
     runs = comparisons.runs_of(
-        [study_dir(name, root) for name in study or ()], published, with_published
+        [study_dir(name, root) for name in study or ()], published, with_published, where or ()
     )
     question = comparisons.Question(
         families=families,
@@ -277,7 +291,7 @@ def propose(
         "vit",
         "bit",
     ),
-    metric: Annotated[str, typer.Option(help="A metric's column.")] = "top1_accuracy",
+    metric: Metric = "top1_accuracy",
     x: Annotated[
         str, typer.Option(help="The axis: train_flops or train_examples.")
     ] = "train_flops",
@@ -285,15 +299,15 @@ def propose(
         float | None,
         typer.Option(callback=positive, help="The error of a ratio, or the x of a law."),
     ] = None,
-    level: Annotated[float, typer.Option(help="Of the interval.")] = 0.9,
+    level: Level = 0.9,
+    where: Where = None,
     output: Annotated[Path | None, typer.Option("-o", help="A .yaml file for the spec.")] = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
     """Propose the runs that would narrow an interval most per cost, as a spec for submit."""
-    from bench.cli import next
+    from bench.cli import ledgers, next
     from bench.data import sources
-    from results import store
     from results.comparison import design as propose
     from results.ledger.files import write_bytes
     from sweeps import spec as specs
@@ -308,7 +322,7 @@ def propose(
             f"{folder}: no run has a cost in accelerator-days yet; one must be done first"
         )
     asked = next.Asked(question, families, metric, x, at, level, budget_days)
-    made = next.find(store.load([folder]).runs, rows, asked)
+    made = next.find(ledgers.runs([folder], where or ()), rows, asked)
     text = specs.dump(candidates.only(wide, [possible[row] for row in made.chosen]))
     if output is not None:
         write_bytes(output, text.encode())

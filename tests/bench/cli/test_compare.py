@@ -59,8 +59,8 @@ def test_a_crossing_in_data_needs_no_cost(capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "given no study"),
-        (("--published", "table7"), "expected one of table6, table5"),
+        ((), "missing STUDY"),
+        (("--published", "table7"), "expected one of table5, table6"),
         ((*TABLE6, "--metric", "imagnet"), "imagnet"),
         ((*TABLE6, "--at-accuracy", "85"), "expected a fraction"),
         ((*TABLE6, "--families", "vit", "bat"), "'bat'"),

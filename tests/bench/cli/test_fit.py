@@ -180,7 +180,7 @@ def test_a_study_without_equal_budgets_has_no_profile(
 
 
 def test_published_constants_stand_beside_ours(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("fit", "--published", "--replicas", 100)
+    words = ("fit", "--constants", "--replicas", 100)
     code, out, err = run(capsys, *words)
     assert code == 0
     assert "imagenet_finetune_error" in out and "ours" in out
@@ -193,4 +193,4 @@ def test_published_constants_stand_beside_ours(capsys: pytest.CaptureFixture[str
 def test_fit_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "fit")
     assert (code, out, err.count("\n")) == (2, "", 1), err
-    assert "expected a study or --published" in err
+    assert "missing STUDY" in err

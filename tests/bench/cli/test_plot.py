@@ -82,7 +82,7 @@ def test_measured_speed_is_drawn_of_a_folder(
     [
         (("frontier", "-o", "x.png"), "missing STUDY"),
         (("frontier", LEDGER, "-o", "x.gif"), "x.gif"),
-        (("frontier", LEDGER, "--published", "table6", "-o", "x.png"), "without STUDY"),
+        (("frontier", LEDGER, "--published", "table6", "-o", "x.png"), "instead of studies"),
         (("frontier", LEDGER, "--evals", "--with-published", "-o", "x.png"), "--with-published"),
         (("throughput", "nowhere", "-o", "x.png"), "expected Parquet files"),
         (("isoflop", LEDGER, "-o", "x.png"), "3 different params"),

@@ -60,8 +60,9 @@ def test_the_papers_own_table_needs_no_study(
     ("arguments", "said"),
     [
         ((), "missing STUDY"),
-        ((LEDGER, "--published", "table2"), "stands alone"),
+        ((LEDGER, "--published", "table2"), "instead of studies"),
         (("--published", "table9"), "table9"),
+        (("--published", "table6", "--where", "family=vit"), "as it was printed, without --where"),
         ((LEDGER, "--form", "table9"), "table9"),
         ((LEDGER, "--rows", "lable"), "did you mean label"),
         ((LEDGER, "--where", "seed"), "expected COLUMN=VALUE"),
