@@ -95,7 +95,7 @@ def _refuse_choices(published: str, question: Question, with_published: bool) ->
     names += ["--with-published"] if with_published else []
     if names:
         raise AnswerError(
-            f"--published {published}: shows the table as it was printed, without {', '.join(names)}"
+            f"--published {published}: shown as it was printed, without {', '.join(names)}"
         )
 
 
