@@ -1,8 +1,8 @@
-"""Two groups of runs compared: compute at equal accuracy, accuracy at equal compute, who is ahead.
+"""Comparison of two groups of runs: compute at equal accuracy, accuracy at equal compute.
 
 Each group is a line through its Pareto frontier, linear in the metric against the logarithm of
-cost, and nothing is said beyond the ends of a line. Intervals are percentiles of a cluster
-bootstrap: configurations are drawn anew, and the seeds within them.
+cost, without extrapolation beyond its ends. Intervals are percentiles of a cluster
+bootstrap: configurations are resampled, and the seeds within them.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from results.laws import clusters
 
 COST = "train_flops_valid"
 METRIC = "top1_accuracy"
-DATA_AXES = ("train_examples",)  # along them a group is its best at each size, not its frontier
+DATA_AXES = ("train_examples",)  # on these axes a line goes through the best run at each x
 
 
 def groups(
@@ -37,7 +37,7 @@ def groups(
     replicas: int = clusters.REPLICAS,
     seed: int = 0,
 ) -> Pair:
-    """The groups `a` and `b` of runs, which `lines.select` finds: families, models or single runs.
+    """Return the pair of groups `a` and `b`: families, models or single runs (see `lines.select`).
 
     `metric` may be short for an accuracy ("real"). On `train_examples` a group's line is its best
     at each size. With the method "law" it is the law of the error of all its runs, on any axis.
@@ -65,7 +65,7 @@ def _spans(pair: Pair) -> str:
 
 
 def ratio_at(pair: Pair, accuracy: float) -> Answer:
-    """How many times the cost of a the group b needs for the same accuracy.
+    """Return the cost of b over the cost of a at the same accuracy.
 
     >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
     >>> round(ratio_at(pair, 0.85).value, 2)
@@ -83,16 +83,16 @@ def ratio_at(pair: Pair, accuracy: float) -> Answer:
 
 
 def _shared(a: Polyline, b: Polyline) -> Floats:
-    """The accuracies of both frontiers' points in the range that both reach (K,), rising."""
+    """Return the accuracies of both lines' points in the range that both reach: (K,), ascending."""
     if not len(a.y) or not len(b.y):
         return np.empty(0)
     low, high = max(a.y.min(), b.y.min()), min(a.y.max(), b.y.max())
     both = np.unique(np.concatenate([a.y, b.y]))
-    return both[(both >= low) & (both <= high)]
+    return np.asarray(both[(both >= low) & (both <= high)])
 
 
 def mean_ratio(pair: Pair) -> Answer:
-    """The geometric mean of `ratio_at` over the accuracies that both groups reach.
+    """Return the geometric mean of `ratio_at` over the accuracies that both groups reach.
 
     >>> pair = groups(reference.table6(), "vit", "bit", metric="average_of_five")
     >>> round(mean_ratio(pair).value, 2)
@@ -113,7 +113,7 @@ def mean_ratio(pair: Pair) -> Answer:
 
 
 def ratio_curve(pair: Pair, accuracies: Sequence[float] | None = None) -> pd.DataFrame:
-    """`ratio_at` over accuracies, by default those of both frontiers in the range they share.
+    """Return `ratio_at` at accuracies, by default those of both lines in their shared range.
 
     Columns: `accuracy`, `cost_a`, `cost_b`, `ratio`, `low`, `high`; NaN is not comparable.
     """
@@ -127,7 +127,7 @@ def ratio_curve(pair: Pair, accuracies: Sequence[float] | None = None) -> pd.Dat
 
 
 def points_ratio(pair: Pair) -> pd.DataFrame:
-    """Each run of b against the frontier of a: its cost over that of a at the same accuracy.
+    """Return the cost of each run of b over that of a's line at the same accuracy.
 
     Columns: `name`, `cost`, `accuracy`, `frontier_cost`, `ratio` (NaN outside of a's range) and
     `reason`.
@@ -161,7 +161,7 @@ def points_ratio(pair: Pair) -> pd.DataFrame:
 
 
 def gain_at(pair: Pair, cost: float) -> Answer:
-    """By how much a is better than b at the same cost, in units of the metric; positive if it is.
+    """Return how much better a is than b at the same cost, in units of the metric.
 
     >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
     >>> round(gain_at(pair, 1000e18).value, 4)  # fractions: 1.13 points
@@ -176,9 +176,9 @@ def gain_at(pair: Pair, cost: float) -> Answer:
 
 
 def probability(pair: Pair, cost: float) -> Answer:
-    """The probability that a is better than b at this cost: its share of the resamples.
+    """Return the probability that a is better than b at this cost: its share of the resamples.
 
-    A tie counts half. It has no interval, and no value where too few runs say something.
+    A tie counts half. There is no interval, and no value where too few runs reach that cost.
     """
     known = gain_at(pair, cost)
     if known.value is None or known.low is known.high is None:

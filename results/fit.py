@@ -1,4 +1,4 @@
-"""Scaling laws fitted to a ledger: what a notebook imports."""
+"""Scaling laws fitted to a ledger, for notebooks."""
 
 from results.laws.errors import FitError as FitError
 from results.laws.law import POINTS as POINTS

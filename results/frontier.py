@@ -1,4 +1,4 @@
-"""Which points nothing else beats in both cost and error, and what beats the others."""
+"""Pareto frontiers of cost and error, and which points dominate the others."""
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from results.columns.pareto import settled
 def _dominators(
     cost: npt.NDArray[np.float64], error: npt.NDArray[np.float64], names: npt.NDArray[np.object_]
 ) -> tuple[npt.NDArray[np.bool_], list[tuple[object, ...]]]:
-    """The frontier's mask, and for each point the members that beat it, the cheapest first."""
+    """Return the frontier's mask, and the members that dominate each point, cheapest first."""
     cost, error = settled(cost), settled(error)
     on = frontier(cost, error)
     members = np.flatnonzero(on)
@@ -34,7 +34,7 @@ def mark(
     name: str | None = None,
     higher_is_better: bool | None = None,
 ) -> pd.DataFrame:
-    """`table` with what is on the frontier of `cost` and `metric`, over all rows and within `by`.
+    """Mark the rows on the frontier of `cost` and `metric`, over all rows and within each `by`.
 
     Adds `on_frontier` and `on_{by}_frontier`, and `dominated_by` and `dominated_by_in_{by}`: the
     members of that frontier which cost at most as much and are at least as good, and better in

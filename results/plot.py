@@ -1,4 +1,4 @@
-"""Figures of a study: what a notebook imports to draw them and to write them to files."""
+"""Figures of a study for notebooks: functions that draw them and write them to files."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where one group of runs overtakes another, in compute or in data."""
+"""Crossings of two groups of runs along an axis of compute or data."""
 
 import itertools
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from results.laws.warnings import ResultWarning
 
 @dataclass(frozen=True)
 class Change:
-    """A place where another group gets ahead: `ahead` is "a" or "b" from there on."""
+    """A change of leader at `x`: `ahead` is "a" or "b" beyond it."""
 
     x: float
     ahead: str
@@ -28,7 +28,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Crossing:
-    """The last change of leader in the shared range, and all `changes` by rising x.
+    """The last change of leader in the shared range, and all `changes` by ascending x.
 
     `overtaking` is the name of the group that is ahead from `at` on, None if the lines do not
     cross; `ahead` then names the group that is ahead all along, if one is. `shared` is the range
@@ -43,7 +43,7 @@ class Crossing:
 
 
 def _gaps(a: Polyline, b: Polyline) -> tuple[np.ndarray, np.ndarray]:
-    """The x of both lines' points in the range they share (K,), and by how much a is ahead."""
+    """Return the x of both lines' points in their shared range (K,), and the lead of a there."""
     if not len(a.x) or not len(b.x):
         return np.empty(0), np.empty(0)
     low, high = max(a.x[0], b.x[0]), min(a.x[-1], b.x[-1])
@@ -54,7 +54,7 @@ def _gaps(a: Polyline, b: Polyline) -> tuple[np.ndarray, np.ndarray]:
 
 
 def changes(a: Polyline, b: Polyline) -> tuple[Change, ...]:
-    """Where the lines cross, by rising x; one that only touches the other does not cross it.
+    """Return the crossings of the lines by ascending x; touching is not crossing.
 
     Where both are equal over a stretch, the change is at its end.
     """
@@ -72,7 +72,7 @@ def changes(a: Polyline, b: Polyline) -> tuple[Change, ...]:
 
 
 def _place(a: Polyline, b: Polyline, ahead: str) -> float:
-    """Where `ahead` gets ahead for good: -inf if it is all along, inf if it never does."""
+    """Return the x beyond which `ahead` leads: -inf if it always leads, inf if it never does."""
     x, gap = _gaps(a, b)
     if len(x) < 2:
         return np.nan
@@ -86,10 +86,10 @@ def _place(a: Polyline, b: Polyline, ahead: str) -> float:
 
 
 def crossing(pair: Pair) -> Crossing:
-    """Where one side of the pair overtakes the other for good, on the pair's axis.
+    """Find where one side of the pair overtakes the other for good, on the pair's axis.
 
-    Resamples in which the same side is ahead all along count as an earlier crossing, those in
-    which it never is as a later one; with more than half of 1 - level of them the interval is
+    Resamples in which the same side always leads count as an earlier crossing, those in which it
+    never leads as a later one; with more than half of 1 - level of them the interval is
     open on that side. It is widened to hold the crossing itself, which resamples of lines that
     cross several times may all put elsewhere.
 
@@ -127,7 +127,7 @@ def _name(pair: Pair, side: str) -> str:
 
 
 def _none(pair: Pair) -> Crossing:
-    """No crossing, and why."""
+    """Return a crossing without a place, and the reason."""
     x, gap = _gaps(pair.a.line, pair.b.line)
     spans = pair.ranges(lambda curve: curve.x, partial(formatting.amount, pair.x))
     ahead, shared = None, None

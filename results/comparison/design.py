@@ -1,8 +1,8 @@
-"""Which further runs would narrow an interval most for what they cost.
+"""Optimal design: the runs that would narrow an interval most per cost.
 
 Each family's error is taken as a power law, log error = alpha - b log x, with a deviation of each
 configuration and a smaller one of each seed. Then the width of an interval depends on where runs
-are, not on what they will score, so what a run would bring is known before it is paid for.
+are, not on their scores, so the value of a run is known before it is trained.
 """
 
 import math
@@ -21,20 +21,20 @@ from results.schema import NoAnswer, ResultsError
 
 QUESTIONS = ("ratio", "crossing", "law")
 MAX_RUNS = 500
-UNKNOWN_SEEDS = 0.5  # share of seeds in the scatter about a law where none was repeated: a guess
-MAX_LOG = math.log(1e300)  # of what a number holds
-FAR = 10.0  # times the range of the runs: a crossing beyond is no question for a few more runs
-FARTHEST = 2.0  # a law is asked a factor of two beyond the largest run, if nothing else is said
+UNKNOWN_SEEDS = 0.5  # share of seeds in the variance about a law if no seed was repeated: a guess
+MAX_LOG = math.log(1e300)  # of the largest float
+FAR = 10.0  # times the range of the runs: a few more runs cannot settle a crossing beyond
+FARTHEST = 2.0  # by default a law is evaluated a factor of two beyond the largest run
 
 Key = tuple[str, ...]
 
 
 class ProposeError(NoAnswer):
-    """No run can be proposed: too little is known, nothing helps, or nothing is affordable."""
+    """Error raised where no run can be proposed: too few runs, no gain, or too small a budget."""
 
 
 class QuestionError(ResultsError):
-    """No such question can be asked."""
+    """Error raised for an unknown question or an invalid value of it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Rows of the candidates in the order in which they help most per cost, and what they bring.
+    """Candidates to run, best gain per cost first, with the intervals before and after.
 
     `before` and `after` hold the same numbers, with the interval of today and the expected one.
     """
@@ -62,12 +62,12 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Design:
-    """Where runs are: for each family, log x and the number of seeds of each configuration."""
+    """The design of a study: for each family, log x and number of seeds of each configuration."""
 
     places: dict[str, dict[Key, tuple[float, int]]]
 
     def plus(self, family: str, key: Key, log_x: float) -> "Design":
-        """The same with one more run."""
+        """Return the design with one more run."""
         mine = dict(self.places[family])
         place, seeds = mine.get(key, (log_x, 0))
         mine[key] = (place, seeds + 1)
@@ -81,13 +81,13 @@ class Design:
 
 @dataclass(frozen=True)
 class Variances:
-    """Variances of the log error: of a configuration about its family's law, and of a seed."""
+    """Variance components of the log error: of configurations about their law, and of seeds."""
 
     configuration: float
     seed: float
 
     def covariance(self, design: Design, family: str) -> Floats:
-        """Of alpha and -b of a family's law: (2, 2)."""
+        """Return the covariance of alpha and -b of a family's law: (2, 2)."""
         places = np.array(list(design.places[family].values()))
         rows = np.stack([np.ones(len(places)), places[:, 0]], axis=1)
         weights = 1 / (self.configuration + self.seed / places[:, 1])
@@ -96,14 +96,14 @@ class Variances:
 
 @dataclass(frozen=True)
 class Target:
-    """A number asked for, in logarithms, and its derivatives by alpha and -b of each family."""
+    """The logarithm of an estimated number, and its derivatives by alpha and -b of each family."""
 
     name: str
     value: float
     slopes: dict[str, Floats]
 
     def width(self, design: Design, noise: Variances, level: float) -> float:
-        """Half of the interval, in natural logarithms."""
+        """Return half the width of the interval, in natural logarithms."""
         variance = sum(
             slope @ noise.covariance(design, family) @ slope
             for family, slope in self.slopes.items()
@@ -112,7 +112,7 @@ class Target:
         return float(quantile * math.sqrt(variance))
 
     def estimate(self, design: Design, noise: Variances, level: float) -> Estimate:
-        """The number itself with its interval."""
+        """Return the number with its interval."""
         ends = [self.value + sign * self.width(design, noise, level) for sign in (0, -1, 1)]
         if max(map(abs, ends)) > MAX_LOG:
             raise ProposeError(f"{self.name}: may be anywhere: the slopes can hardly be told apart")
@@ -122,7 +122,7 @@ class Target:
 def _fit(
     table: pd.DataFrame, families: Sequence[str]
 ) -> tuple[Design, Variances, dict[str, Floats]]:
-    """Where the runs are, how much they scatter, and alpha and -b of each family."""
+    """Estimate the design, the variance components, and alpha and -b of each family."""
     places: dict[str, dict[Key, tuple[float, int]]] = {}
     lines, left, within, repeats = {}, 0.0, 0.0, 0
     inverse_seeds = []
@@ -160,7 +160,7 @@ def _fit(
 def _targets(
     question: str, table: pd.DataFrame, lines: dict[str, Floats], at: float | None
 ) -> list[Target]:
-    """What is asked, with its derivatives."""
+    """Return the numbers that a question is about, with their derivatives."""
     if question == "law":
         found = []
         for family, (alpha, slope) in lines.items():
@@ -196,18 +196,18 @@ def _targets(
 
 
 def _middle(table: pd.DataFrame, a: str, b: str) -> float:
-    """The log error in the middle of what both families have reached."""
+    """Return the log error in the middle of the range that both families reach."""
     ends = [
         [np.mean(values) for values in groups.select(table, name)["log_errors"]] for name in (a, b)
     ]
     low, high = max(min(one) for one in ends), min(max(one) for one in ends)
     if low >= high:
         raise ProposeError(f"not comparable: {a} and {b} share no range of errors")
-    return (low + high) / 2
+    return float(low + high) / 2
 
 
 def _errors(table: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The table with the log errors of each run; configurations without error have none."""
+    """Add the log errors of each run; drop configurations that have a run without error."""
     higher = formatting.higher_is_better(metric)
     errors = [tuple(1 - v if higher else v for v in scores) for scores in table["scores"]]
     kept = np.array([min(values) > 0 for values in errors], dtype=bool)
@@ -216,13 +216,13 @@ def _errors(table: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _key(label: object, train_examples: object) -> Key:
-    """What tells a configuration from others: its model and its number of images."""
+    """Return the key of a configuration: its model and its number of images."""
     known = train_examples is not None and train_examples == train_examples
     return str(label), str(int(float(str(train_examples)))) if known else ""
 
 
 def _keyed(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The table with `key`; where more was varied, a key stands for the first that has it."""
+    """Add `key`; where more was varied, the first configuration of a key has it alone."""
     size = "train_examples"
     only = runs[size].iloc[0] if size in runs and len(runs) else None
     sizes = table[size] if size in table else [only] * len(table)
@@ -237,7 +237,7 @@ def _keyed(table: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _State:
-    """What the greedy choice carries along."""
+    """The state of the greedy choice."""
 
     design: Design
     noise: Variances
@@ -251,7 +251,7 @@ class _State:
 
 @dataclass(frozen=True)
 class _Run:
-    """A candidate: its row, what configuration it is, its place on the axis and its cost."""
+    """A candidate run: its row, configuration, place on the axis and cost."""
 
     row: int
     family: str
@@ -261,7 +261,7 @@ class _Run:
 
 
 def _greedy(waiting: list[_Run], budget: float, state: _State) -> tuple[list[_Run], _State]:
-    """The runs chosen one after another, and what is known with them."""
+    """Choose runs one after another; return them and the state with all of them."""
     chosen: list[_Run] = []
     spent = 0.0
     while len(chosen) < MAX_RUNS:
@@ -294,7 +294,7 @@ def propose(
     at: float | None = None,
     level: float = clusters.LEVEL,
 ) -> Proposal:
-    """The candidates to run next: again and again the one that narrows most per cost.
+    """Propose candidates to run next, greedily by the narrowing of the interval per cost.
 
     `candidates` has one row a run: `family`, `label`, `train_examples`, the column `x`, and `cost`,
     what the budget is in. `question` is "ratio" (cost at equal error, `at` one),

@@ -1,4 +1,4 @@
-"""A group's line as the law of its error: the same questions as of frontiers, asked of fits."""
+"""Lines of groups as fitted laws, for the same comparisons as frontiers."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ MARGIN = 2.0  # how far beyond its runs a replica may answer; the law itself doe
 class LawSide(Side):
     """A group whose line is a law fitted to all of its runs, within the range of these.
 
-    Replicas are the fit's own: noise of whole configurations drawn anew.
+    Replicas are those of the fit: resampled residuals of whole configurations.
     """
 
     kind: str = "law"
@@ -42,7 +42,7 @@ class LawSide(Side):
         )
 
     def _turned(self, values: Floats) -> Floats:
-        """Errors from scores, and scores from errors."""
+        """Turn scores into errors, and errors into scores."""
         return 1 - values if self.sign > 0 else values
 
     def _grid(self, margin: float) -> Floats:
@@ -57,12 +57,12 @@ class LawSide(Side):
 
     @property
     def warnings(self) -> tuple[ResultWarning, ...]:
-        """Those of the fit, which are also documented with it."""
+        """The warnings of the fit."""
         found = self.fitted.warnings
         return tuple(ResultWarning(one.code, f"{self.name}: {one.text}") for one in found)
 
     def too_few(self) -> ResultWarning | None:
-        """Why the fit bears no interval, if it does not."""
+        """Return a warning if the runs are too few for an interval."""
         if self.fitted.replicas(self.fitted.x) is not None:
             return None
         return ResultWarning(
@@ -70,7 +70,7 @@ class LawSide(Side):
         )
 
     def replicas(self, num: int, seed: int) -> list[Polyline]:
-        """The law in each of the fit's own replicas, of which there are as many."""
+        """Return the law in each replica of the fit."""
         grid = self._grid(MARGIN)
         errors = self.fitted.replicas(grid)
         assert errors is not None and len(errors) == num

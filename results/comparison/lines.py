@@ -1,4 +1,4 @@
-"""What each group of runs has reached at which cost: its configurations and the line they make."""
+"""Configurations of each group of runs, and the line of cost against score through them."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ EDGE = 1e-12  # relative; a value this close to the end of a line is on it
 
 
 class UnknownGroup(ResultsError):
-    """No run belongs to the group that was asked for."""
+    """Error raised for a group without runs."""
 
 
 def column(runs: pd.DataFrame, name: str) -> str:
-    """The column of that name, or the one accuracy of which it is short.
+    """Return the column of that name, or the accuracy that it abbreviates.
 
     `column(reference.table6(), "real")` is "imagenet_real_accuracy". Raises MissingColumn.
     """
@@ -32,7 +32,7 @@ def column(runs: pd.DataFrame, name: str) -> str:
 
 
 def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:
-    """A name per row: the model, and what differs between the rows of this model."""
+    """Return a name per row: the model, and what varies between the rows of this model."""
     parts = [table[model].astype(str).tolist()]
     for name in varied:
         differs = table.groupby(model)[name].transform("nunique", dropna=False) > 1
@@ -42,12 +42,12 @@ def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:
 
 
 def _rounded(values: pd.Series) -> Floats:
-    """To 12 digits, so that means which differ by how they were added up are the same number."""
+    """Round to 12 digits, so that means do not depend on the order of summation."""
     return np.array([float(f"{value:.12g}") for value in values], dtype=float)
 
 
 def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family") -> pd.DataFrame:
-    """One row per configuration, which is everything but the seed, by rising x.
+    """Return one row per configuration, which is everything but the seed, by ascending x.
 
     Columns: `group` (the value of `by`), `label`, `name` (unique, as "ViT-L/16, 14 ep"), `x` and
     `y` (means over the seeds), `n` and `scores` (of each run), and what varies. Only finished
@@ -76,7 +76,7 @@ def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family
 
 
 def select(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
-    """The configurations of a group, of a model, or the one of that name.
+    """Return the configurations of a group, of a model, or the one of that name.
 
     `wanted` is a group ("vit"), a family as people write it ("ResNet"), a label ("ViT-L/16"), a
     name ("ViT-L/16, 14 ep") or a label with epochs ("ViT-L/16@14"); upper case does not matter.
@@ -101,7 +101,7 @@ def select(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Polyline:
-    """A line through points of rising x, linear in y against log x, and nothing beyond its ends.
+    """A line through points of ascending x, linear in y against log x, without extrapolation.
 
     `x` and `y` (K,); `sign` is 1 where a higher y is better and -1 where a lower one is.
     """
@@ -111,11 +111,11 @@ class Polyline:
     sign: int
 
     def at(self, x: npt.ArrayLike) -> Floats:
-        """y at x (M,), NaN outside of the line."""
+        """Return y at x (M,), NaN outside of the line."""
         return _between(np.log(np.asarray(x, dtype=float)), np.log(self.x), self.y)
 
     def reach(self, y: npt.ArrayLike) -> Floats:
-        """The x at which a frontier reaches y (M,), NaN for what it does not pass."""
+        """Return the x at which a frontier reaches y (M,), NaN outside of its range."""
         wanted = self.sign * np.asarray(y, dtype=float)
         return np.exp(_between(wanted, self.sign * self.y, np.log(self.x)))
 
@@ -129,7 +129,7 @@ def _between(wanted: Floats, known: Floats, values: Floats) -> Floats:
 
 
 def frontier_line(x: Floats, y: Floats, sign: int) -> Polyline:
-    """The line through the Pareto frontier of points (N,), as `frontier.frontier` defines it."""
+    """Return the line through the Pareto frontier (`frontier.frontier`) of points (N,)."""
     order = np.lexsort((-sign * y, x))
     best = np.maximum.accumulate(sign * y[order])
     on = order[:1] if len(x) < 2 else order[np.append(True, best[1:] > best[:-1])]
@@ -137,14 +137,14 @@ def frontier_line(x: Floats, y: Floats, sign: int) -> Polyline:
 
 
 def best_line(x: Floats, y: Floats, sign: int) -> Polyline:
-    """The line through the best y at each x of points (N,)."""
+    """Return the line through the best y at each x of points (N,)."""
     order = np.lexsort((-sign * y, x))
     xs, first = np.unique(x[order], return_index=True)
     return Polyline(xs, y[order][first], sign)
 
 
 def cheapest(table: pd.DataFrame, accuracy: float, sign: int = 1) -> pd.Series | None:
-    """The configuration that reaches an accuracy at the least cost, the better of equals.
+    """Return the configuration that reaches an accuracy at the least cost, the better of equals.
 
     `table` is that of `configurations`; None if none reaches it.
     """
@@ -154,7 +154,7 @@ def cheapest(table: pd.DataFrame, accuracy: float, sign: int = 1) -> pd.Series |
 
 
 def best(table: pd.DataFrame, cost: float, sign: int = 1) -> pd.Series | None:
-    """The best configuration of at most this cost, the cheaper of equals; None if there is none."""
+    """Return the best configuration of at most this cost, the cheaper of equals, or None."""
     paid = table[table["x"] <= cost * (1 + EDGE)]
     ranked = paid.assign(_=-sign * paid["y"]).sort_values(["_", "x", "name"])
     return None if ranked.empty else ranked.drop(columns="_").iloc[0]

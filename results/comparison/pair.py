@@ -25,13 +25,13 @@ Statistic = Callable[[Polyline, Polyline], float]
 
 
 def group(name: str) -> str:
-    """A group as people call it: the family's name, or what it was asked by."""
+    """Return the displayed name of a group: that of the family, or the group's own."""
     return configurations.FAMILIES.get(name, name)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One number with its interval. `value` is None, and `reason` says why, if not comparable.
+    """One number with its interval; if not comparable, `value` is None and `reason` says why.
 
     `low` or `high` is None where the interval is open or unknown; `warnings` say which.
     """
@@ -60,16 +60,16 @@ class Side:
 
     @cached_property
     def line(self) -> Polyline:
-        """The line through what the group has reached."""
+        """The line through the group's configurations."""
         return self._line(self.points["x"].to_numpy(), self.points["y"].to_numpy())
 
     @property
     def warnings(self) -> tuple[ResultWarning, ...]:
-        """Why not to believe the line itself."""
+        """Warnings about the line itself."""
         return ()
 
     def too_few(self) -> ResultWarning | None:
-        """Why the group bears no interval, if it does not."""
+        """Return a warning if the configurations are too few for an interval."""
         if len(self.points) >= MIN_CONFIGURATIONS:
             return None
         text = f"{self.name} has {len(self.points)} configurations"
@@ -78,12 +78,12 @@ class Side:
         )
 
     def start(self, seed: int) -> int:
-        """Where the resamples of this group begin, whatever it is compared with."""
+        """Return the seed of this group's resamples, the same whatever it is compared with."""
         x, y = self.points["x"].tolist(), self.points["y"].tolist()
         return zlib.crc32(repr((self.name, x, y)).encode()) + seed
 
     def replicas(self, num: int, seed: int) -> list[Polyline]:
-        """The line in each of `num` resamples, the same for the same configurations."""
+        """Return the line in each of `num` resamples, the same for the same configurations."""
         x, y = self.points["x"].to_numpy(), self.points["y"].to_numpy()
         start = self.start(seed)
         drawn = clusters.weights(np.arange(len(x)), num, start) > 0
@@ -92,7 +92,7 @@ class Side:
 
 
 def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
-    """How the mean over seeds differs between resamples of the seeds: (num, N), 0 for one seed.
+    """Return deviations of the mean over seeds in resamples of the seeds: (num, N), 0 for one seed.
 
     Scaled by sqrt(n / (n - 1)): the spread of a resample of n is too small by that.
     """
@@ -109,7 +109,7 @@ def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides on the same axes, and how intervals are drawn.
+    """Two sides on the same axes, with the settings of the bootstrap.
 
     `compare.groups(reference.table6(), "vit", "bit", metric="imagenet")` makes one.
     """
@@ -125,11 +125,11 @@ class Pair:
 
     @property
     def method(self) -> str:
-        """How the lines were made, to be printed with every number."""
+        """The description of the lines, printed with every number."""
         return METHODS[self.a.kind]
 
     def samples(self, statistic: Statistic) -> Floats:
-        """`statistic` in each replica (R,), NaN where it has no value."""
+        """Return `statistic` in each replica (R,), NaN where it has no value."""
         for side in (self.a, self.b):
             if side.name not in self._drawn:
                 self._drawn[side.name] = side.replicas(self.num_replicas, self.seed)
@@ -137,17 +137,17 @@ class Pair:
         return np.array([statistic(a, b) for a, b in drawn])
 
     def too_few(self) -> tuple[ResultWarning, ...]:
-        """A warning for each side that bears no interval."""
+        """Return a warning for each side with too few configurations for an interval."""
         found = (side.too_few() for side in (self.a, self.b))
         return tuple(warning for warning in found if warning is not None)
 
     @property
     def warnings(self) -> tuple[ResultWarning, ...]:
-        """Why not to believe one of the lines."""
+        """Warnings about either line."""
         return (*self.a.warnings, *self.b.warnings)
 
     def answer(self, statistic: Statistic, reason: str) -> Answer:
-        """The statistic of the two lines with its interval; `reason` if they have none."""
+        """Return the statistic of the two lines with its interval, or `reason` if it is NaN."""
         value = statistic(self.a.line, self.b.line)
         if np.isnan(value):
             return Answer(None, level=self.level, method=self.method, reason=reason)
@@ -159,7 +159,7 @@ class Pair:
         return Answer(value, low, high, self.level, self.method, warnings=warnings)
 
     def ranges(self, values: Callable[[Polyline], Floats], shown: Callable[[float], str]) -> str:
-        """What each side spans, in words, as the reason of a refusal."""
+        """Describe the range that each side spans."""
         spans = []
         for side in (self.a, self.b):
             ends = values(side.line)
@@ -171,9 +171,9 @@ class Pair:
 def interval(
     samples: Floats, level: float = clusters.LEVEL
 ) -> tuple[float | None, float | None, tuple[ResultWarning, ...]]:
-    """The ends of the percentile interval over replicas (R,), None where it is open.
+    """Return the ends of the percentile interval over replicas (R,), None where it is open.
 
-    A replica without a value could have been anything: it counts as below the lower end and as
+    The value of a replica without one is unknown: it counts as below the lower end and as
     above the upper one, so more than half of 1 - level of them leave no interval.
     """
     unknown = np.isnan(samples)

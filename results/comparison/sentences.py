@@ -1,4 +1,4 @@
-"""What a comparison found, said as a paper would: one sentence an answer, interval included."""
+"""Sentences that report a comparison as a paper would, intervals included."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,7 @@ from results.comparison.pair import Answer, Pair, group
 
 
 def _interval(answer: Answer, text: Callable[[float], str], open_end: str = "–") -> str:
-    """The interval in brackets, with a dash for an open end; nothing where there is none."""
+    """Format the interval in brackets, with a dash for an open end; empty without an interval."""
     if answer.low is None and answer.high is None:
         return ""
     ends = [open_end if end is None else text(end) for end in (answer.low, answer.high)]
@@ -17,7 +17,7 @@ def _interval(answer: Answer, text: Callable[[float], str], open_end: str = "–
 
 
 def _factor(value: float) -> str:
-    """Two digits at least: 1.0, 2.1, 12, 130."""
+    """Format a factor with at least two digits: 1.0, 2.1, 12, 130."""
     return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
@@ -26,7 +26,7 @@ def _cost_words(column: str) -> str:
 
 
 def _times(pair: Pair, answer: Answer) -> str:
-    """ "ViT needs 2.1 × [1.6, 2.6] less training compute than ResNet" """
+    """Return a clause as "ViT needs 2.1 × [1.6, 2.6] less training compute than ResNet"."""
     assert answer.value is not None
     less, factor = answer.value >= 1, answer.value
     if not less:
@@ -43,7 +43,7 @@ def _refused(pair: Pair, answer: Answer) -> str:
 
 
 def mean_ratio(pair: Pair, answer: Answer) -> str:
-    """The sentence on `compare.mean_ratio`."""
+    """Return the sentence on `compare.mean_ratio`."""
     if answer.value is None:
         return _refused(pair, answer)
     metric = formatting.name(pair.metric)
@@ -51,7 +51,7 @@ def mean_ratio(pair: Pair, answer: Answer) -> str:
 
 
 def ratio_at(pair: Pair, answer: Answer, accuracy: float) -> str:
-    """The sentence on `compare.ratio_at`."""
+    """Return the sentence on `compare.ratio_at`."""
     if answer.value is None:
         return _refused(pair, answer)
     costs = [
@@ -64,7 +64,7 @@ def ratio_at(pair: Pair, answer: Answer, accuracy: float) -> str:
 
 
 def gain_at(pair: Pair, answer: Answer, cost: float) -> str:
-    """The sentence on `compare.gain_at`."""
+    """Return the sentence on `compare.gain_at`."""
     if answer.value is None:
         return _refused(pair, answer)
     scale, unit = (100, " points") if formatting.is_fraction(pair.metric) else (1, "")
@@ -78,7 +78,7 @@ def gain_at(pair: Pair, answer: Answer, cost: float) -> str:
 
 
 def probability(pair: Pair, answer: Answer, cost: float) -> str:
-    """The sentence on `compare.probability`."""
+    """Return the sentence on `compare.probability`."""
     who = f"that {group(pair.a.name)} is better than {group(pair.b.name)}"
     if answer.value is None:
         at = formatting.amount(pair.x, cost)
@@ -87,7 +87,7 @@ def probability(pair: Pair, answer: Answer, cost: float) -> str:
 
 
 def crossing(pair: Pair, found: Crossing) -> str:
-    """The sentence on `crossing.crossing`."""
+    """Return the sentence on `crossing.crossing`."""
     if found.at.value is None or found.overtaking is None:
         if found.ahead is None or found.shared is None:
             return _refused(pair, found.at)

@@ -1,1 +1,1 @@
-"""What figures are made of: style, points, labels, panels."""
+"""Parts of figures: style, points, labels, panels, and a file for each kind."""

@@ -1,4 +1,4 @@
-"""The figure of accuracy against training-set size."""
+"""Figure of accuracy against training-set size."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +15,7 @@ from results.figures.panels import PANEL, Drawn, finish, panels
 
 
 def _shades(found: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """A colour per family and model: the family's, the darker the larger the model."""
+    """Return a colour per family and model: the family's, darker for larger models."""
     shades = {}
     for family, part in found.groupby("family", sort=False):
         models = list(dict.fromkeys(part["model"]))  # by size, as summary.in_order left them
@@ -26,7 +26,7 @@ def _shades(found: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def _draw_lines(ax: Axes, found: pd.DataFrame, published: bool) -> tuple[list[Line], list[Label]]:
-    """Draws the lines; returns them, and the labels of their ends."""
+    """Draw the lines; return them, and the labels of their ends."""
     shades, lines, labels = _shades(found), [], []
     for _, line in found.sort_values("x").groupby("line"):
         end = line.iloc[-1]
@@ -85,7 +85,7 @@ def _data_scale(
 def _by_size(
     runs: pd.DataFrame, metric: str, published: pd.DataFrame | None
 ) -> tuple[list[pd.DataFrame], float]:
-    """The lines of a study and of `published`, and how high axes must be to label them all."""
+    """Return the points of a study and of `published`, and the height that labels need (inches)."""
     tables = [points.by_data_scale(runs, metric)]
     tables += [] if published is None else [points.by_data_scale(published, metric)]
     return tables, 1.4 + 0.15 * sum(found["line"].nunique() for found in tables)
@@ -98,7 +98,7 @@ def data_scale(
     metric: str = "top1_accuracy",
     published: pd.DataFrame | None = None,
 ) -> Axes:
-    """`metric` against the number of training images, one line per model, labelled at its end.
+    """Draw `metric` against the number of training images, a labelled line per model.
 
     A point is the mean over seeds with the sample standard deviation as a bar; colour and marker
     are the family's, darker is larger. `published` (as `reference.table5()`) is lighter and
@@ -117,7 +117,7 @@ def data_scale(
 def data_scales(
     runs: pd.DataFrame, metrics: Sequence[str], *, published: pd.DataFrame | None = None
 ) -> Figure:
-    """`data_scale` for each metric, side by side under one legend: the paper's Figures 3 and 4."""
+    """Draw `data_scale` for each metric, side by side: the paper's Figures 3 and 4."""
     made = {metric: _by_size(runs, metric, published) for metric in metrics}
     drawers = [
         lambda ax, metric=metric: _data_scale(ax, made[metric][0], metric, published)

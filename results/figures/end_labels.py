@@ -1,4 +1,4 @@
-"""Names at the ends of lines, in columns beside them or right of the axes."""
+"""Labels at the ends of lines, in columns beside them or right of the axes."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ LEAST_SHARE = 0.25  # of axes that make room for labels, for the lines
 
 
 def spread(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
-    """Places at least `distance` apart, in the order of `wanted` and as near to it as can be.
+    """Return places at least `distance` apart, as near to `wanted` as possible and in its order.
 
     Neighbours that are too close become one block around their mean, and blocks merge until none
     overlaps. All stay between `low` and `high` as far as there is room.
@@ -55,14 +55,14 @@ def spread(wanted: Sequence[float], distance: float, low: float, high: float) ->
 
 
 def _beside(ax: Axes, label: Label, offset: tuple[float, float]) -> Annotation:
-    """A label right of the end of its line, `offset` points away."""
+    """Write a label right of the end of its line, `offset` points away."""
     made = attach(ax, label, LEADER, xytext=offset, textcoords="offset points", va="center")
     made.set_in_layout(False)
     return made
 
 
 def _is_laid_out(ax: Axes) -> bool:
-    """Whether a layout makes room for what stands right of the axes."""
+    """Return True if the layout makes room for labels right of the axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     engine = figure.get_layout_engine()
@@ -71,7 +71,7 @@ def _is_laid_out(ax: Axes) -> bool:
 
 
 def _widen(ax: Axes, last: float, room: float) -> None:
-    """Moves the right limit of the x axis until `room` pixels are free right of `last`."""
+    """Move the right limit of the x axis until `room` pixels are free right of `last`."""
     scale = ax.xaxis.get_transform()
     left, right, end = scale.transform(np.array([*ax.get_xlim(), last]))
     share = max(1 - room / ax.get_window_extent().width, LEAST_SHARE)

@@ -1,4 +1,4 @@
-"""The figure of error against compute, with the Pareto frontier."""
+"""Figure of error against compute, with the Pareto frontier."""
 
 import math
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ def _scatter(ax: Axes, found: pd.DataFrame, light: float, size: float) -> None:
 
 
 def _bars(found: pd.DataFrame) -> list[Line]:
-    """The error bars as lines, for labels to avoid."""
+    """Return the error bars as lines that labels avoid."""
     bars = found[found["std"].notna()]
     ends = zip(bars["x"], bars["y"] - bars["down"], bars["y"] + bars["std"], strict=True)
     return [np.array([[x, low], [x, high]]) for x, low, high in ends]
 
 
 def _labels(found: pd.DataFrame, light: float) -> list[Label]:
-    """Labels, most important first: the frontier's, then each model's last, then the rest."""
+    """Return labels by importance: the frontier's, then each model's last point, then the rest."""
     last = ~found.sort_values("x").duplicated("model", keep="last")
     order = found.assign(last=last).sort_values(
         ["frontier", "last", "x"], ascending=[False, False, True], kind="stable"
@@ -54,7 +54,7 @@ def _labels(found: pd.DataFrame, light: float) -> list[Label]:
 
 
 def cost_column(published: pd.DataFrame, cost: str) -> str:
-    """The column of a cost of published rows: without padding where they have only that.
+    """Return the column of a cost in published rows: without padding if they have only that.
 
     `cost_column(table6(), "train_flops")` is "train_flops_valid", of "params" it is "params".
     """
@@ -105,10 +105,10 @@ def frontier(
     metric: str = "top1_accuracy",
     published: pd.DataFrame | None = None,
 ) -> Axes:
-    """Error against `cost`, both logarithmic, one point per configuration, and its Pareto frontier.
+    """Draw error against `cost`, both logarithmic, a point per configuration, with the frontier.
 
     A point is the mean over seeds with the sample standard deviation as a bar; the frontier is
-    that of `runs` alone. `published` (as `reference.table6()`) lies lighter behind it, at its
+    that of `runs` alone. `published` (as `reference.table6()`) is drawn lighter behind it, at its
     own count of `cost`, or at `{cost}_valid` where it has only that. Raises MissingColumn and
     NothingToDraw.
 
@@ -128,7 +128,7 @@ def frontiers(
     cost: str = "train_flops",
     published: pd.DataFrame | None = None,
 ) -> Figure:
-    """`frontier` for each metric, side by side under one legend: the paper's Figure 5."""
+    """Draw `frontier` for each metric, side by side under one legend: the paper's Figure 5."""
     drawers = [
         lambda ax, metric=metric: _frontier(ax, runs, cost, metric, published) for metric in metrics
     ]

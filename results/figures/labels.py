@@ -1,4 +1,4 @@
-"""Texts beside points that keep out of each other's way, and what labels of all kinds share."""
+"""Labels beside points that do not overlap, and the parts that labels of all kinds share."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from matplotlib.transforms import Bbox
 from results.figures.style import TEXT_SIZE, lighter
 
 Boxes = npt.NDArray[np.float64]  # (M, 4): x0, y0, x1, y1 in pixels
-Line = npt.NDArray[np.float64]  # (K, 2), in data coordinates where nothing else is said
+Line = npt.NDArray[np.float64]  # (K, 2), in data coordinates unless stated otherwise
 
 POINT = 1 / 72  # of an inch
 # Where a label may stand relative to its point: direction, and how it is aligned there.
@@ -40,7 +40,7 @@ MOST_LABELS = 100  # tried; a figure with more is not read, and with thousands t
 
 @dataclass(frozen=True)
 class Label:
-    """A text that belongs to the point (x, y) of an axes, in data coordinates.
+    """A text for the point (x, y) of an axes, in data coordinates.
 
     Names are written letter by letter: only what is `math` is typeset.
     """
@@ -54,13 +54,13 @@ class Label:
 
 
 def overlaps(box: Bbox, others: Boxes) -> int:
-    """How many of `others` the box touches."""
+    """Count the boxes of `others` that the box touches."""
     across = (others[:, 0] < box.x1) & (others[:, 2] > box.x0)
     return int(np.sum(across & (others[:, 1] < box.y1) & (others[:, 3] > box.y0)))
 
 
 def _samples(line: Line, step: float) -> Boxes:
-    """Small boxes along a line (K, 2) in pixels, about `step` pixels apart."""
+    """Return small boxes along a line (K, 2) in pixels, about `step` pixels apart."""
     points = [line]
     for start, end in itertools.pairwise(line):
         num = max(int(np.hypot(*(end - start)) / step), 1)
@@ -70,7 +70,7 @@ def _samples(line: Line, step: float) -> Boxes:
 
 
 def along(ax: Axes, lines: Iterable[Line], step: float) -> Boxes:
-    """The same along lines in data coordinates."""
+    """Return small boxes along lines in data coordinates, about `step` pixels apart."""
     boxes = [_samples(ax.transData.transform(line), step) for line in lines]
     return np.concatenate([np.empty((0, 4)), *boxes])
 
@@ -78,7 +78,7 @@ def along(ax: Axes, lines: Iterable[Line], step: float) -> Boxes:
 def attach(
     ax: Axes, label: Label, leader: dict[str, Any] | None = None, **where: Any
 ) -> Annotation:
-    """Writes a label, with a thin line of the properties `leader` to its point."""
+    """Write a label; `leader` are the properties of a thin line to its point, None for no line."""
     arrow = {"arrowstyle": "-", "color": lighter(label.color, 0.5), "linewidth": 0.6}
     return ax.annotate(
         label.text,
@@ -98,7 +98,7 @@ def text_box(made: Annotation) -> Bbox:
 
 
 def pixels_per_point(ax: Axes) -> float:
-    """How many pixels a point is on the figure of these axes."""
+    """Return the number of pixels per point on the figure of these axes."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     return figure.dpi * POINT
@@ -109,7 +109,7 @@ def pixels_per_point(ax: Axes) -> float:
 
 @dataclass(frozen=True)
 class _Place:
-    """One place a label may have: offset from its point in points, alignment, box in pixels."""
+    """A candidate place of a label: offset from its point in points, alignment, box in pixels."""
 
     rank: float
     offset: tuple[float, float]
@@ -120,8 +120,10 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Page:
-    """What is on the axes already, all in pixels: `texts` and `soft` are boxes, `centres` (M, 2)
-    the points. `scale` is pixels per point."""
+    """Obstacles on the axes, in pixels.
+
+    `texts` and `soft` are boxes, `centres` (M, 2) the points; `scale` is pixels per point.
+    """
 
     scale: float
     frame: Bbox
@@ -136,7 +138,7 @@ class _Page:
 
 
 def _places(centre: Line, size: Bbox, scale: float) -> Iterator[_Place]:
-    """The places around a point, best first."""
+    """Yield the places around a point, best first."""
     left = {"left": 0.0, "center": size.width / 2, "right": size.width}
     down = {"bottom": 0.0, "center": size.height / 2, "top": size.height}
     for far, distance in enumerate(DISTANCES):
@@ -149,12 +151,12 @@ def _places(centre: Line, size: Bbox, scale: float) -> Iterator[_Place]:
 
 
 def _nearest(box: Bbox, points: Line) -> Line:
-    """The place in the box that is nearest to each point."""
+    """Return the place in the box that is nearest to each point."""
     return np.clip(points, (box.x0, box.y0), (box.x1, box.y1))
 
 
 def _leader(place: _Place, centre: Line, scale: float) -> Line:
-    """The line from a far label to the edge of its point, in pixels; empty for a near label."""
+    """Return the leader from a label to its point, in pixels; empty for a near label."""
     if np.hypot(*place.offset) <= LEADER_FROM:
         return np.empty((0, 2))
     near = _nearest(place.box, centre)
@@ -163,7 +165,7 @@ def _leader(place: _Place, centre: Line, scale: float) -> Line:
 
 
 def _passes(leader: Line, centres: Line, room: float) -> bool:
-    """Whether a leader comes closer than `room` to one of the points."""
+    """Return True if a leader comes closer than `room` to one of the points."""
     if not len(leader):
         return False
     start, along = leader[0], leader[1] - leader[0]
@@ -173,7 +175,7 @@ def _passes(leader: Line, centres: Line, room: float) -> bool:
 
 
 def _cost(place: _Place, centre: Line, page: _Page) -> float:
-    """The rank of a place and what its leader crosses; infinity where a label cannot stand."""
+    """Return the rank of a place plus penalties for what it crosses; infinity for overlaps."""
     box, frame = place.box, page.frame
     inside = frame.x0 <= box.x0 and box.x1 <= frame.x1
     inside = inside and frame.y0 <= box.y0 and box.y1 <= frame.y1
@@ -188,11 +190,11 @@ def _cost(place: _Place, centre: Line, page: _Page) -> float:
     away = np.hypot(*(_nearest(box, page.centres) - page.centres).T)
     own = np.hypot(*(_nearest(box, centre) - centre))
     crossed = sum(overlaps(part, page.soft) for part in parts)
-    return place.rank + STRAY * np.sum(away < own - 1e-6) + CROSSING * crossed
+    return place.rank + STRAY * int(np.sum(away < own - 1e-6)) + CROSSING * crossed
 
 
 def _write(ax: Axes, label: Label, place: _Place, has_leader: bool, centre: Line) -> Annotation:
-    """The label at its place, its leader drawn just where the search found room for it."""
+    """Write the label at its place, with its leader exactly where the search found room for it."""
     box = place.box
     begin = (_nearest(box, centre) - box.p0) / box.size
     leader = {"relpos": tuple(begin), "shrinkA": 0, "shrinkB": LEADER_GAP} if has_leader else None

@@ -33,7 +33,7 @@ TINY = 1e-9  # an error that has a logarithm
 
 
 def _note(ax: Axes, lines: Sequence[str]) -> None:
-    """Text below the axes, what must be said of what it shows; nothing where there is nothing."""
+    """Write warnings below the axes."""
     if not lines:
         return
     figure = ax.get_figure(root=True)
@@ -57,7 +57,7 @@ def _note(ax: Axes, lines: Sequence[str]) -> None:
 
 
 def _next_run(made: LawFit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]] | None:
-    """The interval of a new run, whose drawn noise is smoothed: a parabola on both logarithms."""
+    """Return the interval of a new run, smoothed by a parabola on both logarithms."""
     interval, band = made.next_run(x), made.band(x)
     if interval is None or band is None:
         return None
@@ -68,7 +68,7 @@ def _next_run(made: LawFit, x: npt.NDArray[np.float64]) -> list[npt.NDArray[np.f
 
 
 def _curve(ax: Axes, name: str, made: LawFit) -> tuple[float, float]:
-    """One family's points, curve, bands and hold-out; returns the end of its curve."""
+    """Draw one family's points, curve, bands and hold-out; return the end of its curve."""
     color, marker = style.style(name)
     x = np.geomspace(made.x.min() / FACTOR_OF_TWO**0.5, made.x.max() * FACTOR_OF_TWO, SAMPLES)
     inside = x <= made.x.max()
@@ -105,8 +105,8 @@ def _curve(ax: Axes, name: str, made: LawFit) -> tuple[float, float]:
     return float(x[-1]), float(y[-1])
 
 
-def _said(name: str, made: LawFit | FitError) -> list[str]:
-    """What stands under the figure of a law: its warnings, or why there is none."""
+def _remarks(name: str, made: LawFit | FitError) -> list[str]:
+    """Return the lines under the figure of a law: its warnings, or why there is no law."""
     title = style.title(name)
     if isinstance(made, FitError):
         return [f"{title}: no law, {made}"]
@@ -116,7 +116,7 @@ def _said(name: str, made: LawFit | FitError) -> list[str]:
 def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:
     known = {name: made for name, made in fits.items() if isinstance(made, LawFit)}
     if not known:
-        raise NothingToDraw("; ".join(line for name in fits for line in _said(name, fits[name])))
+        raise NothingToDraw("; ".join(line for name in fits for line in _remarks(name, fits[name])))
     first = next(iter(known.values()))
     is_fraction = formatting.is_fraction(first.metric)
     title = style.metric_title(first.metric, "error")
@@ -132,7 +132,7 @@ def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:
     ax.set(xlim=(left, right), ylim=(low, high))
     style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
     style.log_ticks(ax.xaxis, left, right, style.power_of_ten)
-    _note(ax, [line for name in fits for line in _said(name, fits[name])])
+    _note(ax, [line for name in fits for line in _remarks(name, fits[name])])
     handles = style.family_handles(known)
     handles += [
         Patch(color=style.GREY, alpha=0.35, linewidth=0, label=f"curve, {first.level:.0%}"),
@@ -150,11 +150,11 @@ def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:
 
 
 def fits(laws: Mapping[str, LawFit | FitError] | LawFit, *, ax: Axes | None = None) -> Axes:
-    """Laws by family, as `fit.fit_groups` gives them: points, curve, and two bands.
+    """Draw laws by family, as `fit.fit_groups` returns them: points, curve, and two bands.
 
-    The darker band is where the curve runs, the lighter one where a new run ends; beyond the data
-    the curve is dashed. The hollow mark is what a fit without the largest factor of two
-    predicts of the largest configuration. Warnings stand below. Raises NothingToDraw.
+    The darker band is the interval of the curve, the lighter one that of a new run; beyond the
+    data the curve is dashed. The hollow mark is the prediction of the largest configuration by a
+    fit without the largest factor of two. Warnings stand below. Raises NothingToDraw.
     """
     laws = {"runs": laws} if isinstance(laws, LawFit) else laws
     ax = style.new_axes(height=4.8) if ax is None else ax
@@ -162,11 +162,11 @@ def fits(laws: Mapping[str, LawFit | FitError] | LawFit, *, ax: Axes | None = No
 
 
 def fit_panels(laws: Mapping[str, LawFit | FitError]) -> Figure:
-    """`fits`, an axes per family, where bands would hide each other; raises NothingToDraw."""
+    """Draw `fits` with an axes per family, so that bands do not overlap; raises NothingToDraw."""
     shown = [name for name, made in laws.items() if isinstance(made, LawFit)] or list(laws)
     others = {name: made for name, made in laws.items() if name not in shown}
     parts = [{name: laws[name]} for name in shown]
-    parts[-1] |= others  # why there is none is said under the last
+    parts[-1] |= others  # the reasons are written under the last
     drawers = [lambda ax, part=part: _fits(ax, part) for part in parts]
     return panels(drawers, height=PANEL[1] + 0.8)
 
@@ -213,8 +213,8 @@ def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget
     ax.set(xlim=(left, right), ylim=(low, high))
     style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
     style.log_ticks(ax.xaxis, left, right, lambda value, _=None: formatting.short_count(value))
-    said = [f"{p.budget:.2g} {unit}: {c.code}, {c.text}" for p in found for c in p.warnings]
-    _note(ax, said)
+    remarks = [f"{p.budget:.2g} {unit}: {c.code}, {c.text}" for p in found for c in p.warnings]
+    _note(ax, remarks)
     handles = [
         Line2D(
             [], [], color=style.GREY, marker="o", label=f"runs of equal {formatting.name(budget)}"
@@ -233,7 +233,7 @@ def isoflop(
     metric: str = "top1_accuracy",
     budget: str = "train_flops",
 ) -> Axes:
-    """Error over size at equal compute, as `isoflop.profiles` gives it, with the best sizes.
+    """Draw error over size at equal compute, as `isoflop.profiles` returns it, with the best sizes.
 
     `budget` is the column of the compute. Raises NothingToDraw for no profile.
     """

@@ -1,4 +1,4 @@
-"""Runs as the points of a figure: one per configuration, with its spread, number and label."""
+"""Points of a figure: one per configuration, with its standard deviation, count and label."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,17 @@ NO_ERROR = 1e-12  # what rounding leaves of 1 - 1.0
 
 
 class NothingToDraw(ResultsError):
-    """No run has what the figure shows."""
+    """Error raised where no run has the columns that a figure shows."""
 
 
 def _texts(points: pd.DataFrame, varied: Sequence[str]) -> list[str]:
-    """A label per point: the model, what differs between its points, n where it is fewer."""
+    """Return a label per point: the model, what varies between its points, n if it is fewer."""
     models = points.groupby("model", dropna=False)
     differs = {name: models[name].transform("nunique", dropna=False) > 1 for name in varied}
     texts, most = [], points["n"].max()
     for at, row in enumerate(points.to_dict("records")):
-        told = [name for name in varied if differs[name].iat[at]]
-        parts = [str(row["model"]), *(configurations.difference(name, row[name]) for name in told)]
+        shown = [name for name in varied if differs[name].iat[at]]
+        parts = [str(row["model"]), *(configurations.difference(name, row[name]) for name in shown)]
         if row["n"] < most:
             parts.append(f"n = {row['n']}")
         texts.append(", ".join(parts))
@@ -33,7 +33,7 @@ def _texts(points: pd.DataFrame, varied: Sequence[str]) -> list[str]:
 def _points(
     runs: pd.DataFrame, metric: str, across: str, by: Sequence[str], varied: Sequence[str]
 ) -> pd.DataFrame:
-    """One row per model and `by`: `family`, `model`, `x`, `mean`, `std`, `n`, `text`.
+    """Return one row per model and `by`: `family`, `model`, `x`, `mean`, `std`, `n`, `text`.
 
     `x` is the mean of `across`; the text names what is in `varied`. Raises MissingColumn, and
     NothingToDraw where no configuration has both x and a mean.
@@ -60,7 +60,7 @@ def _points(
 
 
 def of_error(runs: pd.DataFrame, metric: str, cost: str) -> pd.DataFrame:
-    """Points of `error` against `cost`, with `y`, where it is drawn, and `down`, the bar below.
+    """Return points of `error` over `cost`, with `y`, where it is drawn, and `down`, the lower bar.
 
     The error is 1 - accuracy, or the loss itself. A logarithmic axis has no zero: no error at
     all is drawn below all others, and its text says so. Raises MissingColumn and NothingToDraw.
@@ -77,7 +77,7 @@ def of_error(runs: pd.DataFrame, metric: str, cost: str) -> pd.DataFrame:
 
 
 def by_data_scale(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Points of `metric` against training images, with `line`, the number of a point's line.
+    """Return points of `metric` against training images, with `line`, the number of a point's line.
 
     A line is a model and whatever else was varied at one training-set size; also a data set,
     where one of them comes in several sizes. Raises MissingColumn and NothingToDraw.

@@ -1,4 +1,4 @@
-"""What all figures share: the look of a family, and axes that show numbers as people read them."""
+"""Style of all figures: colours and markers of families, legends, titles, limits and ticks."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -34,13 +34,13 @@ TICK_ROOM = 0.07  # of the axis, between two labelled counts
 
 
 def title(family: str) -> str:
-    """A family as people call it: "vit, ViT paper" is "ViT, ViT paper"."""
+    """Return the displayed name of a family: "vit, ViT paper" is "ViT, ViT paper"."""
     name, *rest = family.partition(configurations.THEIRS)
     return "".join([configurations.FAMILIES.get(name, name or "runs"), *rest])
 
 
 def style(family: str) -> tuple[str, str]:
-    """Colour and marker of a family, the same in every figure; other families get spare ones.
+    """Return colour and marker of a family, the same in every figure; spare ones for unknown ones.
 
     The paper's own have those of the family, in a lighter tone.
     """
@@ -51,25 +51,25 @@ def style(family: str) -> tuple[str, str]:
 
 
 def lighter(color: str, amount: float) -> str:
-    """`color` mixed with white: 0 leaves it, 1 is white."""
+    """Mix `color` with white: 0 leaves it, 1 is white."""
     red, green, blue = (part + (1 - part) * amount for part in colors.to_rgb(color))
     return colors.to_hex((red, green, blue))
 
 
 def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
-    """The axes of a new figure (inches) that belongs to no window and no global state."""
+    """Return the axes of a new figure (inches) that belongs to no window and no global state."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure.add_subplot()
 
 
 def unit_of(column: str) -> str:
-    """The unit of a column, empty where it has none."""
+    """Return the unit of a column, empty if it has none."""
     return next((known.unit for known in (*RUNS, *THROUGHPUT) if known.name == column), "")
 
 
 def axis_title(column: str) -> str:
-    """The name of a column with its unit.
+    """Return the name of a column with its unit.
 
     >>> axis_title("train_flops"), axis_title("train_examples")
     ('training compute (FLOPs)', 'training images')
@@ -90,7 +90,7 @@ def metric_title(metric: str, word: str) -> str:
 
 
 def tidy(ax: Axes) -> None:
-    """Leaves of an axes what carries information: two spines, faint lines at the labelled ticks."""
+    """Strip an axes of decoration: two spines and faint grid lines remain."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(which="both", color=GREY, labelcolor="#222222", labelsize=TEXT_SIZE + 0.5)
@@ -105,7 +105,7 @@ def tidy(ax: Axes) -> None:
 
 
 def family_handles(families: Iterable[str]) -> list[Artist]:
-    """Legend entries of the families, in their usual order."""
+    """Return legend entries of the families, in their usual order."""
     found = set(families)
     known = [family for family in configurations.FAMILIES if family in found]
     handles: list[Artist] = []
@@ -125,7 +125,7 @@ def published_handle(published: pd.DataFrame) -> Artist:
 
 
 def spread_handle(low: int, high: int) -> list[Artist]:
-    """What the bars are, where points are means of `low` to `high` runs; nothing for one run."""
+    """Return the legend entry of error bars over `low` to `high` seeds; none for single runs."""
     if high < 2:
         return []
     n = f"n = {high}" if low == high else f"n = {low} to {high}"
@@ -134,12 +134,12 @@ def spread_handle(low: int, high: int) -> list[Artist]:
 
 
 def _by_rows(handles: Sequence[Artist], columns: int) -> list[Artist]:
-    """The handles in the order that makes a legend, which fills columns, read along its rows."""
+    """Reorder handles so that a legend, which fills columns, reads along its rows."""
     return [handle for column in range(columns) for handle in handles[column::columns]]
 
 
 def legend(ax: Axes, handles: Sequence[Artist]) -> None:
-    """A legend above the axes, where it covers nothing, in as few rows as fit."""
+    """Write a legend above the axes, in as few rows as fit."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.draw_without_rendering()
@@ -148,7 +148,7 @@ def legend(ax: Axes, handles: Sequence[Artist]) -> None:
 
 
 def figure_legend(figure: Figure, handles: Sequence[Artist]) -> None:
-    """The same above all axes of a figure."""
+    """Write a legend above all axes of a figure, in as few rows as fit."""
     _legend(figure, handles, figure.bbox.width, {"loc": "outside upper left"})
 
 
@@ -182,7 +182,7 @@ def _legend(
 
 
 def log_limits(values: Iterable[float], margin: float, least: float) -> tuple[float, float]:
-    """The limits of a logarithmic axis around positive `values`, at least `least` decades apart."""
+    """Return limits of a logarithmic axis around `values`, at least `least` decades apart."""
     logs = np.log10(np.asarray(list(values), dtype=float))
     low, high = logs.min(), logs.max()
     wider = max(margin * (high - low), (least - (high - low)) / 2)
@@ -190,7 +190,7 @@ def log_limits(values: Iterable[float], margin: float, least: float) -> tuple[fl
 
 
 def percent(value: float, _: object = None) -> str:
-    """A fraction as an axis shows it.
+    """Format a fraction for an axis.
 
     >>> percent(0.125)
     '12.5%'
@@ -199,12 +199,12 @@ def percent(value: float, _: object = None) -> str:
 
 
 def plain(value: float, _: object = None) -> str:
-    """A number as an axis shows it, without a power of ten."""
+    """Format a number for an axis, without a power of ten."""
     return f"{value:.4g}"
 
 
 def power_of_ten(value: float, _: object = None) -> str:
-    """A number as an axis shows it, to two digits.
+    """Format a number for an axis as a power of ten, to two digits.
 
     >>> power_of_ten(5e10), power_of_ten(1e11), power_of_ten(1.2e11)
     ('$5 \\\\times 10^{10}$', '$10^{11}$', '$1.2 \\\\times 10^{11}$')
@@ -215,7 +215,7 @@ def power_of_ten(value: float, _: object = None) -> str:
 
 
 def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> None:
-    """Ticks at round numbers of a logarithmic axis from low to high, written by `text`."""
+    """Put ticks at round numbers of a logarithmic axis from low to high, formatted by `text`."""
     ax = axis.axes
     inches = ax.bbox.width / ax.figure.dpi if axis is ax.xaxis else math.inf
     decades = math.log10(high / low) * max(WIDE / inches, 1.0)
@@ -229,20 +229,20 @@ def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> 
 
 
 def percent_ticks(axis: Axis) -> None:
-    """Ticks at round per cents of a linear axis that shows fractions."""
+    """Put ticks at round percentages of a linear axis of fractions."""
     axis.set_major_locator(ticker.MaxNLocator(steps=[1, 2, 5, 10]))
     axis.set_major_formatter(ticker.FuncFormatter(percent))
 
 
 def exact_ticks(ax: Axes, values: Iterable[float]) -> None:
-    """Ticks of the logarithmic x axis at whole numbers that were measured, written out."""
+    """Put ticks of the logarithmic x axis at measured whole numbers, in full."""
     kept = _with_room(ax, values)
     ax.set_xticks(kept, [f"{value:.0f}" for value in kept])
     ax.xaxis.set_minor_locator(ticker.NullLocator())
 
 
 def count_ticks(ax: Axes, counts: Iterable[float]) -> None:
-    """Ticks of the logarithmic x axis at the counts themselves, as far as they have room."""
+    """Put ticks of the logarithmic x axis at the counts themselves, as far as they have room."""
     kept = _with_room(ax, counts)
     ax.set_xticks(kept, [formatting.short_count(count) for count in kept])
     ax.xaxis.set_minor_locator(ticker.NullLocator())

@@ -1,6 +1,6 @@
-"""The figures of measured speed: images a second and the largest batch, by image size or batch."""
+"""Figures of measured speed: images per second and the largest batch, by image or batch size."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,13 +15,13 @@ from results.figures.labels import Label, Line
 from results.figures.panels import Drawn, finish, panels
 from results.figures.points import NothingToDraw
 
-# What tells a line from another of the same network.
+# Settings that distinguish lines of the same network.
 SETTING = ("mode", "precision", "compiled", "device", "num_threads")
 SPEED, BATCH = "images_per_second", "batch_size"
 
 
 def _lines(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    """The largest `y` at each x of each line, with `text`, the network and what was varied."""
+    """Return the largest `y` at each x of each line, with `text`: network and what was varied."""
     configurations.check_columns(table, ["model", x, y])
     table = table[table["fits"].fillna(False).astype(bool)] if "fits" in table else table
     table = table[table[y].notna()]
@@ -71,15 +71,15 @@ def _title(x: str) -> str:
 
 
 def _axis(table: pd.DataFrame) -> str:
-    """What varies: the image size, as in the paper, or else the batch size."""
+    """Return the column that varies: the image size, as in the paper, or else the batch size."""
     return "image_size" if table["image_size"].nunique() > 1 else "batch_size"
 
 
 def speed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Images a second over image size, at the best batch size: the paper's Figure 12, left.
+    """Draw images per second over image size, at the best batch size: the paper's Figure 12, left.
 
-    `table` is as `ledger.parquet` reads it of what `scalestudy throughput` wrote. Over batch
-    size where all images have one size. Raises MissingColumn and NothingToDraw.
+    `table` holds the rows that `scalestudy throughput` wrote, as `ledger.parquet` reads them. The
+    x axis is the batch size if all images have one size. Raises MissingColumn and NothingToDraw.
     """
     configurations.check_columns(table, ["image_size", SPEED])
     ax = style.new_axes() if ax is None else ax
@@ -87,17 +87,19 @@ def speed(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def largest_batch(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """The largest batch that fits over image size: Figure 12, right. Raises as `speed` does."""
+    """Draw the largest batch over image size: Figure 12, right. Raises as `speed` does."""
     configurations.check_columns(table, ["image_size", BATCH])
     ax = style.new_axes() if ax is None else ax
     return finish(ax, _draw(ax, table, "image_size", BATCH, "largest batch that fits (images)"))
 
 
 def throughput(table: pd.DataFrame) -> Figure:
-    """`speed`, and beside it `largest_batch` where a device's memory set an end to it."""
+    """Draw `speed`, and `largest_batch` beside it if the batch was limited by memory."""
     configurations.check_columns(table, ["image_size", SPEED, BATCH])
     x = _axis(table)
-    drawers: Sequence = [lambda ax: _draw(ax, table, x, SPEED, "images per second")]
+    drawers: Sequence[Callable[[Axes], Drawn]] = [
+        lambda ax: _draw(ax, table, x, SPEED, "images per second")
+    ]
     ended = "fits" in table and not np.all(table["fits"].fillna(True))
     has_memory = "peak_memory_bytes" in table and table["peak_memory_bytes"].notna().any()
     if x == "image_size" and (ended or has_memory):

@@ -1,4 +1,4 @@
-"""The bootstrap of a fit: noise of whole configurations, drawn anew and fitted again.
+"""Bootstrap of a fit: residuals of whole configurations are resampled and fitted again.
 
 A replica keeps the design: every configuration stays where it is, with the fitted curve plus the
 residuals of a configuration drawn at random. To draw rows instead would leave some replicas
@@ -17,7 +17,7 @@ from results.laws import solver
 Floats = npt.NDArray[np.float64]
 SPARE_CONFIGURATIONS = 2  # beyond the parameters, for an interval
 Ints = npt.NDArray[np.int64]
-# The standard deviation of the logarithm of an error goes with error^-growth: 0 for noise
+# The standard deviation of a log error is proportional to error^-growth: 0 for noise
 # proportional to the error, 1 for constant noise, 1/2 for what n test images leave of an error.
 GROWTH, GROWTH_STD = 0.5, 0.5
 LOG_ABS_NORMAL_STD = 1.11  # of log |z|, z standard normal: pi / sqrt(8)
@@ -26,7 +26,7 @@ RAREST_SCALE = 0.02  # a replica's noise is not scaled beyond this quantile of c
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """Standardised residuals of logarithms of errors: of configurations, and within them.
+    """Standardised residuals of log errors, between configurations and within them.
 
     `shared` (G,) are means of configurations, corrected for the parameters spent, `within` (N,)
     what seeds deviate from them, corrected too, `within_share` what of their variance a mean
@@ -45,14 +45,14 @@ class Noise:
         return np.exp(-self.growth * np.maximum(log_error, self.smallest))
 
     def scales(self, replicas: int, rng: np.random.Generator) -> Floats:
-        """What each replica (R,) multiplies noise by, for not knowing its size."""
+        """Draw the factor (R,) by which each replica scales the noise, whose size is uncertain."""
         drawn = rng.chisquare(self.free, replicas)
         return np.sqrt(self.free / np.maximum(drawn, np.quantile(drawn, RAREST_SCALE)))
 
     def studies(
         self, log_error: Floats, cluster: Ints, scales: Floats, rng: np.random.Generator
     ) -> Floats:
-        """New logarithms of errors (R, N) around a curve (N,), a draw per configuration."""
+        """Draw log errors (R, N) of new studies around a curve (N,), one draw per configuration."""
         shape = (len(scales), len(log_error))
         drawn = self.shared[rng.integers(0, len(self.shared), (shape[0], cluster.max() + 1))]
         noise = drawn[:, cluster]
@@ -63,7 +63,7 @@ class Noise:
         return log_error + scales[:, None] * noise * self._size(log_error)
 
     def single_runs(self, log_error: Floats, scales: Floats, seed: int) -> Floats:
-        """Logarithms of errors (R, M) of one new run each around curves (R, M)."""
+        """Draw log errors (R, M) of one new run each around curves (R, M)."""
         rng = np.random.default_rng(seed)
         noise = self.shared[rng.integers(0, len(self.shared), log_error.shape)]
         if self.within.any():
@@ -73,7 +73,7 @@ class Noise:
 
 
 def _growth(residuals: Floats, log_error: Floats) -> float:
-    """How noise grows as errors fall, within 0 and 1: a regression held to what is plausible.
+    """Return the exponent of the growth of noise as errors fall, by a regularised regression.
 
     The slope of log |residual| over -log error, with the weight that its standard error gives it
     beside GROWTH.
@@ -87,7 +87,7 @@ def _growth(residuals: Floats, log_error: Floats) -> float:
 
 
 def noise(log_error: Floats, curve: Floats, cluster: Ints, num_parameters: int) -> Noise:
-    """The noise of points (N,) around a curve (N,) with this many parameters."""
+    """Estimate the noise of points (N,) around a fitted curve (N,) with this many parameters."""
     residuals = log_error - curve
     counts = np.bincount(cluster)
     centre = (np.bincount(cluster, residuals) / counts)[cluster]
@@ -124,7 +124,7 @@ def replicate(
     replicas: int,
     seed: int,
 ) -> Replicas:
-    """Fits of `model` to new studies around its own fit `theta` (P,), as `found` scatters them."""
+    """Fit `model` to new studies that scatter around its fit `theta` (P,) with noise `found`."""
     rng = np.random.default_rng(seed)
     scales = found.scales(replicas, rng)
     log_error = found.studies(model(theta[None])[0][0], cluster, scales, rng)

@@ -1,4 +1,4 @@
-"""The cluster bootstrap: configurations are drawn anew, never single runs of one."""
+"""Cluster bootstrap: whole configurations are resampled, never single runs of one."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ LEVEL = 0.9
 
 
 def weights(clusters: npt.ArrayLike, replicas: int = REPLICAS, seed: int = 0) -> Floats:
-    """How often each row is drawn in each replica: (R, N); all rows of a cluster alike.
+    """Return how often each replica draws each row: (R, N), the same for all rows of a cluster.
 
-    As many clusters as there are come into each replica, with replacement. The order of rows
+    Each replica draws as many clusters as there are, with replacement. The order of rows
     changes nothing but the order of columns if clusters are given by name.
 
     >>> weights(["a", "a", "b"], replicas=2, seed=1)
@@ -27,7 +27,7 @@ def weights(clusters: npt.ArrayLike, replicas: int = REPLICAS, seed: int = 0) ->
 
 
 def interval(samples: npt.ArrayLike, level: float = LEVEL) -> tuple[Any, Any]:
-    """The percentile interval over replicas (R, ...): its lower and upper ends (...).
+    """Return the percentile interval over replicas (R, ...): lower and upper ends (...).
 
     NaN where some replica has no value, since an interval of the others would be too narrow.
 

@@ -1,4 +1,4 @@
-"""The laws: how error falls with compute or data, as models of many fits at once.
+"""Forms of error over compute or data, as models that the solver fits many times at once.
 
 error = a (x + d)^-b + e is the saturating law of Zhai et al. 2022 (arXiv:2106.04560, section 2.2);
 without d, without e or without both it is one of three simpler forms. Inside, x is in units of
@@ -34,14 +34,14 @@ SINGULAR = 1e-12  # of a determinant, beside the product of the diagonal
 
 
 def num_parameters(form: str) -> int:
-    """The number of free parameters of a form: 2 to 4."""
+    """Count the free parameters of a form: 2 to 4."""
     return 2 + sum(FORMS[form])
 
 
 def log_error(parameters: Floats, x: Floats) -> Floats:
-    """The logarithm of a (x + d)^-b + e for natural parameters (R, 4) at x (M,): (R, M)."""
+    """Return the logarithm of a (x + d)^-b + e for natural parameters (R, 4) at x (M,): (R, M)."""
     a, b, d, e = (column[:, None] for column in parameters.T)
-    return np.log(a * (x + d) ** -b + e)
+    return np.asarray(np.log(a * (x + d) ** -b + e))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Curve:
         return self.x / self.unit
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Logarithm of the error (R, N) and its derivatives (R, 4, N); held ones are zero."""
+        """Return the log error (R, N) and its derivatives (R, 4, N), zero for fixed parameters."""
         log_a, b, d, e = (column[:, None] for column in theta.T)
         base = self.scaled + d  # (R, N)
         log_base = np.log(base)
@@ -94,7 +94,7 @@ class Curve:
         return np.log(error), slopes
 
     def bounds(self, smallest: Floats) -> tuple[Floats, Floats]:
-        """Lower and upper bounds (R, 4), where e stays below the smallest error (R,) of a fit."""
+        """Return lower and upper bounds (R, 4); e stays below the smallest error (R,)."""
         has_d, has_e = FORMS[self.form]
         num_fits = len(smallest)
         steepest = MAX_EXPONENT * np.log(2 * self.scaled.max() + 1)
@@ -106,7 +106,7 @@ class Curve:
         return low, high
 
     def grid(self) -> tuple[Floats, Floats]:
-        """The exponents and shifts (K,) at which starts are tried."""
+        """Return the exponents and shifts (K,) of the grid of starts."""
         shifts = np.zeros(1)
         if FORMS[self.form][0]:
             u = self.scaled
@@ -115,7 +115,7 @@ class Curve:
         return b.ravel(), d.ravel()
 
     def starts(self, log_error: Floats, weights: Floats, best: int = 1) -> Floats:
-        """The best points of the grid for each fit (R, N), a and e by linear least squares.
+        """Return the best points of the grid for each fit (R, N), a and e by linear least squares.
 
         Errors weigh by 1 / error^2, as they do to first order in the logarithm: (R, best, 4).
         """

@@ -1,4 +1,4 @@
-"""The error of a fit that the data cannot support."""
+"""Error of fits that the data cannot support."""
 
 from results.schema import ResultsError
 

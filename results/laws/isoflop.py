@@ -24,7 +24,7 @@ from results.laws.warnings import ResultWarning
 Floats = npt.NDArray[np.float64]
 TOLERANCE = 0.1  # of a budget: runs closer than this belong to it
 MIN_SIZES = 3
-ON_EACH_SIDE = 2  # sizes, for a minimum to be believed
+ON_EACH_SIDE = 2  # sizes, for a minimum to be trusted
 UNTRUSTED = frozenset({"inverted_parabola", "minimum_on_edge"})
 
 
@@ -50,20 +50,21 @@ class Parabola:
 
     def log_error(self, theta: Floats, x: Floats) -> Floats:
         """Return the logarithm of the error (R, M) at sizes (1, M)."""
-        return np.polynomial.polynomial.polyval(np.log(x[0] / self.unit), theta.T)
+        z = np.log(x[0] / self.unit)
+        return np.asarray(np.polynomial.polynomial.polyval(z, theta.T))
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Logarithm of the error (R, N) and its derivatives (R, 3, N)."""
+        """Return the log error (R, N) and its derivatives (R, 3, N)."""
         basis = np.stack([np.ones_like(self.z), self.z, self.z**2])  # (3, N)
         return theta @ basis, np.broadcast_to(basis, (len(theta), *basis.shape))
 
     def bounds(self, smallest: Floats) -> tuple[Floats, Floats]:
-        """None: (R, 3) of infinities."""
+        """Return infinite bounds (R, 3)."""
         ends = np.full((len(smallest), 3), np.inf)
         return -ends, ends
 
     def starts(self, log_error: Floats, weights: Floats, best: int) -> Floats:
-        """Least squares, weights apart: (R, 1, 3)."""
+        """Return the unweighted least-squares solution: (R, 1, 3)."""
         basis = np.stack([np.ones_like(self.z), self.z, self.z**2], axis=1)
         return np.asarray(np.linalg.lstsq(basis, log_error.T, rcond=None)[0].T[:, None])
 
@@ -89,7 +90,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Growth:
-    """best size = a (budget / `unit`)^p over those profiles whose minimum can be believed."""
+    """The power law best size = a (budget / `unit`)^p over profiles with a trusted minimum."""
 
     exponent: Parameter
     a: float
@@ -98,17 +99,19 @@ class Growth:
     warnings: tuple[ResultWarning, ...]
 
     def best_size(self, budget: npt.ArrayLike) -> Floats:
-        """The best size at budgets (M,)."""
+        """Return the best size at budgets (M,)."""
         return self.a * (np.asarray(budget, dtype=float) / self.unit) ** self.exponent.value
 
     def record(self, at: Sequence[float] = ()) -> dict[str, Any]:
-        """What a JSON document says of it, with the best size at some budgets."""
+        """Return the JSON document, with the best size at some budgets."""
         sizes = [{"budget": b, "best_size": float(self.best_size(b))} for b in at]
         return asdict(self) | {"predictions": sizes}
 
 
 def budgets(cost: Floats) -> npt.NDArray[np.int64]:
-    """The number of the budget of each run (N,), by rising cost; each within 10 % of the first.
+    """Return the number of the budget of each run (N,) by ascending cost.
+
+    Costs within 10 % of each other are one budget.
 
     >>> budgets(np.array([1e9, 1.05e9, 4e9, 0.99e9]))
     array([0, 0, 1, 0])
@@ -122,7 +125,7 @@ def budgets(cost: Floats) -> npt.NDArray[np.int64]:
 
 
 def _turning(coefficients: Floats) -> Floats:
-    """Where parabolas (R, 3) are lowest; half of the inverted ones at either end of the world."""
+    """Return the argmin (R,) of parabolas (R, 3); inverted ones alternate between -inf and inf."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = -coefficients[:, 1] / (2 * coefficients[:, 2])
     ends = np.where(np.arange(len(z)) % 2, np.inf, -np.inf)
@@ -177,7 +180,7 @@ def profiles(
     level: float = clusters.LEVEL,
     seed: int = 0,
 ) -> tuple[Profile, ...]:
-    """A profile for each budget at which at least three sizes were trained, by rising budget.
+    """Return a profile for each budget with at least three sizes, by ascending budget.
 
     Runs whose budgets are within 10 % of each other count as equal. Raises FitError where there
     is no such budget, and MissingColumn.
@@ -201,7 +204,7 @@ def profiles(
 
 
 def growth(found: Sequence[Profile], level: float = clusters.LEVEL) -> Growth:
-    """How the best size grows with the budget: a power law through the minima.
+    """Fit a power law of the best size over the budget through the minima.
 
     Profiles that are inverted or whose minimum is on the edge are left out. Raises FitError where
     fewer than two are left.
@@ -235,7 +238,7 @@ def growth(found: Sequence[Profile], level: float = clusters.LEVEL) -> Growth:
 
 
 def record(found: Sequence[Profile]) -> list[dict[str, Any]]:
-    """What a JSON document says of profiles; unknown is null."""
+    """Return the JSON document of profiles; unknown is null."""
     return [
         {
             "budget": p.budget,

@@ -145,7 +145,7 @@ def fit_law(
     """Fit the law of the runs' error over a column, 1 - `metric` or the loss itself.
 
     Only finished runs count. With `points="frontier"` only configurations that nothing beats in
-    both x and error do. What else `fit_points` takes goes to it. Raises FitError and
+    both x and error do. `settings` are those of `fit_points`. Raises FitError and
     MissingColumn.
 
     >>> from results import reference

@@ -111,7 +111,7 @@ class LawFit:
     @property
     def x(self) -> Floats:
         """The first column of the points: (N,)."""
-        return self.points.x[0]
+        return np.asarray(self.points.x[0])
 
     @property
     def x_name(self) -> str:

@@ -1,4 +1,4 @@
-"""Published constants of scaling laws, fitted again from the points published with them.
+"""Refits of published scaling-law constants from the points published with them.
 
 Of all constants that ship, those of Zhai et al. 2022 (arXiv:2106.04560, Figure 2) come with
 points: the paper's appendix lists accuracies by model, data and steps. Their compute follows from
@@ -41,7 +41,7 @@ class Refitted:
     published: dict[str, float]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per constant: `published`, our `value`, its interval `low` to `high`."""
+        """Return one row per constant: `published`, our `value`, its interval `low` to `high`."""
         return [
             {"law": LAW, "metric": self.metric, "symbol": name, "published": value}
             | asdict(self.made.parameters[name])
@@ -50,7 +50,7 @@ class Refitted:
 
 
 def points(metric: str) -> pd.DataFrame:
-    """The published points of Scaling ViT for one metric, as runs over `core_days`.
+    """Return the published points of Scaling ViT for one metric, as runs over `core_days`.
 
     `train_flops` is 3 x the forward FLOPs of the paper's Table 2 x images seen; one row per model,
     data size and number of steps. A model without GFLOPs in that table is left out.
@@ -74,7 +74,7 @@ def points(metric: str) -> pd.DataFrame:
 
 
 def refit(**settings: Any) -> list[Refitted]:
-    """The constants that come with points, fitted again; `settings` are those of `fit_points`."""
+    """Refit the constants that come with points; `settings` are those of `fit_points`."""
     constants = reference.load("scaling_law_constants")
     constants = constants[constants["law"] == LAW]
     found = []

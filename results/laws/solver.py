@@ -1,4 +1,4 @@
-"""Many small robust fits at once: Huber's loss on the logarithm of the error, within bounds.
+"""Batched solver of small robust fits: Huber loss on log errors, with bounds.
 
 Axes: R fits (replicas or starts), N points, P parameters.
 """
@@ -21,41 +21,43 @@ CACHED = 32_000  # points of all fits of a batch: 1,000 fits to 500 points take 
 
 
 class Model(Protocol):
-    """What can be fitted: a law on given points."""
+    """A law on given points that the solver can fit."""
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Logarithm of the predictions (R, N) for (R, P), and its derivatives (R, P, N)."""
+        """Return the log predictions (R, N) for (R, P), and their derivatives (R, P, N)."""
 
     def bounds(self, smallest: Floats) -> tuple[Floats, Floats]:
-        """Lower and upper bounds (R, P) for fits with these smallest errors (R,)."""
+        """Return lower and upper bounds (R, P) for fits with these smallest errors (R,)."""
 
     def starts(self, log_error: Floats, weights: Floats, best: int) -> Floats:
-        """The most promising starts for each of (R, N): (R, best, P)."""
+        """Return the most promising starts for each of (R, N): (R, best, P)."""
 
 
 def loss(residuals: Floats, delta: float) -> Floats:
-    """Huber's loss of each residual: half the square up to `delta`, linear beyond."""
+    """Return the Huber loss of each residual: half the square up to `delta`, linear beyond."""
     size = np.abs(residuals)
     inside = np.minimum(size, delta)
     return inside * (size - 0.5 * inside)
 
 
 def objective(residuals: Floats, weights: Floats, delta: float) -> Floats:
-    """The weighted sum of losses over points: (R, N) to (R,)."""
-    return np.einsum("rn,rn->r", loss(residuals, delta), np.broadcast_to(weights, residuals.shape))
+    """Return the weighted sum of losses over points: (R, N) to (R,)."""
+    shaped = np.broadcast_to(weights, residuals.shape)
+    total: Floats = np.einsum("rn,rn->r", loss(residuals, delta), shaped)
+    return total
 
 
 def huber_delta(residuals: Floats, num_parameters: int) -> float:
-    """Where the loss turns linear: 1.345 robust standard deviations of the residuals (N,)."""
+    """Return where the loss turns linear: 1.345 robust standard deviations of residuals (N,)."""
     free = max(len(residuals) - num_parameters, 1)
     scale = NORMAL_MAD * float(np.median(np.abs(residuals))) * np.sqrt(len(residuals) / free)
-    return max(HUBER * scale, SMALLEST_DELTA)
+    return max(HUBER * float(scale), SMALLEST_DELTA)
 
 
 def _step(
     theta: Floats, slope: Floats, curve: Floats, damping: Floats, low: Floats, high: Floats
 ) -> Floats:
-    """A damped Gauss-Newton step of each fit, with what would leave its bound held there."""
+    """Take a damped Gauss-Newton step of each fit; parameters at a bound do not leave it."""
     held = ((theta <= low) & (slope > 0)) | ((theta >= high) & (slope < 0))  # (R, P)
     free = ~held
     diagonal = np.einsum("rpp->rp", curve)
@@ -75,7 +77,7 @@ def refine(
     low: Floats,
     high: Floats,
 ) -> tuple[Floats, Floats]:
-    """The parameters (R, P) that Levenberg-Marquardt reaches from `start`; objectives (R,).
+    """Run Levenberg-Marquardt from `start`; return parameters (R, P) and objectives (R,).
 
     `log_error` and `weights` are (R, N) or (1, N), bounds (R, P) or (1, P). A fit that has
     converged leaves the batch.
@@ -123,10 +125,10 @@ def refine(
 def fit(
     model: Model, log_error: Floats, weights: Floats, delta: float, also: Floats | None = None
 ) -> tuple[Floats, Floats]:
-    """The best parameters (R, P) of each fit to (R, N), and their objectives (R,).
+    """Return the best parameters (R, P) of each fit to (R, N), and their objectives (R,).
 
     From the best point of the model's grid, and from `also` (P,) where given: the better of both.
-    They are done so many at a time that what a step works on stays in the processor's cache.
+    Fits are batched so that the arrays of a step stay in the processor's cache.
     """
     num_parts = max(1, min(len(log_error), round(log_error.size / CACHED)))
     weights = np.broadcast_to(weights, log_error.shape)
@@ -156,9 +158,9 @@ def _fit(
 def fit_one(
     model: Model, log_error: Floats, num_parameters: int, delta: float | None = None
 ) -> tuple[Floats, float, float]:
-    """The best parameters (P,) of one fit to (N,) from many starts, its objective and its delta.
+    """Return the best parameters (P,) of one fit to (N,) from many starts, objective and delta.
 
-    Without a delta it follows from the residuals: of least squares first, then of robust fits.
+    Without a delta, it is estimated from residuals: of least squares, then of robust fits.
     """
     row, weights = log_error[None], np.ones((1, len(log_error)))
     bounds = model.bounds(np.exp(row).min(axis=1))

@@ -1,4 +1,4 @@
-"""Error over parameters and data together, as a model of many fits at once.
+"""Form of error over parameters and data, as a model that the solver fits many times at once.
 
 error = a N^-alpha + b D^-beta + e is equation 2 of Hoffmann et al. 2022 (arXiv:2203.15556). Axes
 as in `solve`; parameters are (log a, alpha, log b, beta, e).
@@ -18,7 +18,7 @@ EXPONENTS = (0.05, 0.15, 0.3, 0.5, 0.8, 1.3)
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """The law on given N and D (M,), as logarithms of what they are in their units."""
+    """The law on given N and D (M,), as logarithms of their values in `units`."""
 
     log_n: Floats
     log_d: Floats
@@ -29,7 +29,7 @@ class Surface:
     free: ClassVar[tuple[bool, ...]] = (True,) * 5
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Logarithm of the error (R, M) and its derivatives (R, 5, M)."""
+        """Return the log error (R, M) and its derivatives (R, 5, M)."""
         log_a, alpha, log_b, beta, e = (column[:, None] for column in theta.T)
         of_n = np.exp(log_a - alpha * self.log_n)
         of_d = np.exp(log_b - beta * self.log_d)
@@ -38,7 +38,7 @@ class Surface:
         return np.log(error), np.stack([part / error for part in parts], axis=1)
 
     def bounds(self, smallest: Floats) -> tuple[Floats, Floats]:
-        """Lower and upper bounds (R, 5), where e stays below the smallest error (R,)."""
+        """Return lower and upper bounds (R, 5); e stays below the smallest error (R,)."""
         low = np.tile([-curve.MAX_LOG, 0, -curve.MAX_LOG, 0, 0], (len(smallest), 1))
         top = curve.MAX_EXPONENT
         high = np.tile([curve.MAX_LOG, top, curve.MAX_LOG, top, 0], (len(smallest), 1))
@@ -46,7 +46,7 @@ class Surface:
         return low, high
 
     def starts(self, log_error: Floats, weights: Floats, best: int) -> Floats:
-        """The best exponents of a grid for each fit, a, b and e by least squares: (R, best, 5)."""
+        """Return the best starts of a grid of exponents, with a, b and e by least squares."""
         alpha, beta = (part.ravel() for part in np.meshgrid(EXPONENTS, EXPONENTS))
         of_n, of_d = np.exp(-alpha[:, None] * self.log_n), np.exp(-beta[:, None] * self.log_d)
         basis = np.stack([of_n, of_d, np.ones_like(of_n)])  # (3, K, M)
@@ -80,13 +80,14 @@ class Surface:
 
 
 def best_n(theta: Floats, product: float) -> Floats:
-    """Where a N^-alpha + b (product / N)^-beta is lowest, for parameters (R, 5): (R,).
+    """Return the N (R,) that minimises a N^-alpha + b (product / N)^-beta for parameters (R, 5).
 
     The derivative in log N is zero at N^(alpha + beta) = (alpha a / beta b) product^beta.
     """
     log_a, alpha, log_b, beta, _ = theta.T
     tiny = np.finfo(float).tiny
     logs = np.log(np.maximum(alpha, tiny)) + log_a - np.log(np.maximum(beta, tiny)) - log_b
-    return np.exp(
+    best: Floats = np.exp(
         np.clip((logs + beta * np.log(product)) / np.maximum(alpha + beta, 1e-9), -99, 99)
     )
+    return best
