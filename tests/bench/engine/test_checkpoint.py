@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,9 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 
-from bench.engine import checkpoint
+from bench.engine import checkpoint, checkpoint_files
 from bench.engine.checkpoint import Checkpoints
-from bench.engine.checkpoint_files import TrainingCheckpointError
+from bench.engine.checkpoint_files import ShardFile, TrainingCheckpointError
 from bench.engine.world import World
 from bench.run.config import EngineConfig
 from tests.helpers.checkpoints import build, fill, names, save, values
@@ -113,6 +114,49 @@ def test_when_a_checkpoint_is_due(
     checkpoints = Checkpoints(tmp_path, EngineConfig(**config), build(world), world)
     found = [step for step in range(1, 11) if checkpoints.is_due(step, may_ask=step % 3 == 0)]
     assert found == due
+
+
+def test_time_between_checkpoints_counts_from_the_end_of_a_save(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, write = [0.0], checkpoint.save
+
+    def slow_save(*arguments: Any, **options: Any) -> None:
+        now[0] += 50.0
+        write(*arguments, **options)
+
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(checkpoint, "save", slow_save)
+    config = EngineConfig(checkpoint_seconds=300.0)
+    checkpoints = Checkpoints(tmp_path, config, build(world), world)
+    due = []
+    for step in range(1, 10):
+        now[0] += 100.0
+        if checkpoints.is_due(step, may_ask=True):
+            due.append((step, now[0]))
+            checkpoints.save(step)
+            assert (checkpoints.save_seconds, checkpoints.last_step) == (50.0, step)
+    # Later than 300 seconds after the start, and after 450 and 900, where the saves ended.
+    assert due == [(4, 400.0), (8, 850.0)]
+
+
+def test_a_shard_cut_short_before_all_have_written_is_not_published(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, fill(build(world), 2.0), world, 2)
+    write = checkpoint_files.write_shard
+
+    def cut(folder: Path, *arguments: Any) -> ShardFile:
+        shard = write(folder, *arguments)
+        os.truncate(folder / shard.file, shard.bytes - 1)
+        return shard
+
+    monkeypatch.setattr(checkpoint, "write_shard", cut)
+    with pytest.raises(TrainingCheckpointError, match="step-00000004: not saved"):
+        save(tmp_path, fill(build(world), 4.0), world, 4)
+    fresh = build(world)
+    assert checkpoint.resume(tmp_path, fresh, world) == 2
+    assert values(fresh) == {2.0}
 
 
 def test_a_milestone_made_again_replaces_itself(world: World, tmp_path: Path) -> None:

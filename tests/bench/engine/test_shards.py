@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from bench.engine import shards
 from bench.engine.shards import Piece, ShardError
@@ -64,3 +65,13 @@ def test_a_range_that_no_file_has_is_an_error(tmp_path: Path) -> None:
 
 def test_numbers_that_are_none_are_written_too(tmp_path: Path) -> None:
     shards.write(tmp_path / "shard", {"weight:0:w": torch.tensor([float("nan"), float("inf")])})
+
+
+def test_a_shard_that_the_disk_changed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {"weight:0:v": torch.ones(2), "weight:0:w": torch.zeros(3)}
+    other = content | {"weight:0:w": torch.tensor([0.0, 0.0, 1.0])}
+    monkeypatch.setattr(shards, "save_file", lambda content, path: save_file(other, path))
+    with pytest.raises(ShardError, match="weight:0:w is not what was written"):
+        shards.write(tmp_path / "shard", content)

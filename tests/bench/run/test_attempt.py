@@ -128,6 +128,27 @@ def test_a_claim_from_elsewhere_counts_while_its_heart_beats(
     assert read_disk(tmp_path).state == "missing"
 
 
+@pytest.mark.parametrize(("silent", "state"), [(170.0, "running"), (190.0, "missing")])
+def test_a_slow_heartbeat_from_elsewhere_has_three_intervals(
+    tmp_path: Path, silent: float, state: str
+) -> None:
+    claim = Attempt(tmp_path)
+    claim.beat(60.0, host="another-host")
+    claim.beat(0.0)
+    at = time.time() - silent
+    os.utime(tmp_path / "attempts" / "0001.json", (at, at))
+    assert read_disk(tmp_path).state == state
+
+
+def test_outside_a_job_a_claim_from_elsewhere_is_not_this_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID", "SUBMITIT_LOCAL_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    Attempt(tmp_path).beat(0.0, host="another-host")
+    assert read_disk(tmp_path).state == "running"
+
+
 def test_jobs_of_an_array_have_ids_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID", "SUBMITIT_LOCAL_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -164,6 +185,16 @@ def test_without_heartbeats_the_ledger_tells_the_state(tmp_path: Path) -> None:
     row = {"study": "s", "run_id": "r", "state": "done"}
     parquet.write(tmp_path / "run.parquet", "runs", [row])
     assert read_disk(tmp_path).state == "done"
+
+
+def test_the_row_of_earlier_attempts_says_nothing_about_a_later_one(tmp_path: Path) -> None:
+    row = {"study": "s", "run_id": "r", "state": "failed", "failure": "no luck", "attempts": 1}
+    Attempt(tmp_path).end("lost")
+    parquet.write(tmp_path / "run.parquet", "runs", [row])
+    disk = read_disk(tmp_path)
+    assert (disk.state, disk.reason) == ("failed", "no luck")
+    Attempt(tmp_path).end("lost")
+    assert read_disk(tmp_path).state == "missing"
 
 
 def test_attempts_with_a_row_are_recorded(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import pytest
 
 import models
 import models.cost.macs
-from bench.run import ledger
+from bench.run import heartbeat, ledger
+from bench.run.attempt import Attempt
 from bench.run.config import DataInfo, Run, RunConfig
+from bench.run.heartbeat import NO_REPORT
 from bench.run.ledger import Evaluation
 from results.ledger import parquet
 from results.schema import TABLES
-from tests.helpers.heartbeats import make_beat
+from tests.helpers.heartbeats import make_beat, write_beat
 
 DATA = DataInfo(
     name="cats",
@@ -227,3 +229,41 @@ def test_attempts_are_read_oldest_first(tmp_path: Path) -> None:
     for number in (10, 2, 1):
         ledger.write_attempt(tmp_path, RUN, number, make_beat(ended="failed"))
     assert [row["attempt"] for row in ledger.read_attempts(tmp_path)] == [1, 2, 10]
+
+
+def test_a_hanging_attempt_is_recorded_with_the_seconds_that_another_rank_counted(
+    tmp_path: Path,
+) -> None:
+    Attempt(tmp_path).beat(0.0, step=7, train_seconds=1.0)
+    seconds = {"train_seconds": 3.0, "startup_seconds": 2.0}
+    ledger.end_attempt(tmp_path, RUN, 1, "hang", "no progress for 9 s", seconds)
+    (row,) = ledger.read_attempts(tmp_path)
+    assert (row["ended"], row["reason"]) == ("hang", "no progress for 9 s")
+    assert (row["train_seconds"], row["startup_seconds"]) == (3.0, 2.0)
+    beat = heartbeat.read(tmp_path, 1)
+    assert beat is not None and (beat.ended, beat.train_seconds, beat.step) == ("hang", 3.0, 7)
+
+
+def test_an_attempt_that_died_gets_a_row_that_says_so(tmp_path: Path) -> None:
+    write_beat(tmp_path, 1, train_seconds=4.0)
+    write_beat(tmp_path, 2, ended="preempted", reason="SIGUSR2")
+    ledger.write_lost_attempts(tmp_path, RUN, before=3)
+    lost, preempted = ledger.read_attempts(tmp_path)
+    assert (lost["state"], lost["ended"], lost["reason"]) == ("failed", "lost", NO_REPORT)
+    assert lost["train_seconds"] == 4.0
+    assert (preempted["ended"], preempted["reason"]) == ("preempted", "SIGUSR2")
+
+
+def test_attempts_of_a_run_are_counted_by_their_number() -> None:
+    # The rows of the first two are gone: somebody has deleted them.
+    assert run_row(SECOND | {"attempt": 3})["attempts"] == 3
+
+
+def test_the_last_micro_batch_out_of_memory_is_halved() -> None:
+    attempts = [
+        {"ended": "out_of_memory", "micro_batch_size": 32},
+        {"ended": "out_of_memory", "micro_batch_size": 16},
+        {"ended": "preempted", "micro_batch_size": 8},
+    ]
+    assert ledger.micro_batch_limit(attempts) == 8
+    assert ledger.micro_batch_limit(attempts[2:]) is None

@@ -66,6 +66,24 @@ def test_every_file_but_caches_is_code(root: Path) -> None:
     assert provenance.code_hash(provenance.read_code(root)) != provenance.code_hash(files)
 
 
+def test_the_hash_of_code_depends_on_names_and_on_where_files_end() -> None:
+    files = {"models/a.py": b"x = 1", "models/b.py": b"y = 2"}
+    others = [
+        {"models/a.py": b"x = 1", "models/c.py": b"y = 2"},
+        {"models/a.py": b"y = 2", "models/b.py": b"x = 1"},
+        {"models/a.py": b"x = 1y", "models/b.py": b" = 2"},
+        {"models/a.py": b"x = 1"},
+    ]
+    hashes = {provenance.code_hash(code) for code in [files, *others]}
+    assert len(hashes) == 5
+    assert provenance.code_hash(dict(reversed(files.items()))) == provenance.code_hash(files)
+
+
+def test_the_code_comes_before_other_folders_of_the_path(tmp_path: Path) -> None:
+    found = provenance.python_path(tmp_path, ["/of/the/user"])
+    assert found == {"PYTHONPATH": f"{tmp_path}:/of/the/user", "PYTHONSAFEPATH": "1"}
+
+
 def test_versions_are_those_installed() -> None:
     software = provenance.software()
     assert software["torch_version"] == version("torch")

@@ -19,7 +19,7 @@ from bench.engine import checkpoint
 from bench.engine.engine import Engine
 from bench.run import seeds
 from bench.run.config import read_run
-from bench.training import clock, loop
+from bench.training import clock, loop, schedule
 from bench.training.signals import Stopped
 from tests.helpers.runs import BATCH_SIZE, STEPS, read_all, row_of, write_run
 
@@ -121,3 +121,10 @@ def test_each_step_draws_from_a_seed_of_its_own(trained: tuple[Path, list[int]])
     # Attempts do not matter: the second one goes on after the last step of the first.
     assert found == [seeds.derive(0, run_id, "dropout", step, 0) for step in range(STEPS)]
     assert len(set(found)) == STEPS
+
+
+def test_the_curve_has_the_rate_of_its_step(trained: tuple[Path, list[int]]) -> None:
+    run = read_run(trained[0])
+    for point in read_all(trained[0] / "curve"):
+        # Of the step that led to the point: the first step is number 0.
+        assert point["lr"] == schedule.lr(point["step"] - 1, STEPS, run.config.recipe)

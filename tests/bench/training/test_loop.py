@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 from safetensors import safe_open
 
+from bench.engine.engine import Engine
 from bench.run.attempt import AlreadyRunning, Attempt, read_disk
 from bench.run.config import (
     Recipe,
@@ -114,6 +115,9 @@ def test_how_a_run_is_executed_does_not_change_a_bit(
     assert other.name == done.name
     train(other)
     assert weights(other) == weights(done)
+    every = engine.get("log_steps", 10)
+    points = [step for step in range(1, STEPS + 1) if step % every == 0 or step == STEPS]
+    assert [row["step"] for row in read_all(other / "curve")] == points
     same = ("top1_accuracy", "top5_accuracy", "data_manifest", "train_flops")
     assert [row_of(other)[name] for name in same] == [row_of(done)[name] for name in same]
 
@@ -193,6 +197,30 @@ def test_the_curve_of_a_resumed_run_has_every_step(done: Path, resumed: Path) ->
     seconds = [row["train_seconds"] for row in rows]
     assert seconds == sorted(seconds)
     assert {path.name for path in (resumed / "checkpoint").iterdir()} == {"weights.safetensors"}
+
+
+def test_a_seed_chooses_the_weights_and_the_order_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+
+    class Looking(Engine):
+        def train_step(self, images: Any, labels: Any, lr: float, *, measure: bool = False) -> None:
+            seen.append(labels.tolist())
+            super().train_step(images, labels, lr, measure=measure)
+
+    monkeypatch.setitem(train.__globals__, "Engine", Looking)
+    changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"subset_seed": 1}]
+    # A rate so small changes no weight: in the end they are as they were initialised.
+    still: dict[str, Any] = {"steps": 1, "train_examples": 100, "recipe": Recipe(lr=1e-30)}
+    folders = [write_run(tmp_path, **still, **change) for change in changes]
+    for folder in folders:
+        train(folder)
+    one, other, subset = (weights(folder) for folder in folders)
+    assert one != other and one != subset and other != subset
+    assert seen[0] != seen[1]
+    manifests = [row_of(folder)["data_manifest"] for folder in folders]
+    assert manifests[0] == manifests[1] != manifests[2]
 
 
 def test_a_loss_that_is_no_number_fails_the_run(tmp_path: Path) -> None:

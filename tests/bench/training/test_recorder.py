@@ -81,6 +81,36 @@ def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
     assert read_disk(run_dir).state == "done"
 
 
+def test_a_run_is_done_only_when_its_row_is_written(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, write = [], parquet.write
+
+    def look(path: Path, *arguments: Any) -> None:
+        states.append((path.name, read_disk(recorder.run_dir).state))
+        write(path, *arguments)
+
+    monkeypatch.setattr(parquet, "write", look)
+    recorder.begin(WORLD, DEVICE, 16)
+    recorder.finish(10, EVALUATION, MACS)
+    assert states == [
+        ("upstream.parquet", "running"),
+        ("0001.parquet", "running"),
+        ("run.parquet", "running"),
+    ]
+
+
+def test_points_that_will_be_repeated_are_not_written(recorder: Recorder) -> None:
+    recorder.begin(WORLD, DEVICE, 16)
+    recorder.start_steps(0)
+    recorder.point(2, 1.0, 8e-4, 0.25)
+    recorder.end("lost", "process 1 died")
+    assert not (recorder.run_dir / "curve").exists()
+    (attempt,) = read_all(recorder.run_dir / "attempts")
+    assert (attempt["ended"], attempt["reason"]) == ("lost", "process 1 died")
+    assert read_disk(recorder.run_dir).state == "missing"
+
+
 def test_a_failed_run_says_why_and_keeps_its_points(recorder: Recorder) -> None:
     recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(0)
