@@ -1,6 +1,7 @@
 """The frontier's tie rule, and its members among the published runs of the ViT paper."""
 
 import doctest
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from results import reference
 from results.frontier import frontier, mark
 
 
-def members(metric, family=None):
+def members(metric: str, family: str | None = None) -> list[str]:
     runs = reference.table6()
     if family:
         runs = runs[runs.family == family]
@@ -74,7 +75,7 @@ def test_exact_duplicates_are_both_on_it_and_costlier_ties_are_not() -> None:
 
 
 def test_unknown_values_are_never_on_it() -> None:
-    cost = [1.0, np.nan, 2.0, np.inf, None, -np.inf]
+    cost = [1.0, np.nan, 2.0, np.inf, np.nan, -np.inf]
     error = [np.nan, 0.1, 0.5, 0.1, 0.1, 0.1]
     assert frontier(cost, error).tolist() == [False, False, True, False, False, False]
 
@@ -91,7 +92,7 @@ def test_different_lengths_are_an_error() -> None:
 # --- marking a table
 
 
-def marked(metric, **options):
+def marked(metric: str, **options: Any) -> pd.DataFrame:
     runs = reference.table6()
     runs["name"] = runs["label"] + "@" + runs["epochs"].astype(str)
     return mark(runs, cost="train_flops_valid", metric=metric, name="name", **options).set_index(

@@ -3,14 +3,19 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import PIL.Image
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -19,6 +24,8 @@ from matplotlib.transforms import Bbox
 from results import plot, reference
 from results.columns.configurations import MissingColumn
 from results.figures import points, style
+from tests.helpers.known import known
+from tests.helpers.pictures import figure_of, legend_of, points_of
 
 MODELS = {
     "ViT-Ti/8": ("vit", 180_000, 2e6),
@@ -30,7 +37,9 @@ MODELS = {
 }
 
 
-def make_runs(num_models=6, sizes=(100, 400, 1437), num_seeds=2):
+def make_runs(
+    num_models: int = 6, sizes: Sequence[int] = (100, 400, 1437), num_seeds: int = 2
+) -> pd.DataFrame:
     generator = np.random.default_rng(0)
     rows = []
     for label, (family, params, macs) in list(MODELS.items())[:num_models]:
@@ -51,22 +60,18 @@ def make_runs(num_models=6, sizes=(100, 400, 1437), num_seeds=2):
     return pd.DataFrame(rows)
 
 
-def written(ax):
+def written(ax: Axes) -> list[str]:
     return [text.get_text() for text in ax.texts]
 
 
-def legend_of(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def markers_of(ax):
+def markers_of(ax: Axes) -> dict[tuple[Any, Any], npt.NDArray[np.float64]]:
     """(colour, marker) -> the points (N, 2) drawn so."""
     lines = [line for line in ax.get_lines() if line.get_marker() not in ("None", "", None)]
-    return {(line.get_color(), line.get_marker()): line.get_xydata() for line in lines}
+    return {(line.get_color(), line.get_marker()): points_of(line) for line in lines}
 
 
-def assert_labels_apart(ax) -> None:
-    ax.get_figure().draw_without_rendering()
+def assert_labels_apart(ax: Axes) -> None:
+    figure_of(ax).draw_without_rendering()
     boxes = [Text.get_window_extent(text) for text in ax.texts]
     for one, other in itertools.combinations(boxes, 2):
         assert Bbox.intersection(one, other) is None
@@ -91,7 +96,7 @@ def test_frontier_has_one_point_per_configuration_in_the_familys_look() -> None:
 def test_table_6_alone_shows_its_frontier_and_labels_every_run() -> None:
     ax = plot.frontier(reference.table6(), cost="train_flops_valid")
     (line,) = [line for line in ax.get_lines() if line.get_label() == "Pareto frontier"]
-    exaflops = (line.get_xdata() / 1e18).round().tolist()
+    exaflops = (points_of(line)[:, 0] / 1e18).round().tolist()
     assert exaflops == [50, 55, 106, 246, 783, 859, 1567, 3306, 4262]  # by hand from the table
     assert len(written(ax)) == 18
     assert {"ViT-H/14", "ResNet152x2, 14 ep", "R50x1+ViT-B/16"} <= set(written(ax))
@@ -115,7 +120,7 @@ def test_published_points_are_lighter_and_have_their_own_entry() -> None:
     lighter = style.lighter(style.STYLES["vit"][0], style.PUBLISHED)
     assert len(markers_of(ax)[lighter, "o"]) == 6
     (line,) = [line for line in ax.get_lines() if line.get_label() == "Pareto frontier"]
-    assert line.get_xdata().max() < 1e15  # the paper's runs are not on a study's frontier
+    assert points_of(line)[:, 0].max() < 1e15  # the paper's runs are not on a study's frontier
     assert_labels_apart(ax)
 
 
@@ -123,6 +128,7 @@ def test_bars_span_one_sample_standard_deviation() -> None:
     runs = make_runs(num_models=1, sizes=(100,))
     ax = plot.frontier(runs)
     (bars,) = ax.collections
+    assert isinstance(bars, LineCollection)
     ((_, low), (_, high)) = bars.get_segments()[0]
     error = 1 - runs["top1_accuracy"]
     assert high - low == pytest.approx(2 * error.std(ddof=1))
@@ -133,7 +139,9 @@ def test_bars_span_one_sample_standard_deviation() -> None:
 @pytest.mark.parametrize(
     ("num_models", "sizes", "num_seeds"), [(1, (1437,), 1), (1, (100, 400), 1)]
 )
-def test_one_model_is_enough(draw_figure, num_models: int, sizes, num_seeds: int) -> None:
+def test_one_model_is_enough(
+    draw_figure: Callable[..., Axes], num_models: int, sizes: Sequence[int], num_seeds: int
+) -> None:
     ax = draw_figure(make_runs(num_models, sizes, num_seeds))
     assert legend_of(ax)[0] == "ViT"
     assert written(ax)
@@ -148,10 +156,8 @@ def test_a_loss_is_its_own_error() -> None:
 
 
 def test_forty_models_fit_on_both_figures() -> None:
-    runs = pd.concat(
-        make_runs(sizes=(100, 1000)).assign(label=lambda r, n=n: r["label"] + f"-{n}")
-        for n in range(7)
-    )
+    parts = [make_runs(sizes=(100, 1000)) for _ in range(7)]
+    runs = pd.concat(part.assign(label=part["label"] + f"-{n}") for n, part in enumerate(parts))
     ax = plot.frontier(runs)
     assert len(written(ax)) > 10
     assert_labels_apart(ax)
@@ -161,7 +167,7 @@ def test_forty_models_fit_on_both_figures() -> None:
 
 
 @pytest.mark.parametrize("draw_figure", [plot.frontier, plot.data_scale])
-def test_nothing_to_draw_names_what_was_missing(draw_figure) -> None:
+def test_nothing_to_draw_names_what_was_missing(draw_figure: Callable[..., Axes]) -> None:
     runs = make_runs().assign(state="failed")
     with pytest.raises(points.NothingToDraw, match="no finished run with top1_accuracy"):
         draw_figure(runs)
@@ -169,13 +175,15 @@ def test_nothing_to_draw_names_what_was_missing(draw_figure) -> None:
 
 @pytest.mark.parametrize("name", ["a$\\foo{$b", "$\\frac$", "$x_1$"])
 @pytest.mark.parametrize("draw_figure", [plot.frontier, plot.data_scale])
-def test_dollars_in_names_are_no_formulas(draw_figure, name: str) -> None:
+def test_dollars_in_names_are_no_formulas(draw_figure: Callable[..., Axes], name: str) -> None:
     ax = draw_figure(make_runs(1).assign(label=name, family=name))
-    ax.get_figure().draw_without_rendering()
-    named = [text for text in (*ax.texts, *ax.get_legend().get_texts()) if name in text.get_text()]
+    figure_of(ax).draw_without_rendering()
+    named = [
+        text for text in (*ax.texts, *known(ax.get_legend()).get_texts()) if name in text.get_text()
+    ]
     assert len(named) >= 2
-    texts = (*named, ax.xaxis.label, ax.yaxis.label)
-    assert not any(text.get_parse_math() for text in texts)
+    shown = (*named, ax.xaxis.label, ax.yaxis.label)
+    assert not any(text.get_parse_math() for text in shown)
 
 
 def test_published_points_need_the_cost_that_was_named() -> None:
@@ -193,7 +201,7 @@ def test_data_scale_has_one_labelled_line_per_model_and_ticks_at_the_sizes() -> 
     assert ax.get_xscale() == "log"
     assert {text.get_text() for text in ax.get_xticklabels()} == {"100", "400", "1.4k"}
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("training images", "top-1 accuracy")
-    lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 3]
+    lines = [line for line in ax.get_lines() if len(points_of(line)) == 3]
     assert len(lines) == 6
 
 
@@ -211,35 +219,35 @@ def test_table_5_lies_dashed_beside_a_study() -> None:
     assert len(written(ax)) == 6 + 5
     assert_labels_apart(ax)
     dashed = [line for line in ax.get_lines() if line.get_linestyle() == "--"]
-    large = max(dashed, key=lambda line: line.get_ydata()[-1])
-    assert large.get_xdata().tolist() == [14e6, 303e6]  # H/14, not reported on ImageNet
-    assert large.get_ydata().tolist() == [0.8513, 0.8804]
+    large = max(dashed, key=lambda line: points_of(line)[-1, 1])
+    assert points_of(large)[:, 0].tolist() == [14e6, 303e6]  # H/14, not reported on ImageNet
+    assert points_of(large)[:, 1].tolist() == [0.8513, 0.8804]
 
 
 # --- files
 
 
 @pytest.fixture(scope="module")
-def ax():
+def ax() -> Axes:
     return plot.frontier(make_runs(num_models=2))
 
 
-def test_png_is_whole_and_dense_enough_to_print(ax, tmp_path: Path) -> None:
+def test_png_is_whole_and_dense_enough_to_print(ax: Axes, tmp_path: Path) -> None:
     path = plot.save(ax, tmp_path / "figure.png")
     with PIL.Image.open(path) as image:
         image.load()
         assert image.info["dpi"][0] >= 200
 
 
-def test_pdf_is_whole_with_fonts_as_text(ax, tmp_path: Path) -> None:
+def test_pdf_is_whole_with_fonts_as_text(ax: Axes, tmp_path: Path) -> None:
     content = plot.save(ax, tmp_path / "figure.pdf").read_bytes()
     assert content.startswith(b"%PDF")
     assert content.rstrip().endswith(b"%%EOF")
     assert b"/Type3" not in content.replace(b" ", b"")
 
 
-def test_svg_is_whole(ax, tmp_path: Path) -> None:
-    root = ElementTree.parse(plot.save(ax.get_figure(), tmp_path / "figure.SVG")).getroot()
+def test_svg_is_whole(ax: Axes, tmp_path: Path) -> None:
+    root = ElementTree.parse(plot.save(figure_of(ax), tmp_path / "figure.SVG")).getroot()
     assert root.tag.endswith("svg")
 
 
@@ -250,7 +258,7 @@ def test_the_same_runs_make_the_same_bytes(kind: str, tmp_path: Path) -> None:
     assert contents[0] == contents[1]
 
 
-def test_another_format_is_refused_with_the_choices(ax, tmp_path: Path) -> None:
+def test_another_format_is_refused_with_the_choices(ax: Axes, tmp_path: Path) -> None:
     with pytest.raises(plot.UnknownFormat, match=r"given \.gif, expected \.png, \.pdf, \.svg"):
         plot.save(ax, tmp_path / "figure.gif")
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,8 @@
 """Which runs narrow an interval most per cost."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 from results.comparison import design
 
 
-def runs(seeds=2, noise=0.03, sizes=5, steeper=0.0):
+def runs(seeds: int = 2, noise: float = 0.03, sizes: int = 5, steeper: float = 0.0) -> pd.DataFrame:
     """Of bit, which needs twice the compute, the exponent may be higher: they cross at 4e12."""
     generator = np.random.default_rng(0)
     rows = []
@@ -24,7 +26,7 @@ def runs(seeds=2, noise=0.03, sizes=5, steeper=0.0):
     return pd.DataFrame(rows, columns=names)
 
 
-def candidates(**columns):
+def candidates(**columns: Any) -> pd.DataFrame:
     """Two new configurations a family, of 1e13 and 1e15 FLOPs, at a cost of 1 and 10 days."""
     rows = [
         {"family": family, "label": f"new{flops:g}", "train_examples": 100, "seed": seed}
@@ -36,19 +38,19 @@ def candidates(**columns):
     return pd.DataFrame(rows).assign(**columns)
 
 
-def asked(budget, question="ratio", **options):
+def asked(budget: float, question: str = "ratio", **options: Any) -> design.Proposal:
     table = runs(steeper=0.125 * (question == "crossing"))
     return design.propose(
         table, candidates(), budget=budget, families=("vit", "bit"), question=question, **options
     )
 
 
-def width(estimates):
+def width(estimates: Iterable[design.Estimate]) -> float:
     return sum(math.log(one.high / one.low) for one in estimates)
 
 
 @pytest.mark.parametrize("question", design.QUESTIONS)
-def test_the_proposal_narrows_and_stays_within_the_budget(question) -> None:
+def test_the_proposal_narrows_and_stays_within_the_budget(question: str) -> None:
     made = asked(15, question)
     assert made.cost == sum(candidates()["cost"][list(made.chosen)]) <= 15
     assert width(made.after) < width(made.before)

@@ -1,5 +1,7 @@
 """Lines of two groups, and intervals over resamples."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from results.comparison import lines, pair
 
 
-def side(scores, name="a"):
+def side(scores: Sequence[Sequence[float]], name: str = "a") -> pair.Side:
     """Four configurations at costs 1 to 1000 with these scores of seeds each."""
     rows = [
         (name, f"m{place}", seed, 10.0**place, score)

@@ -1,16 +1,17 @@
 """Sentences on the rows of the ViT paper's Table 6, whose numbers other tests work out."""
 
 import doctest
+from typing import Any
 
 import pytest
 
 from results import compare, reference
 from results.comparison import sentences
 from results.comparison.crossing import crossing
-from results.comparison.pair import Answer
+from results.comparison.pair import Answer, Pair
 
 
-def pair(a="vit", b="bit", metric="imagenet", **options):
+def pair(a: str = "vit", b: str = "bit", metric: str = "imagenet", **options: Any) -> Pair:
     return compare.groups(reference.table6(), a, b, metric=metric, replicas=100, **options)
 
 
@@ -66,5 +67,5 @@ def test_a_crossing_in_data_and_who_is_ahead_without_one() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "text"), [(None, 2.0, "[–, 2.0]"), (1.0, None, "[1.0, –]")]
 )
-def test_an_open_end_is_a_dash(low, high, text: str) -> None:
+def test_an_open_end_is_a_dash(low: float | None, high: float | None, text: str) -> None:
     assert text in sentences.mean_ratio(pair(), Answer(1.5, low=low, high=high))

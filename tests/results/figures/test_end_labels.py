@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from results.figures import end_labels, style
 from results.figures.labels import Label
-from tests.helpers.pictures import assert_apart, text_boxes
+from tests.helpers.pictures import assert_apart, figure_of, text_boxes
 
 
 def test_the_example_of_spread_holds() -> None:
@@ -50,7 +50,7 @@ def test_labels_of_lines_stand_right_of_their_ends_and_apart() -> None:
     assert_apart(boxes)
     right = ax.get_window_extent().x1
     assert all(box.x0 > right for box in boxes)
-    assert all(box.x1 <= ax.get_figure().bbox.x1 for box in boxes)
+    assert all(box.x1 <= figure_of(ax).bbox.x1 for box in boxes)
     assert [box.y0 for box in boxes] == sorted(box.y0 for box in boxes)
 
 
@@ -59,7 +59,7 @@ def test_a_line_that_ends_early_has_its_label_beside_it_where_that_is_free() -> 
     lines = [np.array([[0.0, 0.9], [0.3, 1.0]]), np.array([[0.0, 0.0], [1.0, 0.1]])]
     for line in lines:
         ax.plot(*line.T)
-    wanted = [Label(*line[-1], "short", "#000000") for line in lines]
+    wanted = [Label(line[-1][0], line[-1][1], "short", "#000000") for line in lines]
     early, late = text_boxes(end_labels.label_ends(ax, wanted, lines))
     assert early.x1 < ax.get_window_extent().x1 < late.x0
 

@@ -9,32 +9,33 @@ from results.figures import laws as plot_laws
 from results.figures import style
 from results.figures.points import NothingToDraw
 from results.laws import isoflop
+from tests.helpers.pictures import legend_of, points_of
 
 
 @pytest.fixture(scope="module")
-def law():
+def law() -> fit.LawFit:
     x = np.geomspace(1e18, 1e21, 8)
     noise = np.exp(0.02 * np.random.default_rng(0).standard_normal(8))
     return fit.fit_points(x, 0.5 * (x / 1e18) ** -0.2 * noise, form="power", replicas=200)
 
 
-def test_a_law_has_points_a_curve_two_bands_and_its_exponent(law) -> None:
+def test_a_law_has_points_a_curve_two_bands_and_its_exponent(law: fit.LawFit) -> None:
     ax = plot_laws.fits({"vit": law})
     points = [
-        line for line in ax.get_lines() if line.get_marker() == "o" and len(line.get_xdata()) == 8
+        line for line in ax.get_lines() if line.get_marker() == "o" and len(points_of(line)) == 8
     ]
     assert len(points) == 1
     assert len(ax.collections) >= 2
     assert f"b = {law.parameters['b'].value:.2g}" in [text.get_text() for text in ax.texts]
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    legend = legend_of(ax)
     assert legend[:3] == ["ViT", "curve, 90%", "next run, 90%"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("training compute (FLOPs)", "top-1 error")
 
 
-def test_beyond_the_data_the_curve_is_dashed(law) -> None:
+def test_beyond_the_data_the_curve_is_dashed(law: fit.LawFit) -> None:
     ax = plot_laws.fits(law)
     (dashed,) = [line for line in ax.get_lines() if line.get_linestyle() == "--"]
-    assert dashed.get_xdata().min() > law.x.max()
+    assert points_of(dashed)[:, 0].min() > law.x.max()
 
 
 def test_warnings_and_families_without_a_law_stand_below() -> None:
@@ -48,6 +49,7 @@ def test_warnings_and_families_without_a_law_stand_below() -> None:
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert any("mixer: no law, 1 different x" in text for text in texts)
     for made in list(laws.values())[:3]:
+        assert isinstance(made, fit.LawFit)
         for warning in made.warnings:
             assert any(warning.code in text for text in texts)
 
@@ -57,7 +59,7 @@ def test_no_law_at_all_says_why() -> None:
         plot_laws.fits({"vit": fit.FitError("too few")})
 
 
-def make_profiles():
+def make_profiles() -> tuple[isoflop.Profile, ...]:
     rows = [
         {
             "label": f"n{n:.0f}",
@@ -76,7 +78,7 @@ def make_profiles():
 
 def test_each_profile_has_its_parabola_and_its_minimum() -> None:
     ax = plot_laws.isoflop(make_profiles())
-    stars = [line.get_xdata()[0] for line in ax.get_lines() if line.get_marker() == "*"]
+    stars = [points_of(line)[0, 0] for line in ax.get_lines() if line.get_marker() == "*"]
     assert stars == pytest.approx([1e6 * 0.1**0.5, 1e6, 1e6 * 10**0.5], rel=0.01)
     expected = {f"$10^{{{power}}}$ FLOPs" for power in (15, 16, 17)}  # as on the axes
     assert {text.get_text() for text in ax.texts} == expected
@@ -84,7 +86,7 @@ def test_each_profile_has_its_parabola_and_its_minimum() -> None:
     assert ax.get_ylabel() == "top-1 error"
 
 
-def test_an_axes_can_be_passed_in(law) -> None:
+def test_an_axes_can_be_passed_in(law: fit.LawFit) -> None:
     ax = style.new_axes()
     assert plot_laws.fits(law, ax=ax) is ax
     ax = style.new_axes()

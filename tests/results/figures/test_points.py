@@ -1,5 +1,7 @@
 """Runs as points: errors, texts, lines, and what is said when there is nothing."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -8,7 +10,7 @@ from results.columns import configurations
 from results.figures import points
 
 
-def make_runs(*rows):
+def make_runs(*rows: dict[str, Any]) -> pd.DataFrame:
     base = {
         "family": "vit",
         "label": "ViT-S/8",
@@ -19,7 +21,7 @@ def make_runs(*rows):
     return pd.DataFrame([base | row for row in rows])
 
 
-def of_error(*rows, metric="top1_accuracy"):
+def of_error(*rows: dict[str, Any], metric: str = "top1_accuracy") -> pd.DataFrame:
     return points.of_error(make_runs(*rows), metric, "train_flops")
 
 

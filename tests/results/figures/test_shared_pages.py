@@ -4,18 +4,21 @@ import gc
 import io
 import itertools
 import weakref
+from typing import Literal
 
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 from results import plot, reference
+from tests.helpers.pictures import figure_of
 
 FLOPS = "train_flops_valid"
 
 
-def assert_labels_apart_and_within(ax, within) -> None:
+def assert_labels_apart_and_within(ax: Axes, within: BboxBase) -> None:
     boxes = [Text.get_window_extent(text) for text in ax.texts]
     assert boxes
     for one, other in itertools.combinations(boxes, 2):
@@ -26,7 +29,7 @@ def assert_labels_apart_and_within(ax, within) -> None:
 
 
 @pytest.mark.parametrize("layout", ["constrained", None])
-def test_labels_of_two_axes_fit_the_final_layout(layout) -> None:
+def test_labels_of_two_axes_fit_the_final_layout(layout: Literal["constrained"] | None) -> None:
     figure = Figure(figsize=(6.4, 4.8), layout=layout)
     left, right = figure.subplots(1, 2)
     plot.frontier(reference.table6(), cost=FLOPS, ax=left)
@@ -46,7 +49,7 @@ def test_labels_of_a_lone_axes_are_not_cut_at_the_edge_of_the_figure() -> None:
 def test_a_title_set_later_gets_its_room() -> None:
     ax = plot.frontier(reference.table6(), cost=FLOPS)
     ax.set_title("a title\nof two lines", loc="right")
-    figure = ax.get_figure()
+    figure = figure_of(ax)
     figure.draw_without_rendering()
     assert ax.title.get_window_extent().y1 <= figure.bbox.y1
     assert_labels_apart_and_within(ax, ax.get_window_extent())

@@ -3,12 +3,15 @@
 import doctest
 
 import pytest
+from matplotlib.axis import Axis
 
 from results.columns import configurations
 from results.figures import style
+from tests.helpers.known import known
+from tests.helpers.pictures import figure_of
 
 
-def tick_texts(axis):
+def tick_texts(axis: Axis) -> list[str]:
     low, high = axis.get_view_interval()
     ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
     return [label.get_text() for place, label in ticks if low <= place <= high]
@@ -42,7 +45,7 @@ def test_lighter_goes_from_the_colour_to_white() -> None:
         (0.001, 0.9, ["0.1%", "0.2%", "0.5%", "1%", "2%", "5%", "10%", "20%", "50%"]),
     ],
 )
-def test_log_ticks_stand_at_round_per_cents(low, high, expected) -> None:
+def test_log_ticks_stand_at_round_per_cents(low: float, high: float, expected: list[str]) -> None:
     ax = style.new_axes()
     ax.set(yscale="log", ylim=(low, high))
     style.log_ticks(ax.yaxis, low, high, style.percent)
@@ -67,10 +70,10 @@ def test_counts_are_ticks_as_far_as_they_have_room() -> None:
 def test_a_legend_reads_along_its_rows_and_is_no_wider_than_the_axes() -> None:
     ax = style.new_axes(width=3.0)
     style.legend(ax, style.family_handles(["bit", "vit", "hybrid", *"abcdefgh"]))
-    made = ax.get_legend()
+    made = known(ax.get_legend())
     assert made.get_window_extent().width <= ax.get_window_extent().width
     texts = made.get_texts()
-    ax.get_figure().draw_without_rendering()
+    figure_of(ax).draw_without_rendering()
     first = sorted(texts, key=lambda t: (-t.get_window_extent().y1, t.get_window_extent().x0))
     assert [text.get_text() for text in first[:4]] == ["ViT", "Hybrid", "ResNet", "a"]
 

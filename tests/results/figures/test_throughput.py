@@ -1,16 +1,24 @@
 """Speed and largest batch: the best of each line, over what was varied."""
 
 import itertools
+from collections.abc import Sequence
 
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 
 from results.columns import configurations
 from results.figures import style, throughput
 from results.figures.points import NothingToDraw
+from tests.helpers.pictures import points_of
 
 
-def make_table(sizes=(64, 128), batches=(1, 8, 64), devices=("A100",), largest=8):
+def make_table(
+    sizes: Sequence[int] = (64, 128),
+    batches: Sequence[int] = (1, 8, 64),
+    devices: Sequence[str] = ("A100",),
+    largest: int = 8,
+) -> pd.DataFrame:
     """Images a second rise with the batch and fall with the image; `largest` fits at 128."""
     rows = [
         {
@@ -35,8 +43,8 @@ def make_table(sizes=(64, 128), batches=(1, 8, 64), devices=("A100",), largest=8
     return pd.DataFrame(rows)
 
 
-def lines_of(ax):
-    return [line.get_xydata().tolist() for line in ax.get_lines() if line.get_marker() != "None"]
+def lines_of(ax: Axes) -> list[list[list[float]]]:
+    return [points_of(line).tolist() for line in ax.get_lines() if line.get_marker() != "None"]
 
 
 def test_speed_is_the_best_over_batches_at_each_image_size() -> None:

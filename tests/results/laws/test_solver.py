@@ -54,7 +54,7 @@ def test_weights_are_repetitions() -> None:
     law, twice = curve("saturating"), np.repeat(np.arange(12), 1 + np.arange(12) % 3)
     repeated = laws.Curve("saturating", C[twice], unit=30.0)
     log_error = study(1)
-    weights = (1.0 + np.arange(12) % 3)[None]
+    weights = 1 + (np.arange(12, dtype=np.float64) % 3)[None]
     theta, value = solver.fit(law, log_error[None], weights, 0.03)
     again, other = solver.fit(repeated, log_error[twice][None], np.ones((1, len(twice))), 0.03)
     np.testing.assert_allclose(theta, again, rtol=1e-3)

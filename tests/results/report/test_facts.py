@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from results import store
 from results.ledger import parquet
+from results.report import facts
 from results.report.facts import (
     costs,
     duration,
@@ -18,11 +20,11 @@ from tests.helpers import large_ledger
 
 
 @pytest.fixture
-def study(tmp_path: Path):
+def study(tmp_path: Path) -> store.Study:
     return store.load(large_ledger.write(tmp_path / "s", 100))
 
 
-def column(facts, name):
+def column(facts: facts.Facts, name: str) -> list[str]:
     at = facts.header.index(name)
     return [row[at] for row in facts.rows]
 
@@ -31,11 +33,11 @@ def column(facts, name):
     ("seconds", "text"),
     [(0.5, "0.5 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
 )
-def test_durations_are_said_in_two_parts(seconds, text: str) -> None:
+def test_durations_are_said_in_two_parts(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_a_sum_says_of_how_many_runs_it_is(study) -> None:
+def test_a_sum_says_of_how_many_runs_it_is(study: store.Study) -> None:
     runs = study.runs
     known = runs["energy_joules"].notna().sum()
     assert total(runs["energy_joules"], "energy_joules").endswith(f"({known} of 100)")
@@ -43,7 +45,7 @@ def test_a_sum_says_of_how_many_runs_it_is(study) -> None:
     assert total(runs["peak_memory_bytes"], "energy_joules") == ""
 
 
-def test_costs_add_up_over_families_failed_runs_included(study) -> None:
+def test_costs_add_up_over_families_failed_runs_included(study: store.Study) -> None:
     by_family, attempts, failures = costs(study)[0], costs(study)[1:-1], costs(study)[-1]
     assert by_family.rows[-1][0] == "all" and not attempts
     counts = [int(text) for text in column(by_family, "runs")]
@@ -56,7 +58,7 @@ def test_costs_add_up_over_families_failed_runs_included(study) -> None:
 
 def test_attempts_are_counted_by_how_they_ended(tmp_path: Path) -> None:
     folder = large_ledger.write(tmp_path / "s", 2)
-    key = {"study": "large", "run_id": "a", "state": "failed"}
+    key: dict[str, Any] = {"study": "large", "run_id": "a", "state": "failed"}
     rows = [key | {"attempt": at, "ended": how, "train_seconds": 30.0} for at, how in
             enumerate(("preempted", "preempted", None), start=1)]  # fmt: skip
     parquet.write(folder / "a" / "attempts" / "1.parquet", "attempts", rows)
@@ -64,7 +66,7 @@ def test_attempts_are_counted_by_how_they_ended(tmp_path: Path) -> None:
     assert attempts.rows == (("preempted", "2", "1 min 0 s"), ("not ended", "1", "30 s"))
 
 
-def test_provenance_counts_runs_of_each_commit_manifest_and_seed(study) -> None:
+def test_provenance_counts_runs_of_each_commit_manifest_and_seed(study: store.Study) -> None:
     code, manifests, seeds = provenance(study)
     assert sum(int(text) for text in column(manifests, "runs")) == 100
     assert column(seeds, "runs") == ["20"] * 5
@@ -78,7 +80,7 @@ def test_a_long_table_says_what_it_leaves_out(tmp_path: Path) -> None:
     assert len(made.rows) == 200 and made.note == "300 more rows are not shown."
 
 
-def test_specs_are_shown_as_far_as_they_can_be_read(tmp_path: Path, study) -> None:
+def test_specs_are_shown_as_far_as_they_can_be_read(tmp_path: Path, study: store.Study) -> None:
     assert [(name, json.loads(text)["spec"]) for name, text in specs(study)] == [
         ("large", {"study": "large"})
     ]
