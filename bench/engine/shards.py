@@ -31,29 +31,29 @@ class Piece:
     """A range of a parameter, and where the optimizer keeps it.
 
     Elements `start` to `start + size` of the flattened parameter `name` are elements `offset` to
-    `offset + size` of `held`, the tensor that the optimizer updates and indexes its state by.
+    `offset + size` of `master`, the fp32 tensor that the optimizer updates and keys its state by.
     """
 
     name: str
     start: int
     size: int
-    held: torch.Tensor
+    master: torch.Tensor
     offset: int
 
-    def of(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a view (size,) of this range in a tensor shaped like `held`."""
+    def view_in(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a view (size,) of this range in a tensor shaped like `master`."""
         return tensor.detach().view(-1)[self.offset : self.offset + self.size]
 
 
 def tensors(own: list[Piece], states: Any) -> dict[str, torch.Tensor]:
-    """Return weights and optimizer states of the pieces on the CPU; `states` is keyed by `held`."""
+    """Return weights and optimizer states of the pieces on the CPU; `states` has keys `master`."""
     found = {}
     for piece in own:
-        state = states.get(piece.held, {})
+        state = states.get(piece.master, {})
         for kind in (WEIGHT, *MOMENTS):
-            tensor = piece.held if kind == WEIGHT else state.get(kind)
+            tensor = piece.master if kind == WEIGHT else state.get(kind)
             if tensor is not None:
-                found[f"{kind}:{piece.start}:{piece.name}"] = piece.of(tensor).cpu()
+                found[f"{kind}:{piece.start}:{piece.name}"] = piece.view_in(tensor).cpu()
     return found
 
 
@@ -81,14 +81,14 @@ def load(paths: list[Path], own: list[Piece], states: Any, step: int) -> None:
                 index[kind, name].append((int(start), file, key))
         kinds = {kind for kind, _ in index} - {WEIGHT}
         for piece in own:
-            _fill(piece.of(piece.held), index[WEIGHT, piece.name], piece)
-            state = states[piece.held]
+            _fill(piece.view_in(piece.master), index[WEIGHT, piece.name], piece)
+            state = states[piece.master]
             for kind in kinds:
                 if state.get(kind) is None:
-                    state[kind] = torch.zeros_like(piece.held)
-                _fill(piece.of(state[kind]), index[kind, piece.name], piece)
+                    state[kind] = torch.zeros_like(piece.master)
+                _fill(piece.view_in(state[kind]), index[kind, piece.name], piece)
             if "exp_avg" in kinds:
-                state["step"] = torch.tensor(float(step), device=piece.held.device)
+                state["step"] = torch.tensor(float(step), device=piece.master.device)
 
 
 def _fill(target: torch.Tensor, sources: list[tuple[int, Any, str]], piece: Piece) -> None:

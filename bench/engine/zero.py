@@ -35,8 +35,8 @@ def _piece_of_group(
     if mapping is None:
         return None
     here, whole = mapping.hp_fragment_address, mapping.lp_fragment_address
-    held = zero.single_partition_of_fp32_groups[mapping.param_group_index]
-    return Piece(name, whole.start, whole.numel, held, here.start)
+    master = zero.single_partition_of_fp32_groups[mapping.param_group_index]
+    return Piece(name, whole.start, whole.numel, master, here.start)
 
 
 def _piece_of_partition(
@@ -45,8 +45,8 @@ def _piece_of_partition(
     """Stage 3: each parameter is split into equal parts, the last one padded."""
     group, offset, size = zero.grad_position[zero.get_param_id(parameter)]
     start = rank * size
-    held = zero.fp32_partitioned_groups_flat[group]
-    return Piece(name, start, min(size, parameter.ds_numel - start), held, offset)
+    master = zero.fp32_partitioned_groups_flat[group]
+    return Piece(name, start, min(size, parameter.ds_numel - start), master, offset)
 
 
 def publish(zero: Any, stage: int) -> None:

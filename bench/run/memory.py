@@ -51,7 +51,7 @@ class _Setting:
 
 def _backward(
     parts: tuple[models.cost.memory.Kept, ...],
-    kept: list[int],
+    saved: list[int],
     recomputed: list[int],
     images: int,
     share: int,
@@ -62,12 +62,12 @@ def _backward(
     Weight gradients appear along the way, or all exist already (`has_gradients`) from an earlier
     micro-batch.
     """
-    before = list(accumulate(kept))
+    before = list(accumulate(saved))
     whole = sum(part.params for part in parts)
     most, done = 0, 0
-    for part, still_kept, again in reversed(list(zip(parts, before, recomputed, strict=True))):
+    for part, still_saved, again in reversed(list(zip(parts, before, recomputed, strict=True))):
         gradients = _FP32 * (whole if has_gradients else done) // share
-        most = max(most, still_kept + again + images * part.gradients + gradients)
+        most = max(most, still_saved + again + images * part.gradients + gradients)
         done += part.params
     return max(most, _FP32 * whole // share)
 
@@ -92,17 +92,19 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
         buffer = weights
     gradients = weights // share
 
-    kept = [images * part.per_image + part.constant for part in parts]
+    saved = [images * part.per_image + part.constant for part in parts]
     recomputed = [0] * len(parts)
     if setting.recomputes:
         for number, part in enumerate(parts):
             if part.name in models.cost.memory.RECOMPUTED:
-                recomputed[number] = kept[number]
-                kept[number] = images * part.entering
-    alive = _backward(parts, kept, recomputed, images, share, setting.num_micro_batches > 1)
+                recomputed[number] = saved[number]
+                saved[number] = images * part.entering
+    alive = _backward(parts, saved, recomputed, images, share, setting.num_micro_batches > 1)
     # ZeRO concatenates a device's gradients for its optimizer, when the buffer is free.
     joined = 2 * gradients if stage else 0
-    return TrainingMemory(state, gradients + buffer, sum(kept), state + max(buffer + alive, joined))
+    return TrainingMemory(
+        state, gradients + buffer, sum(saved), state + max(buffer + alive, joined)
+    )
 
 
 def training_memory(

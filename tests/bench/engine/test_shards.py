@@ -13,21 +13,21 @@ from bench.engine.shards import Piece, ShardError
 STEP = 3
 
 
-def state(held: torch.Tensor) -> dict[str, Any]:
-    return {"step": torch.tensor(3.0), "exp_avg": held + 100, "exp_avg_sq": held + 200}
+def state(master: torch.Tensor) -> dict[str, Any]:
+    return {"step": torch.tensor(3.0), "exp_avg": master + 100, "exp_avg_sq": master + 200}
 
 
 def write(path: Path, *ranges: tuple[int, int]) -> Path:
     """A shard with these ranges of the parameter "w", whose elements are their own numbers."""
-    held = torch.arange(12.0)
-    own = [Piece("w", start, stop - start, held, start) for start, stop in ranges]
-    shards.write(path, shards.tensors(own, {held: state(held)}))
+    master = torch.arange(12.0)
+    own = [Piece("w", start, stop - start, master, start) for start, stop in ranges]
+    shards.write(path, shards.tensors(own, {master: state(master)}))
     return path
 
 
 def test_a_shard_names_what_it_holds() -> None:
-    held = torch.arange(12.0).reshape(3, 4)
-    found = shards.tensors([Piece("block.w", 20, 5, held, 2)], {held: state(held)})
+    master = torch.arange(12.0).reshape(3, 4)
+    found = shards.tensors([Piece("block.w", 20, 5, master, 2)], {master: state(master)})
     assert {name: tensor.tolist() for name, tensor in found.items()} == {
         "weight:20:block.w": [2, 3, 4, 5, 6],
         "exp_avg:20:block.w": [102, 103, 104, 105, 106],
@@ -42,25 +42,25 @@ def test_any_range_is_found_in_whatever_files(
 ) -> None:
     paths = [write(tmp_path / str(number), cut) for number, cut in enumerate(cuts)]
     start, stop = mine
-    held = torch.full((20,), -1.0)
-    piece = Piece("w", start, stop - start, held, 6)
-    states: dict[torch.Tensor, dict[str, Any]] = {held: {}}
+    master = torch.full((20,), -1.0)
+    piece = Piece("w", start, stop - start, master, 6)
+    states: dict[torch.Tensor, dict[str, Any]] = {master: {}}
     shards.load(paths, [piece], states, STEP)
     expected = torch.arange(float(start), float(stop))
-    assert torch.equal(piece.of(held), expected)
-    assert torch.equal(piece.of(states[held]["exp_avg"]), expected + 100)
-    assert torch.equal(piece.of(states[held]["exp_avg_sq"]), expected + 200)
-    assert states[held]["step"] == STEP
-    assert (held == -1).sum() == 20 - (stop - start)  # the rest is left alone
+    assert torch.equal(piece.view_in(master), expected)
+    assert torch.equal(piece.view_in(states[master]["exp_avg"]), expected + 100)
+    assert torch.equal(piece.view_in(states[master]["exp_avg_sq"]), expected + 200)
+    assert states[master]["step"] == STEP
+    assert (master == -1).sum() == 20 - (stop - start)  # the rest is left alone
 
 
 def test_a_range_that_no_file_has_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "shard", (0, 4), (8, 12))
-    held = torch.zeros(12)
+    master = torch.zeros(12)
     with pytest.raises(ShardError, match="w: the checkpoint lacks 4 of its elements from 0 to 12"):
-        shards.load([path], [Piece("w", 0, 12, held, 0)], {held: {}}, STEP)
+        shards.load([path], [Piece("w", 0, 12, master, 0)], {master: {}}, STEP)
     with pytest.raises(ShardError, match="v: the checkpoint lacks 2 of its elements"):
-        shards.load([path], [Piece("v", 0, 2, held, 0)], {held: {}}, STEP)
+        shards.load([path], [Piece("v", 0, 2, master, 0)], {master: {}}, STEP)
 
 
 def test_numbers_that_are_none_are_written_too(tmp_path: Path) -> None:

@@ -52,4 +52,4 @@ def test_at_stage_0_a_process_has_every_parameter_whole() -> None:
         ("weight", 0, 12),
         ("bias", 0, 3),
     ]
-    assert found[0].of(found[0].held).tolist() == module.weight.flatten().tolist()
+    assert found[0].view_in(found[0].master).tolist() == module.weight.flatten().tolist()
