@@ -30,7 +30,7 @@ class ComparisonError(BenchError):
 
 
 @dataclass(frozen=True)
-class Question:
+class ComparisonQuestion:
     """What is asked of the runs. `families` are two groups, by default every two of them."""
 
     families: tuple[str, str] | None = None
@@ -63,7 +63,7 @@ def runs_of(
     return pd.concat([runs, paper.assign(family=paper["family"] + configurations.THEIRS)])
 
 
-def answer(runs: pd.DataFrame, question: Question, *, json: bool) -> None:
+def answer(runs: pd.DataFrame, question: ComparisonQuestion, *, json: bool) -> None:
     """Prints what the runs say to the question; raises ComparisonError and ResultsError."""
     metric = lines.column(runs, question.metric)
     if question.accuracy is not None and formatting.is_fraction(metric) and question.accuracy > 1:
@@ -95,7 +95,9 @@ def _usual_cost(runs: pd.DataFrame) -> str | None:
     return next((c for c in known if runs[c].notna().all()), known[0] if known else None)
 
 
-def _single_runs(runs: pd.DataFrame, metric: str, cost: str | None, question: Question) -> Row:
+def _single_runs(
+    runs: pd.DataFrame, metric: str, cost: str | None, question: ComparisonQuestion
+) -> Row:
     """Every configuration with its place on the frontiers, and the best within the limits."""
     table = lines.configurations(runs, metric=metric, x=cost or DATA)
     if table.empty:
@@ -129,7 +131,9 @@ def _configuration(row: dict[Any, Any]) -> Row:
     return made
 
 
-def _pairs(runs: pd.DataFrame, metric: str, axis: str, question: Question) -> list[tuple[str, str]]:
+def _pairs(
+    runs: pd.DataFrame, metric: str, axis: str, question: ComparisonQuestion
+) -> list[tuple[str, str]]:
     """What to compare with what: the two asked for, or families with each other."""
     if question.families is not None:
         return [question.families]
@@ -143,7 +147,7 @@ def _pairs(runs: pd.DataFrame, metric: str, axis: str, question: Question) -> li
 
 
 def _compared(
-    runs: pd.DataFrame, a: str, b: str, metric: str, cost: str | None, question: Question
+    runs: pd.DataFrame, a: str, b: str, metric: str, cost: str | None, question: ComparisonQuestion
 ) -> Row:
     """All answers on two groups, and a sentence for each."""
     settings: Row = {"metric": metric, "level": question.level, "replicas": question.replicas}
@@ -162,7 +166,7 @@ def _compared(
     return made | {"sentences": said}
 
 
-def _in_cost(pair: Pair, question: Question, made: Row, said: list[str]) -> None:
+def _in_cost(pair: Pair, question: ComparisonQuestion, made: Row, said: list[str]) -> None:
     """The answers along the axis of cost, added to `made` and `said`."""
     mean, found = compare.mean_ratio(pair), crossing(pair)
     said += [sentences.mean_ratio(pair, mean), sentences.crossing(pair, found)]

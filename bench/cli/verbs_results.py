@@ -265,7 +265,7 @@ def compare(
     runs = comparisons.runs_of(
         [study_dir(name, root) for name in study or ()], published, with_published, where or ()
     )
-    question = comparisons.Question(
+    question = comparisons.ComparisonQuestion(
         families=families,
         metric=metric,
         cost=cost,

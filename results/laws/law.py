@@ -55,9 +55,9 @@ def _forms(form: str, num_scales: int) -> list[str]:
 
 def _fitted(points: Points, form: str, unit: float, settings: FitSettings) -> LawFit:
     """Fit without warnings and hold-out test."""
+    *names, widest = _forms(form, points.num_scales)
     x = points.x[0]
     centre = float(np.exp(np.log(x).mean()))
-    *names, widest = _forms(form, points.num_scales)
     wide = fitting.solve(laws.Curve(widest, x, centre, unit), points)
     others = [
         fitting.solve(laws.Curve(name, x, centre, unit), points, wide.delta) for name in names

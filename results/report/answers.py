@@ -1,4 +1,4 @@
-"""Laws and comparisons of a study for the report: what can be said, and why to doubt it."""
+"""Laws and comparisons of a study as tables and curves of the report, with their warnings."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ PARAMETERS = ("a", "b", "d", "e")
 
 
 def replicas(runs: pd.DataFrame) -> int:
-    """How many resamples the intervals of a report are from: fewer for a large ledger."""
+    """Return the number of resamples behind the report's intervals: fewer for a large ledger."""
     return clusters.REPLICAS if len(runs) <= LARGE else clusters.REPLICAS // 10
 
 
@@ -35,7 +35,7 @@ def _family(name: str) -> str:
 
 
 def fitted(runs: pd.DataFrame, x: str, metric: str) -> dict[str, LawFit | fit.FitError]:
-    """The law of error over `x` of each family, or why there is none."""
+    """Fit the law of error over `x` of each family; a family without one holds its error."""
     return fit.fit_groups(runs, x=x, metric=metric, replicas=replicas(runs))
 
 
@@ -57,7 +57,7 @@ def _hold_out(made: LawFit) -> str:
 
 
 def law_table(found: dict[str, LawFit | fit.FitError], x: str, metric: str, num: int) -> Facts:
-    """The laws of the families: parameters, what held-out configurations say, warnings."""
+    """Return a table of the families' laws: parameters, hold-out test, warnings."""
     rows = []
     for name, made in found.items():
         if not isinstance(made, LawFit):
@@ -86,7 +86,7 @@ def law_table(found: dict[str, LawFit | fit.FitError], x: str, metric: str, num:
 
 
 def law_curves(found: dict[str, LawFit | fit.FitError], x: str, metric: str) -> dict[str, Any]:
-    """The fitted errors over the range of each family's runs, with their bands, for a chart."""
+    """Return the fitted errors over the range of each family's runs, with bands, for a chart."""
     curves = []
     for name, made in found.items():
         if not isinstance(made, LawFit):
@@ -104,7 +104,7 @@ def law_curves(found: dict[str, LawFit | fit.FitError], x: str, metric: str) -> 
 
 
 def _row(question: str, answer: Answer, text: Any) -> tuple[str, ...]:
-    """A question with its number, interval, and why to doubt it or why there is none."""
+    """Return a row: question, number, interval, and warnings or the reason for no number."""
     doubts = [answer.reason] if answer.reason else []
     doubts += [f"{warning.code}: {warning.text}" for warning in answer.warnings]
     value = "not comparable" if answer.value is None else text(answer.value)
@@ -137,7 +137,7 @@ def _answers(
 
 
 def comparisons(runs: pd.DataFrame, cost: str, metric: str) -> Facts | None:
-    """Each pair of families compared; nothing for fewer than two families with scores."""
+    """Compare each pair of families; None for fewer than two families with scores."""
     known = runs[runs[cost].notna() & runs[metric].notna() & (runs["state"] == "done")]
     names = configurations.in_order(known.reset_index(drop=True))["family"].dropna().unique()
     rows: list[Sequence[str]] = []

@@ -1,4 +1,4 @@
-"""Ledgers as the compact columns that the report's page reads."""
+"""The ledger as compact columns that the report's page reads."""
 
 import json
 import math
@@ -59,7 +59,7 @@ MISSING = -1  # the code of an unknown value
 
 
 def _plain(value: Any) -> str | int | float | bool | None:
-    """A cell as JSON has it; null for unknown, infinite and undefined."""
+    """Convert a cell to JSON; unknown and non-finite values are null."""
     if value is None or value is pd.NA or value is pd.NaT:
         return None
     if isinstance(value, pd.Timestamp):
@@ -74,7 +74,7 @@ def _plain(value: Any) -> str | int | float | bool | None:
 
 
 def encode(values: pd.Series) -> list[Any] | dict[str, Any]:
-    """A column in few bytes: `{"of": [...], "at": [...]}` where few values repeat, else a list.
+    """Encode a column in few bytes: `{"of": [...], "at": [...]}` for repeated values, else a list.
 
     >>> encode(pd.Series(["a", "a", None, "b", "a", "b"], dtype="string"))
     {'of': ['a', 'b'], 'at': [0, 0, -1, 1, 0, 1]}
@@ -90,7 +90,7 @@ def encode(values: pd.Series) -> list[Any] | dict[str, Any]:
 
 
 def _inner_keys() -> tuple[str, ...]:
-    """Return what may tell evaluations of one protocol, data set and metric apart."""
+    """Return the columns that distinguish evaluations of one protocol, data set and metric."""
     return ("split", *protocol_keys(), "lr", "image_size")
 
 
@@ -100,7 +100,7 @@ def _words(name: str, value: Any) -> str:
 
 
 def _evaluation_name(key: Sequence[Any], varying: Sequence[bool]) -> str:
-    """How people call an evaluation: "fewshot digits, 5 shots, top-1"."""
+    """Return the displayed name of an evaluation: "fewshot digits, 5 shots, top-1"."""
     protocol, dataset, *inner, metric = key
     parts = [f"{protocol} {dataset}"]
     wanted = zip(_inner_keys(), inner, varying, strict=True)
@@ -109,7 +109,7 @@ def _evaluation_name(key: Sequence[Any], varying: Sequence[bool]) -> str:
 
 
 def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """`runs` with a column per evaluation beside the runs' own; their names.
+    """Add a column per evaluation to `runs`; return the table and the columns' names.
 
     A value is the mean over the draws (seeds) of one evaluation at its last step. The upstream
     protocol is left out: `runs` has it.
@@ -134,7 +134,7 @@ def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _column(name: str, values: pd.Series) -> dict[str, str]:
-    """What the page needs to know of a column: name, words for people, kind, unit, meaning."""
+    """Describe a column for the page: name, words, kind, unit, meaning."""
     known = next((column for column in RUNS if column.name == name), None)
     if formatting.is_fraction(name):
         kind = "fraction"
@@ -177,9 +177,9 @@ def payload(
     cost: str,
     metric: str,
 ) -> dict[str, Any]:
-    """Everything the page draws and lists; `cost` and `metric` are what it shows first.
+    """Return everything the page draws and lists; it shows `cost` and `metric` first.
 
-    `published` holds what lies beside the runs in the charts "frontier" and "scale".
+    `published` holds the paper's runs for the charts "frontier" and "scale".
     """
     ordered = configurations.in_order(runs.reset_index(drop=True))
     wide, measured = add_evaluations(ordered, evals)
@@ -204,7 +204,7 @@ def payload(
 
 
 def to_json(value: Any) -> str:
-    """Compact JSON that cannot end the script element it stands in, nor begin a comment."""
+    """Write compact JSON that can neither end its script element nor begin a comment."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")

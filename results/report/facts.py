@@ -1,4 +1,4 @@
-"""What studies cost and where their runs come from, as tables of text for the report."""
+"""Costs and provenance of studies as tables of text for the report."""
 
 import json
 from collections.abc import Sequence
@@ -28,17 +28,17 @@ MOST_ROWS = 200  # of a table that people read in a page
 
 @dataclass(frozen=True)
 class Facts:
-    """A table of text: `rows` (R, C) under `header` (C), and a `note` on what it leaves out."""
+    """A table of text: `rows` (R, C) under `header` (C), and a `note` on omitted rows."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-    remarks: bool = False  # whether the last column is prose
+    remarks: bool = False  # the last column is prose
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """Format seconds as a duration.
 
     >>> duration(7.84), duration(125), duration(7260), duration(200_000)
     ('7.84 s', '2 min 5 s', '2 h 1 min', '2 d 8 h')
@@ -51,7 +51,7 @@ def duration(seconds: float) -> str:
 
 
 def in_units(column: str, value: float) -> str:
-    """A total in the unit that suits it.
+    """Format a total in a suitable unit.
 
     >>> in_units("train_flops", 4.2e15), in_units("energy_joules", 7.2e6)
     ('4.20 petaFLOPs', '2.00 kWh')
@@ -64,7 +64,7 @@ def in_units(column: str, value: float) -> str:
 
 
 def total(values: pd.Series, column: str) -> str:
-    """The sum of the known values, and of how many where some are unknown; nothing for none."""
+    """Format the sum of the known values, with their count if some are unknown; empty for none."""
     known = values.dropna().astype(float)
     if known.empty:
         return ""
@@ -81,7 +81,7 @@ def _capped(title: str, header: Sequence[str], rows: Sequence[Sequence[object]])
 
 
 def costs(study: Study) -> list[Facts]:
-    """What the runs of each study and family cost, how attempts ended and why runs failed."""
+    """Return tables of costs by study and family, of ends of attempts, and of failures."""
     runs = study.runs
     header = ["study", "family", "runs", "done", "failed", "attempts", *map(formatting.name, COSTS)]
     header += [name.removesuffix("_seconds") for name in SECONDS]
@@ -117,7 +117,7 @@ def _text(value: Any) -> str:
 
 
 def _counted(runs: pd.DataFrame, title: str, by: Sequence[str]) -> Facts:
-    """How many runs there are of each combination of `by`, the most frequent first."""
+    """Count the runs of each combination of `by`, the most frequent first."""
     names = [name for name in by if name in runs]
     sizes = runs.groupby(names, dropna=False).size()
     counted = sizes.sort_values(ascending=False, kind="stable")
@@ -129,7 +129,7 @@ def _counted(runs: pd.DataFrame, title: str, by: Sequence[str]) -> Facts:
 
 
 def provenance(study: Study) -> list[Facts]:
-    """Commits and environments, lists of training images, seeds."""
+    """Return tables of commits and environments, lists of training images, and seeds."""
     runs = study.runs
     data = ("dataset", "data_manifest", "train_examples")
     seeds = _counted(runs, "Seeds", ("seed",))
@@ -141,7 +141,7 @@ def provenance(study: Study) -> list[Facts]:
 
 
 def specs(study: Study) -> list[tuple[str, str]]:
-    """The spec of each study as JSON text, with the study's name, as far as it can be read."""
+    """Return name and spec (JSON text) of each study whose file can be read."""
     found = []
     for folder in study.folders:
         try:

@@ -30,13 +30,13 @@ def _page(name: str) -> str:
 
 
 def _hash(script: str) -> str:
-    """What a content security policy calls this script."""
+    """Return the source expression of a script for a content security policy."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _tiles(study: Study, metric: str) -> list[tuple[str, str]]:
-    """The figures at the top of the page: what was run, what it cost, how good it became."""
+    """Return the figures at the top of the page: runs done, their costs, the best score."""
     runs = study.runs
     done = int((runs["state"] == "done").sum())
     tiles = [("runs done", f"{done:,} of {len(runs):,}")]
@@ -53,7 +53,7 @@ def _tiles(study: Study, metric: str) -> list[tuple[str, str]]:
 
 
 def _shortened(title: str, grid: render.TableGrid) -> dict[str, Any]:
-    """A comparison table for the page, and how many of its rows it leaves out."""
+    """Return a comparison table for the page, and the number of rows it leaves out."""
     rows = grid.cells[:MOST_LINES]
     bold = frozenset(place for place in grid.bold if place[0] < len(rows))
     shown = replace(grid, cells=rows, bold=bold)
@@ -61,7 +61,7 @@ def _shortened(title: str, grid: render.TableGrid) -> dict[str, Any]:
 
 
 def _comparisons(study: Study, metric: str) -> list[dict[str, Any]]:
-    """The tables of the runs' own scores and of evaluations, as far as there are any."""
+    """Return the tables of the runs' own scores and of evaluations, if there are any."""
     made = []
     if study.runs[metric].notna().any():
         made.append(_shortened("By model", table.comparison(study.runs, metric=metric)))
@@ -79,10 +79,10 @@ def html(
     metric: str = "top1_accuracy",
     published: bool = False,
 ) -> str:
-    """The report of a study as the text of a page that loads nothing.
+    """Return the report of a study as an HTML page that loads nothing.
 
-    `cost` and `metric` are what its charts show first, and what laws and comparisons are about;
-    with `published` the ViT paper's Tables 5 and 6 lie in the charts. A content security policy
+    Charts show `cost` and `metric` first; laws and comparisons are about them. With `published`
+    the charts also show the ViT paper's Tables 5 and 6. A content security policy
     lets only the page's own scripts run. Raises MissingColumn, and ResultsError for a study in
     which no run has ended.
     """
@@ -118,7 +118,7 @@ def html(
 
 
 def write(study: Study, path: Path | str, **options: Any) -> Path:
-    """Writes `html` of the study to `path`, whole; takes its options and returns the path.
+    """Write `html` of the study to `path` atomically; takes its options and returns the path.
 
     >>> write(store.load("runs/demo"), "demo.html")  # doctest: +SKIP
     """

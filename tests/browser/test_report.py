@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import pytest
@@ -18,12 +20,19 @@ CHROMIUM = shutil.which("chromium")
 DEMO = "tests/data/ledger_v1"
 EVIL = "<script>alert(1)</script>"
 READY_MS = 60_000
-WIDE = {"viewport": {"width": 1400, "height": 900}}
-PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+WIDE: dict[str, Any] = {"viewport": {"width": 1400, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+}
+Page = Any  # of playwright, which is not installed everywhere
+Visit = Callable[..., Page]
+Drawn = tuple[store.Study, Path]  # a study and its report
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     with sync_api.sync_playwright() as player:
@@ -34,17 +43,23 @@ def browser():
 
 
 @pytest.fixture
-def visit(browser):
+def visit(browser: Any) -> Iterator[Visit]:
     """Opens a page and waits for its charts; at the end nothing was loaded and no error logged."""
-    contexts, complaints, requests = [], [], []
+    contexts: list[Any] = []
+    complaints: list[str] = []
+    requests: list[str] = []
 
-    def go(path, **options):
+    def dismiss(dialog: Any) -> None:
+        complaints.append(dialog.message)
+        dialog.dismiss()
+
+    def go(path: Path, **options: Any) -> Page:
         context = browser.new_context(**(options or WIDE))
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda said: complaints.append(said.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", dismiss)
         page.on("request", lambda request: requests.append(request.url))
         page.goto(path.as_uri())
         page.wait_for_selector("html[data-ready=yes]", state="attached", timeout=READY_MS)
@@ -59,14 +74,14 @@ def visit(browser):
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory, request):
+def demo(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Drawn:
     folder = tmp_path_factory.mktemp("report")
     study = store.load(request.config.rootpath / DEMO)
     return study, write.write(study, folder / "demo.html", published=True)
 
 
 @pytest.fixture(scope="module")
-def middle(tmp_path_factory: pytest.TempPathFactory):
+def middle(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     """300 runs: 15 models in 4 sizes of the training set, 5 seeds each, 6 of them failed."""
     folder = tmp_path_factory.mktemp("report")
     study = store.load(large_ledger.write(folder / "study", 300))
@@ -74,34 +89,34 @@ def middle(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory):
+def large(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     folder = tmp_path_factory.mktemp("report")
     study = store.load(large_ledger.write(folder / "study", 10_000))
     return study, write.write(study, folder / "large.html")
 
 
-def points(page, chart):
+def points(page: Page, chart: str) -> int:
     """How many markers a chart has drawn."""
-    return page.locator(f"#{chart} .plot .scatterlayer .points path").count()
+    return int(page.locator(f"#{chart} .plot .scatterlayer .points path").count())
 
 
-def choose(page, chart, **chosen) -> None:
+def choose(page: Page, chart: str, **chosen: str) -> None:
     for name, value in chosen.items():
         page.locator(f"#{chart} select[name={name}]").select_option(value)
 
 
-def axis(page, chart, letter):
-    return page.locator(f"#{chart} .plot .{letter}title").text_content()
+def axis(page: Page, chart: str, letter: str) -> str:
+    return str(page.locator(f"#{chart} .plot .{letter}title").text_content())
 
 
-def ledger(page, name):
+def ledger(page: Page, name: str) -> list[str]:
     """The texts of a shown column of the ledger's page."""
     heads = page.locator("#rows thead button").evaluate_all("all => all.map(b => b.dataset.column)")
     at = heads.index(name) + 1
-    return page.locator(f"#rows tbody tr > :nth-child({at})").all_text_contents()
+    return list(page.locator(f"#rows tbody tr > :nth-child({at})").all_text_contents())
 
 
-def hovered(page, chart, run_id):
+def hovered(page: Page, chart: str, run_id: str) -> list[str]:
     """Hovers with the mouse over a run's marker; the lines of the text that appears."""
     at = page.evaluate(
         """([chart, run]) => {
@@ -117,10 +132,12 @@ def hovered(page, chart, run_id):
     page.mouse.move(*at)
     lines = page.locator(f"#{chart} .hoverlayer .hovertext .line")
     lines.first.wait_for()
-    return lines.all_text_contents()
+    return list(lines.all_text_contents())
 
 
-def test_the_charts_of_a_small_study_are_drawn_beside_the_papers_points(visit, demo) -> None:
+def test_the_charts_of_a_small_study_are_drawn_beside_the_papers_points(
+    visit: Visit, demo: Drawn
+) -> None:
     study, path = demo
     page = visit(path)
     done = int((study.runs["state"] == "done").sum())
@@ -128,18 +145,18 @@ def test_the_charts_of_a_small_study_are_drawn_beside_the_papers_points(visit, d
     assert page.locator("#frontier .drawn").text_content().startswith(f"{done} runs drawn; ")
 
 
-def test_the_charts_draw_every_finished_run(visit, middle) -> None:
+def test_the_charts_draw_every_finished_run(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     assert points(page, "frontier") == points(page, "scale") == 294
     assert "6 not drawn" in page.locator("#frontier .drawn").text_content()
 
 
-def test_the_hover_text_names_run_cost_accuracy_and_commit(visit, middle) -> None:
+def test_the_hover_text_names_run_cost_accuracy_and_commit(visit: Visit, middle: Drawn) -> None:
     study, path = middle
     page = visit(path)
     scores = study.runs["top1_accuracy"]
     for chart, at in (("frontier", scores.idxmax()), ("scale", scores.idxmin())):
-        run = study.runs.loc[at]
+        run: dict[Any, Any] = study.runs.loc[int(str(at))].to_dict()
         page.locator(f"#{chart}").scroll_into_view_if_needed()
         text = "\n".join(hovered(page, chart, run["run_id"]))
         assert run["run_id"] in text and run["label"] in text
@@ -150,7 +167,7 @@ def test_the_hover_text_names_run_cost_accuracy_and_commit(visit, middle) -> Non
             assert f"training compute (FLOPs): {run['train_flops'] / 1e18:.4g} E" in text
 
 
-def test_axes_scales_and_metrics_can_be_switched(visit, middle) -> None:
+def test_axes_scales_and_metrics_can_be_switched(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     assert axis(page, "frontier", "x") == "training compute (FLOPs)"
     choose(page, "frontier", x="energy_joules", xscale="linear", metric="loss", yscale="linear")
@@ -163,14 +180,14 @@ def test_axes_scales_and_metrics_can_be_switched(visit, middle) -> None:
     assert points(page, "scale") == 294
 
 
-def test_means_over_seeds_are_one_point_a_configuration(visit, middle) -> None:
+def test_means_over_seeds_are_one_point_a_configuration(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     choose(page, "frontier", points="means")
     assert points(page, "frontier") == 60
     assert "as 60 means" in page.locator("#frontier .drawn").text_content()
 
 
-def test_the_frontier_is_that_of_the_package(visit, middle) -> None:
+def test_the_frontier_is_that_of_the_package(visit: Visit, middle: Drawn) -> None:
     from results.frontier import frontier
 
     study, path = middle
@@ -182,7 +199,7 @@ def test_the_frontier_is_that_of_the_package(visit, middle) -> None:
     assert drawn == pytest.approx(wanted, rel=1e-6)
 
 
-def test_laws_are_drawn_where_they_were_fitted(visit, middle) -> None:
+def test_laws_are_drawn_where_they_were_fitted(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     choose(page, "frontier", line="laws")
     lines = page.locator("#frontier .plot .scatterlayer path.js-line, #frontier .plot path.js-fill")
@@ -191,7 +208,7 @@ def test_laws_are_drawn_where_they_were_fitted(visit, middle) -> None:
     assert "Laws were fitted for" in page.locator("#frontier .drawn").text_content()
 
 
-def test_the_ledger_sorts_by_any_column_unknown_last(visit, middle) -> None:
+def test_the_ledger_sorts_by_any_column_unknown_last(visit: Visit, middle: Drawn) -> None:
     study, path = middle
     page = visit(path)
     head = page.locator("#rows th", has=page.locator("[data-column=top1_accuracy]"))
@@ -208,7 +225,9 @@ def test_the_ledger_sorts_by_any_column_unknown_last(visit, middle) -> None:
     assert page.locator("#page").text_content() == "251 to 300 of 300"
 
 
-def test_the_filter_takes_words_and_comparisons_for_charts_and_ledger(visit, middle) -> None:
+def test_the_filter_takes_words_and_comparisons_for_charts_and_ledger(
+    visit: Visit, middle: Drawn
+) -> None:
     study, path = middle
     runs = study.runs
     page = visit(path)
@@ -232,7 +251,9 @@ def test_the_filter_takes_words_and_comparisons_for_charts_and_ledger(visit, mid
         assert points(page, "frontier") == done.sum(), words
 
 
-def test_columns_can_be_added_and_a_run_opened_with_all_of_them(visit, middle) -> None:
+def test_columns_can_be_added_and_a_run_opened_with_all_of_them(
+    visit: Visit, middle: Drawn
+) -> None:
     page = visit(middle[1])
     page.locator("#columns summary").click()
     page.locator("#columns label", has_text=re.compile("^ host$")).click()
@@ -244,7 +265,7 @@ def test_columns_can_be_added_and_a_run_opened_with_all_of_them(visit, middle) -
     assert not page.locator("dialog#run").is_visible()
 
 
-def test_everything_can_be_done_from_a_keyboard(visit, middle) -> None:
+def test_everything_can_be_done_from_a_keyboard(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
@@ -263,7 +284,7 @@ def test_everything_can_be_done_from_a_keyboard(visit, middle) -> None:
     assert page.evaluate(outline) == "solid"
 
 
-def test_every_control_has_a_name_for_those_who_cannot_see_it(visit, middle) -> None:
+def test_every_control_has_a_name_for_those_who_cannot_see_it(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     nameless = page.locator("button, select, input, a").evaluate_all(
         """all => all.filter(e => !(e.getAttribute("aria-label") || e.textContent.trim()
@@ -273,7 +294,9 @@ def test_every_control_has_a_name_for_those_who_cannot_see_it(visit, middle) -> 
 
 
 @pytest.mark.parametrize("options", [PHONE, {"viewport": {"width": 390, "height": 844}}])
-def test_a_phones_width_has_room_for_the_page(visit, middle, demo, options) -> None:
+def test_a_phones_width_has_room_for_the_page(
+    visit: Visit, middle: Drawn, demo: Drawn, options: dict[str, Any]
+) -> None:
     for path in (middle[1], demo[1]):
         page = visit(path, **options)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -281,12 +304,12 @@ def test_a_phones_width_has_room_for_the_page(visit, middle, demo, options) -> N
         assert box["width"] <= 390 and box["height"] > 200
 
 
-def luminance(color):
+def luminance(color: str) -> float:
     red, green, blue = (int(part) for part in re.findall(r"\d+", color)[:3])
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
 
 
-def test_light_and_dark_follow_the_system_and_can_be_chosen(visit, middle) -> None:
+def test_light_and_dark_follow_the_system_and_can_be_chosen(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1], color_scheme="dark", **WIDE)
     paper = "getComputedStyle(document.body).backgroundColor"
     ink = "getComputedStyle(document.querySelector('#frontier .plot .xtitle')).fill"
@@ -297,7 +320,7 @@ def test_light_and_dark_follow_the_system_and_can_be_chosen(visit, middle) -> No
     assert luminance(page.evaluate(paper)) < 0.2 < 0.8 < luminance(page.evaluate(ink))
 
 
-def test_names_are_shown_and_never_run(visit, tmp_path: Path) -> None:
+def test_names_are_shown_and_never_run(visit: Visit, tmp_path: Path) -> None:
     names = dict.fromkeys(("study", "run_id", "label", "model", "family", "recipe", "host"), EVIL)
     names |= {"dataset": "<img src=x onerror=alert(2)>", "git_commit": '"><b onclick=alert(3)>'}
     folder = large_ledger.write(tmp_path / "study", 5, **names)
@@ -311,7 +334,7 @@ def test_names_are_shown_and_never_run(visit, tmp_path: Path) -> None:
     assert EVIL in page.locator("dialog#run").inner_text()
 
 
-def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit, large) -> None:
+def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit: Visit, large: Drawn) -> None:
     study, path = large
     page = visit(path)
     assert points(page, "frontier") == 2000  # means over five seeds
@@ -325,7 +348,7 @@ def test_ten_thousand_runs_are_drawn_sorted_and_filtered(visit, large) -> None:
     assert points(page, "frontier") == (chosen["state"] == "done").sum()
 
 
-def test_it_prints_without_its_controls(visit, middle) -> None:
+def test_it_prints_without_its_controls(visit: Visit, middle: Drawn) -> None:
     page = visit(middle[1])
     page.emulate_media(media="print")
     assert not page.locator("#filter").is_visible() and page.locator("#rows").is_visible()

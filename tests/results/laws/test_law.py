@@ -23,3 +23,9 @@ def test_a_form_without_a_spare_configuration_is_never_preferred() -> None:
     runs = points(x, 0.5 * x**-0.2, np.arange(3))
     solved = fitting.solve(Curve("power", x, unit=1.0), runs)
     assert law.criterion(solved, runs) == np.inf
+
+
+def test_without_a_run_below_the_largest_factor_of_two_there_is_no_hold_out() -> None:
+    made = law.fit_points([1.0, 1.5], [0.5, 0.4], form="power")
+    assert made.hold_out is None
+    assert "no_hold_out" in {warning.code for warning in made.warnings}
