@@ -23,7 +23,7 @@ def fill(engine: Engine, value: float) -> Engine:
 
 
 def values(engine: Engine) -> set[float]:
-    return {value for tensor in engine.weights().values() for value in tensor.unique().tolist()}
+    return {value for t in engine.weights().values() for value in t.flatten().tolist()}
 
 
 def save(run_dir: Path, engine: Engine, world: World, step: int, keep: int = 1) -> None:

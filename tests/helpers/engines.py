@@ -13,6 +13,7 @@ from bench.engine import shards
 from bench.engine.engine import Engine, Losses
 from bench.engine.world import World
 from bench.run.config import EngineConfig, Recipe, RunConfig
+from models.bit.network import BiT
 
 STEPS, BATCH_SIZE, NUM_CLASSES = 5, 8, 5
 
@@ -58,6 +59,7 @@ def build_bit(world: World, stage: int = 0, micro: int | None = None) -> Engine:
     """Of the smallest ResNet; with SGD, since Adam would blow up what is only rounding."""
     torch.manual_seed(0)
     network = models.build("bit_nano", num_classes=NUM_CLASSES)
+    assert isinstance(network, BiT)
     nn.init.normal_(network.head.weight, std=0.02)
     recipe = Recipe(optimizer="sgd", lr=1e-2, clip_norm=None)
     return build(world, recipe, stage, micro, network)

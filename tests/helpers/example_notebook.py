@@ -1,5 +1,7 @@
 """Make results/example.ipynb, executed: python -m tests.helpers.example_notebook."""
 
+from typing import Any
+
 import nbformat
 from nbclient import NotebookClient
 
@@ -61,13 +63,15 @@ pair = compare.groups(paper, "vit", "bit", metric="imagenet")
 
 def make() -> nbformat.NotebookNode:
     """The notebook, not executed."""
-    cells = []
+    v4: Any = nbformat.v4  # without annotations
+    cells: list[nbformat.NotebookNode] = []
     for text in CELLS:
         is_code = text.startswith(">>>\n")
-        new = nbformat.v4.new_code_cell if is_code else nbformat.v4.new_markdown_cell
+        new = v4.new_code_cell if is_code else v4.new_markdown_cell
         cells.append(new(text.removeprefix(">>>\n"), id=f"cell-{len(cells)}"))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    notebook: nbformat.NotebookNode = v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    return notebook
 
 
 def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -79,4 +83,5 @@ def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
-    nbformat.write(execute(make()), TARGET)
+    write: Any = nbformat.write
+    write(execute(make()), TARGET)

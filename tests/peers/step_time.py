@@ -19,7 +19,6 @@ import sys
 import time
 import types
 from collections.abc import Callable
-from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -60,8 +59,8 @@ class _Stub(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        module: Any = types.ModuleType(spec.name)
-        module.__getattr__ = lambda name: MagicMock(name=name)
+        module = types.ModuleType(spec.name)
+        vars(module)["__getattr__"] = lambda name: MagicMock(name=name)
         return module
 
     def exec_module(self, module: types.ModuleType) -> None:
@@ -69,7 +68,7 @@ class _Stub(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def of_timm(name: str) -> nn.Module:
-    import timm
+    import timm  # type: ignore[import-not-found]
 
     network = timm.create_model(TIMM[name], num_classes=NUM_CLASSES, img_size=None)
     assert isinstance(network, nn.Module)
@@ -82,12 +81,13 @@ class _Logits(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images).logits
+        logits: Tensor = self.network(images).logits
+        return logits
 
 
 def of_transformers(name: str) -> nn.Module | None:
     """None where transformers has no such network."""
-    import transformers as hf
+    import transformers as hf  # type: ignore[import-not-found]
 
     config = models.config(name)
     if isinstance(config, HybridConfig):
@@ -131,7 +131,7 @@ def step_of(
         start = time.perf_counter()
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
             scores = called(images)
-        F.cross_entropy(scores.float(), labels).backward()
+        torch.autograd.backward(F.cross_entropy(scores.float(), labels))
         if images.is_cuda:
             torch.cuda.synchronize()
         return time.perf_counter() - start
@@ -148,9 +148,9 @@ def interval(values: list[float], level: float = 0.9) -> tuple[float, float]:
 
 def compare(name: str, options: argparse.Namespace) -> float:
     """Prints the line of one network; its median ratio to the faster peer."""
-    size = models.config(name).image_size
+    image = models.config(name).image
     torch.manual_seed(0)
-    images = torch.randn(options.batch_size, 3, size, size, device=options.device)
+    images = torch.randn(options.batch_size, 3, image.rows, image.columns, device=options.device)
     labels = torch.randint(NUM_CLASSES, (options.batch_size,), device=options.device)
     networks = {
         "ours": models.build(name, num_classes=NUM_CLASSES),

@@ -73,12 +73,13 @@ class Studies:
     def status(self, study: str) -> dict[str, Any]:
         shown = scalestudy("status", str(self.root / study), "--json")
         assert shown.returncode == 0, shown.stderr
-        return json.loads(shown.stdout)
+        status: dict[str, Any] = json.loads(shown.stdout)
+        return status
 
     def wait(self, study: str) -> dict[str, Any]:
         def is_over() -> bool:
             totals = self.status(study)["totals"]
-            return totals["queued"] + totals["running"] == 0
+            return bool(totals["queued"] + totals["running"] == 0)
 
         wait_until(is_over, DEADLINE_SECONDS, study)
         return self.status(study)
@@ -117,11 +118,11 @@ def test_a_node_that_dies_costs_nothing_but_time(cluster: Cluster, studies: Stud
     assert studies.wait("lost")["totals"]["done"] == 1
     assert studies.wait("whole")["totals"]["done"] == 1
 
-    study = store.load(studies.root / "lost")
-    attempts = study.attempts.sort_values("attempt")
+    lost = store.load(studies.root / "lost")
+    attempts = lost.attempts.sort_values("attempt")
     print(attempts[["attempt", "ended", "reason", "from_examples", "to_examples"]].to_string())
     assert attempts["ended"].tolist()[-1] == "done" and len(attempts) >= 2
-    assert len(study.runs) == 1
+    assert len(lost.runs) == 1
     (noted,) = (studies.root / "lost" / "nodes").iterdir()
     assert json.loads(noted.read_text())["nodes"] == ["n2"]
     same_run(run_dir, studies.run_dirs("whole")[0])

@@ -164,5 +164,5 @@ def test_the_ledger_equals_that_of_the_same_study_run_locally(done: Done) -> Non
         study.evals.sort_values(key)[[*key, "value", "num_examples"]].reset_index(drop=True)
         for study in (there, here)
     ]
-    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
     print(f"{len(columns)} columns of 6 runs and {len(tables[0])} evaluations are equal")

@@ -50,17 +50,19 @@ class Task:
 
         def residuals(theta: Floats) -> Floats:
             log_a, b, d, e = theta
-            return np.log(np.exp(log_a - b * np.log(u + d)) + e) - target
+            found: Floats = np.log(np.exp(log_a - b * np.log(u + d)) + e) - target
+            return found
 
         robust = np.isfinite(self.delta)
-        return least_squares(
+        found = least_squares(
             residuals,
             np.clip(start, low + 1e-6 * (high - low), high - 1e-6 * (high - low)),
             bounds=(low, high),
             method="trf",
             loss="huber" if robust else "linear",
             f_scale=self.delta if robust else 1.0,
-        ).cost
+        )
+        return float(found.cost)
 
 
 def task(num: int, robust: bool) -> Task:

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 from tests.speed.history import Figure, record
 
@@ -19,7 +20,7 @@ SECONDS, META_SECONDS, META_BYTES = 0.6, 30.0, 0.6e9
 REPEATS = 5
 
 
-def listed() -> tuple[list[dict[str, int]], float]:
+def listed() -> tuple[list[dict[str, Any]], float]:
     """What `models --json` says, and the median of its seconds."""
     times, said = [], ""
     for _ in range(REPEATS):

@@ -39,7 +39,8 @@ class Synthetic:
     outliers: float
 
     def curve(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.exp(laws.log_error(self.law[None], x)[0])
+        error: npt.NDArray[np.float64] = np.exp(laws.log_error(self.law[None], x)[0])
+        return error
 
     def runs(
         self, x: npt.NDArray[np.float64], seeds: int, rng: np.random.Generator

@@ -40,7 +40,7 @@ def bare_step(
     def step() -> None:
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=is_bf16):
             scores = network(normalize(pixels))
-        F.cross_entropy(scores.float(), labels).backward()
+        torch.autograd.backward(F.cross_entropy(scores.float(), labels))
         assert config.recipe.clip_norm is not None
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.recipe.clip_norm)
         optimizer.step()
@@ -64,12 +64,12 @@ def compare(stage: int, options: argparse.Namespace, world: World) -> list[tuple
         steps=1,
         batch_size=options.batch_size,
         recipe=Recipe(precision=options.precision),
-        engine=EngineConfig(zero_stage=stage),
+        engine=EngineConfig.model_validate({"zero_stage": stage}),
     )
     torch.manual_seed(0)
     network = models.build(options.model, num_classes=1000).to(world.device)
-    size = models.config(options.model).image_size
-    shape = (options.batch_size, 3, size, size)
+    image = models.config(options.model).image
+    shape = (options.batch_size, 3, image.rows, image.columns)
     pixels = torch.randint(256, shape, dtype=torch.uint8, device=world.device)
     labels = torch.randint(1000, (options.batch_size,), device=world.device)
     bare = bare_step(copy.deepcopy(network), config, pixels, labels)

@@ -102,7 +102,7 @@ def write_study(study: Path) -> None:
         "manifest": "ac56e741e52d",
     }
     for row in rows_of_runs():
-        columns = {name: [value] * ROWS for name, value in same.items()}
+        columns: dict[str, Any] = {name: [value] * ROWS for name, value in same.items()}
         columns |= {"run_id": [row["run_id"]] * ROWS, "value": random.random(ROWS)}
         columns |= {"shots": at % 4 * 5 + 1, "seed": at // 4, "lr": [None] * ROWS}
         part = pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)

@@ -11,7 +11,6 @@ began, each row once, and pass over no file. A third of the kills fall inside `c
 import argparse
 import mmap
 import multiprocessing
-import os
 import random
 import shutil
 import signal
@@ -22,6 +21,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from results import store
 from results.ledger import parquet
@@ -83,7 +83,9 @@ def check(study: Path, counts: Counts) -> list[str]:
     return wrong + [f"skipped: {line}" for line in loaded.skipped]
 
 
-def repeat(action: Callable[[], list[str]], stop: Counts, found: "multiprocessing.Queue") -> None:
+def repeat(
+    action: Callable[[], list[str]], stop: Counts, found: "multiprocessing.Queue[Any]"
+) -> None:
     """Does something until it is stopped; reports how often, and what was wrong."""
     times, wrong = 0, list[str]()
     while True:
@@ -137,14 +139,15 @@ def writers_reader_and_compact(study: Path, num_writers: int, num_runs: int) -> 
         f"{num_writers} writers x {num_runs} runs in {seconds:.0f} s, merged {num_merges} times, "
         f"read {num_reads} times: {found} rows, {len(wrong)} errors"
     )
-    return wrong
+    return list(wrong)
 
 
 def die_after(process: BaseProcess, seconds: float) -> bool:
     """Kills a process; whether it was still at work."""
     process.join(seconds)
     was_alive = process.is_alive()
-    os.kill(process.pid, signal.SIGKILL) if was_alive else None
+    if was_alive:
+        process.kill()
     process.join()
     return was_alive and process.exitcode == -signal.SIGKILL
 
@@ -181,7 +184,7 @@ def kills(study: Path, num_kills: int, random_: random.Random) -> list[str]:
         f"{writer} writers and {inside} merges killed at random moments, {rows} runs whose writes "
         f"had returned, {after['runs']} in the ledger, {len(wrong)} errors"
     )
-    return wrong
+    return list(wrong)
 
 
 def main() -> None:

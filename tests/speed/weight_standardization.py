@@ -52,7 +52,7 @@ def seconds(network: nn.Module, images: Tensor, labels: Tensor, micro_steps: int
         for module in network.modules():
             if isinstance(module, StdConv2d):
                 module.defers = number < micro_steps
-        F.cross_entropy(network(images), labels).backward()
+        torch.autograd.backward(F.cross_entropy(network(images), labels))
     if images.is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - start
@@ -79,8 +79,8 @@ def main() -> None:
     torch.manual_seed(0)
     network = models.build(options.model, num_classes=1000).to(options.device).train()
     networks = {"with": network, "without": without(network)}
-    size = models.config(options.model).image_size
-    images = torch.randn(options.batch_size, 3, size, size, device=options.device)
+    image = models.config(options.model).image
+    images = torch.randn(options.batch_size, 3, image.rows, image.columns, device=options.device)
     labels = torch.randint(1000, (options.batch_size,), device=options.device)
 
     cases = [(who, steps) for steps in (1, options.micro_steps) for who in networks]

@@ -9,6 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from bench.engine.engine import Engine
 from bench.run.attempt import AlreadyRunning, Attempt, read_disk
@@ -211,13 +212,13 @@ def test_a_seed_chooses_the_weights_and_the_order_of_images(
 
     monkeypatch.setitem(train.__globals__, "Engine", Looking)
     changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"subset_seed": 1}]
-    # A rate so small changes no weight: in the end they are as they were initialised.
+    # With a rate so small the weights stay as they were initialised, but for zeros.
     still: dict[str, Any] = {"steps": 1, "train_examples": 100, "recipe": Recipe(lr=1e-30)}
     folders = [write_run(tmp_path, **still, **change) for change in changes]
     for folder in folders:
         train(folder)
-    one, other, subset = (weights(folder) for folder in folders)
-    assert one != other and one != subset and other != subset
+    one, other, _ = (load_file(folder / "checkpoint/weights.safetensors") for folder in folders)
+    assert max(float((one[name] - other[name]).abs().max()) for name in one) > 0.01
     assert seen[0] != seen[1]
     manifests = [row_of(folder)["data_manifest"] for folder in folders]
     assert manifests[0] == manifests[1] != manifests[2]
