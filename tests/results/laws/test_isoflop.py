@@ -70,6 +70,12 @@ def test_an_inverted_parabola_has_no_minimum() -> None:
         isoflop.growth(found)
 
 
+def test_inverted_replicas_count_on_both_sides_of_an_interval() -> None:
+    upright, inverted = [1.0, -2.0, 1.0], [1.0, -2.0, -1.0]  # 1 - 2z + z^2 is lowest at 1
+    found = isoflop._turning(np.array([upright, *[inverted] * 4]))
+    assert sorted(found) == [-np.inf, -np.inf, 1.0, np.inf, np.inf]
+
+
 def test_a_minimum_on_the_edge_is_said_and_not_used() -> None:
     runs = study(noise=0.001)
     one_above = runs[runs["params"] < 1.5e6 * (runs["train_flops"] / 1e15) ** 0.5]
