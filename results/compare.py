@@ -41,7 +41,7 @@ def groups(
 
     `metric` may be short for an accuracy ("real"). On `train_examples` a group's line is its best
     at each size. With the method "law" it is the law of the error of all its runs, on any axis.
-    Raises MissingColumn, UnknownGroup, and FitError where runs bear no law.
+    Raises MissingColumn, UnknownGroup, and FitError where runs support no law.
     """
     metric = lines.column(runs, metric)
     higher = formatting.higher_is_better(metric) if higher_is_better is None else higher_is_better

@@ -31,7 +31,7 @@ class Crossing:
     """The last change of leader in the shared range, and all `changes` by ascending x.
 
     `overtaking` is the name of the group that is ahead from `at` on, None if the lines do not
-    cross; `ahead` then names the group that is ahead all along, if one is. `shared` is the range
+    cross; `ahead` then names the group that always leads, if one does. `shared` is the range
     of x in which both have runs.
     """
 
@@ -90,8 +90,8 @@ def crossing(pair: Pair) -> Crossing:
 
     Resamples in which the same side always leads count as an earlier crossing, those in which it
     never leads as a later one; with more than half of 1 - level of them the interval is
-    open on that side. It is widened to hold the crossing itself, which resamples of lines that
-    cross several times may all put elsewhere.
+    open on that side. It is widened to contain the crossing itself, since resamples of lines that
+    cross several times may all put it elsewhere.
 
     >>> runs = reference.table5()
     >>> pair = compare.groups(runs, "ViT-B/16", "ViT-L/16", cost="train_examples")

@@ -1,7 +1,7 @@
 """Optimal design: the runs that would narrow an interval most per cost.
 
-Each family's error is taken as a power law, log error = alpha - b log x, with a deviation of each
-configuration and a smaller one of each seed. Then the width of an interval depends on where runs
+Each family's error is taken as a power law, log error = alpha - b log x, with a random deviation
+per configuration and a smaller one per seed. Then the width of an interval depends on where runs
 are, not on their scores, so the value of a run is known before it is trained.
 """
 
@@ -22,7 +22,7 @@ from results.schema import NoAnswer, ResultsError
 QUESTIONS = ("ratio", "crossing", "law")
 MAX_RUNS = 500
 UNKNOWN_SEEDS = 0.5  # share of seeds in the variance about a law if no seed was repeated: a guess
-MAX_LOG = math.log(1e300)  # of the largest float
+MAX_LOG = math.log(1e300)  # near the largest float
 FAR = 10.0  # times the range of the runs: a few more runs cannot settle a crossing beyond
 FARTHEST = 2.0  # by default a law is evaluated a factor of two beyond the largest run
 
@@ -51,7 +51,7 @@ class Estimate:
 class Proposal:
     """Candidates to run, best gain per cost first, with the intervals before and after.
 
-    `before` and `after` hold the same numbers, with the interval of today and the expected one.
+    `before` and `after` hold the same numbers, with the present and the expected interval.
     """
 
     chosen: tuple[int, ...]
@@ -266,7 +266,7 @@ def _greedy(waiting: list[_Run], budget: float, state: _State) -> tuple[list[_Ru
     spent = 0.0
     while len(chosen) < MAX_RUNS:
         best, best_rate, best_state = None, 0.0, state
-        # Seeds of one configuration are as good as each other: the first stands for all.
+        # Seeds of one configuration are interchangeable: the first stands for all.
         for run in {(run.family, run.key): run for run in reversed(waiting)}.values():
             if spent + run.cost > budget:
                 continue
@@ -296,8 +296,8 @@ def propose(
 ) -> Proposal:
     """Propose candidates to run next, greedily by the narrowing of the interval per cost.
 
-    `candidates` has one row a run: `family`, `label`, `train_examples`, the column `x`, and `cost`,
-    what the budget is in. `question` is "ratio" (cost at equal error, `at` one),
+    `candidates` has one row a run: `family`, `label`, `train_examples`, the column `x`, and `cost`
+    in the unit of the budget. `question` is "ratio" (cost at equal error, `at` one),
     "crossing" or "law" (error at `at` of x). Raises QuestionError, and ProposeError where nothing
     can be proposed.
     """

@@ -12,7 +12,7 @@ from results.laws.law_fit import LawFit
 from results.laws.warnings import ResultWarning
 
 GRID = 200  # places along a line: between them it is straight to 1e-4
-MARGIN = 2.0  # how far beyond its runs a replica may answer; the law itself does not
+MARGIN = 2.0  # factor beyond the runs up to which replicas are evaluated; the law itself is not
 
 
 @dataclass(frozen=True)

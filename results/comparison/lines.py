@@ -78,8 +78,8 @@ def configurations(runs: pd.DataFrame, *, metric: str, x: str, by: str = "family
 def select(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
     """Return the configurations of a group, of a model, or the one of that name.
 
-    `wanted` is a group ("vit"), a family as people write it ("ResNet"), a label ("ViT-L/16"), a
-    name ("ViT-L/16, 14 ep") or a label with epochs ("ViT-L/16@14"); upper case does not matter.
+    `wanted` is a group ("vit"), a displayed family ("ResNet"), a label ("ViT-L/16"), a
+    name ("ViT-L/16, 14 ep") or a label with epochs ("ViT-L/16@14"); case does not matter.
     Raises UnknownGroup.
     """
     text = wanted.casefold()

@@ -94,7 +94,7 @@ class Side:
 def _seed_noise(scores: pd.Series, num: int, seed: int) -> Floats:
     """Return deviations of the mean over seeds in resamples of the seeds: (num, N), 0 for one seed.
 
-    Scaled by sqrt(n / (n - 1)): the spread of a resample of n is too small by that.
+    Scaled by sqrt(n / (n - 1)), the bias of the standard deviation of a resample of n.
     """
     generator = np.random.default_rng(seed)
     noise = np.zeros((num, len(scores)))

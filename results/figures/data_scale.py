@@ -18,7 +18,7 @@ def _shades(found: pd.DataFrame) -> dict[tuple[str, str], str]:
     """Return a colour per family and model: the family's, darker for larger models."""
     shades = {}
     for family, part in found.groupby("family", sort=False):
-        models = list(dict.fromkeys(part["model"]))  # by size, as summary.in_order left them
+        models = list(dict.fromkeys(part["model"]))  # smallest first
         for place, model in enumerate(models, start=1):
             light = 0.55 * (1 - place / len(models))
             shades[str(family), model] = style.lighter(style.style(str(family))[0], light)

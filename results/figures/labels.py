@@ -33,16 +33,16 @@ LEADER_FROM = 10.0  # farther labels are tied to their point by a line
 LEADER_GAP = 5.0  # points between the centre of a marker, a diamond's corner included, and leaders
 STEP = 4.0  # points between the samples of a line that labels should avoid
 MARKER_SIZE = 6.0
-CROSSING = 12.0  # rank that a sample of a line under a label costs; the next distance costs 10
+CROSSING = 12.0  # penalty per sample of a line that a leader crosses; the next distance costs 10
 STRAY = 12.0  # and what a point costs that is nearer to the text than the text's own
-MOST_LABELS = 100  # tried; a figure with more is not read, and with thousands took a minute
+MOST_LABELS = 100  # beyond these none is placed: thousands took a minute and nobody reads them
 
 
 @dataclass(frozen=True)
 class Label:
     """A text for the point (x, y) of an axes, in data coordinates.
 
-    Names are written letter by letter: only what is `math` is typeset.
+    Names are written verbatim: only `math` text is typeset.
     """
 
     x: float
@@ -219,8 +219,8 @@ def place_labels(
 ) -> list[Annotation]:
     """Write each label beside its point, most important first; return those that found room.
 
-    No label touches another, one of `points` (M, 2), or the edge of the axes, and no leader
-    passes through a label or a point; those that would are left out, and all after the first
+    No label touches another, one of `points` (M, 2), or the edge of the axes, and no leader passes
+    through a label or a point; labels without such a place are left out, and all after the first
     hundred. `lines` are avoided where there is a choice. The axes must have its final limits and
     its place in a layout: labels are placed by their size on paper.
     """

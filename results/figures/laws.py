@@ -27,9 +27,9 @@ from results.laws.isoflop import Profile
 from results.laws.law_fit import FACTOR_OF_TWO, LawFit
 
 SAMPLES = 200  # of a curve
-NOTE_WIDTH = 105  # letters of a line under a figure
+NOTE_WIDTH = 105  # characters per line of a note
 NOTE_SIZE = 7.0
-TINY = 1e-9  # an error that has a logarithm
+TINY = 1e-9  # smallest error drawn on a logarithmic axis
 
 
 def _note(ax: Axes, lines: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from results.columns import configurations, formatting
 from results.schema import ResultsError
 
 SMALLEST_ERROR = 1e-3  # where a point without error is drawn if there is no other
-NO_ERROR = 1e-12  # what rounding leaves of 1 - 1.0
+NO_ERROR = 1e-12  # rounding error of 1 - 1.0
 
 
 class NothingToDraw(ResultsError):
@@ -62,8 +62,9 @@ def _points(
 def of_error(runs: pd.DataFrame, metric: str, cost: str) -> pd.DataFrame:
     """Return points of `error` over `cost`, with `y`, where it is drawn, and `down`, the lower bar.
 
-    The error is 1 - accuracy, or the loss itself. A logarithmic axis has no zero: no error at
-    all is drawn below all others, and its text says so. Raises MissingColumn and NothingToDraw.
+    The error is 1 - accuracy, or the loss itself. A logarithmic axis has no zero: a point without
+    error is drawn below all others, with a text that says so. Raises MissingColumn and
+    NothingToDraw.
     """
     configurations.check_columns(runs, [cost, metric])
     varied = configurations.varying(runs, [configurations.model_column(runs)])

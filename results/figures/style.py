@@ -24,8 +24,8 @@ OTHERS = (("#CC79A7", "^"), ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X")
 GREY = "#555555"
 PUBLISHED = 0.55  # how much lighter published points are, and by half as much their labels
 TEXT_SIZE = 8.0
-# First digits of the ticks of a logarithmic axis, by the decades it spans at most; an axis of less
-# than one such span has the round numbers of a linear one.
+# First digits of the ticks of a logarithmic axis, by the decades it spans at most; axes of at
+# most LINEAR decades have the evenly spaced ticks of a linear axis.
 FIRST_DIGITS = ((1.5, (1, 2, 3, 5, 7)), (3.5, (1, 2, 5)), (5.0, (1, 3)), (math.inf, (1,)))
 LINEAR = 0.7  # decades
 MOST_TICKS = 100  # of powers of ten, so that none is left out
@@ -173,7 +173,7 @@ def _legend(
             **place,
         )
         for text in made.get_texts():
-            text.set_parse_math(False)  # families are named by data
+            text.set_parse_math(False)  # names of families are data
         if made.get_window_extent().width <= room:
             break
 

@@ -1,10 +1,10 @@
 """Bootstrap of a fit: residuals of whole configurations are resampled and fitted again.
 
-A replica keeps the design: every configuration stays where it is, with the fitted curve plus the
-residuals of a configuration drawn at random. To draw rows instead would leave some replicas
-without the largest scales, on which an extrapolation rests. Residuals are corrected for the
-parameters spent, and each replica scales them by one draw of what is not known about their size,
-so that percentile intervals have the tails of Student's t.
+A replica keeps the design: every configuration stays at its x, with the fitted curve plus the
+residuals of a configuration drawn at random. Resampling rows instead would leave some replicas
+without the largest scales, on which an extrapolation rests. Residuals are corrected for the degrees
+of freedom used, and each replica scales them by one draw of their uncertain size, so that
+percentile intervals have the tails of Student's t.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 SPARE_CONFIGURATIONS = 2  # beyond the parameters, for an interval
 Ints = npt.NDArray[np.int64]
 # The standard deviation of a log error is proportional to error^-growth: 0 for noise
-# proportional to the error, 1 for constant noise, 1/2 for what n test images leave of an error.
+# proportional to the error, 1 for constant noise, 1/2 for the sampling noise of n test images.
 GROWTH, GROWTH_STD = 0.5, 0.5
 LOG_ABS_NORMAL_STD = 1.11  # of log |z|, z standard normal: pi / sqrt(8)
 RAREST_SCALE = 0.02  # a replica's noise is not scaled beyond this quantile of chi-squared
@@ -28,10 +28,10 @@ RAREST_SCALE = 0.02  # a replica's noise is not scaled beyond this quantile of c
 class Noise:
     """Standardised residuals of log errors, between configurations and within them.
 
-    `shared` (G,) are means of configurations, corrected for the parameters spent, `within` (N,)
-    what seeds deviate from them, corrected too, `within_share` what of their variance a mean
-    lacks. `free` degrees of freedom are left. Below `smallest`, the logarithm of an error, noise
-    grows no more.
+    `shared` (G,) are means of configurations, corrected for the degrees of freedom used; `within`
+    (N,) are deviations of seeds from them, corrected too, and `within_share` is the share of their
+    variance that a mean lacks. `free` degrees of freedom remain. Below `smallest`, a log error,
+    noise stops growing.
     """
 
     shared: Floats

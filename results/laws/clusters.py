@@ -29,7 +29,7 @@ def weights(clusters: npt.ArrayLike, replicas: int = REPLICAS, seed: int = 0) ->
 def interval(samples: npt.ArrayLike, level: float = LEVEL) -> tuple[Any, Any]:
     """Return the percentile interval over replicas (R, ...): lower and upper ends (...).
 
-    NaN where some replica has no value, since an interval of the others would be too narrow.
+    NaN if some replica has no value, since an interval of the others would be too narrow.
 
     >>> low, high = interval(np.linspace(0, 1, 101))
     >>> round(float(low), 2), round(float(high), 2)

@@ -2,7 +2,7 @@
 
 error = a (x + d)^-b + e is the saturating law of Zhai et al. 2022 (arXiv:2106.04560, section 2.2);
 without d, without e or without both it is one of three simpler forms. Inside, x is in units of
-its geometric mean, and parameters are (log a, b, d, e): axes as in `solve`.
+its geometric mean, and parameters are (log a, b, d, e): axes as in `solver`.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 NAMES = ("a", "b", "d", "e")
-# Whether d and e are free, in each form.
+# Flags of each form: is d free, is e free.
 FORMS = {
     "power": (False, False),
     "shifted": (True, False),
@@ -27,7 +27,7 @@ FORMULAS = {
     "double_saturating": "a·(C + d)^-b + e",
 }
 MAX_EXPONENT = 4.0
-MAX_LOG = 40.0  # of a, in units of the geometric mean of x: far from what overflows
+MAX_LOG = 40.0  # of a, in units of the geometric mean of x: far below overflow
 EXPONENTS = np.array([0.02, 0.05, 0.1, 0.16, 0.24, 0.34, 0.46, 0.62, 0.85, 1.2, 1.8, 3.0])
 NUM_SHIFTS = 8
 SINGULAR = 1e-12  # of a determinant, beside the product of the diagonal
@@ -117,7 +117,7 @@ class Curve:
     def starts(self, log_error: Floats, weights: Floats, best: int = 1) -> Floats:
         """Return the best points of the grid for each fit (R, N), a and e by linear least squares.
 
-        Errors weigh by 1 / error^2, as they do to first order in the logarithm: (R, best, 4).
+        Errors are weighted by 1 / error^2, the first order of the logarithm. Shape (R, best, 4).
         """
         b, d = self.grid()
         basis = np.exp(-b[:, None] * np.log(self.scaled + d[:, None]))  # (K, N)

@@ -1,7 +1,7 @@
 """IsoFLOP profiles: error over size at equal compute, the best size, and how it grows.
 
 Approach 2 of Hoffmann et al. 2022 (arXiv:2203.15556, section 3.2), but with the parabola through
-the logarithm of the error, whose noise the bootstrap knows.
+the logarithm of the error, for which the bootstrap models noise.
 """
 
 from collections.abc import Sequence

@@ -99,8 +99,8 @@ def fit_points(
 ) -> LawFit:
     """Fit the law of error (N,) over x (N,), where runs of one configuration differ in seed only.
 
-    Without `configuration` every point is its own. `metric` says whether errors end at 1. C and d
-    of the formula are in units of `unit`, by default the power of ten in the middle of x. The
+    Without `configuration` every point is its own. Errors of accuracies end at 1. C and d of
+    the formula are in units of `unit`, by default the power of ten in the middle of x. The
     order of points changes nothing. Raises FitError.
 
     >>> C = np.array([1, 3, 10, 30, 100, 300, 1000.0])
@@ -144,8 +144,8 @@ def fit_law(
 ) -> LawFit:
     """Fit the law of the runs' error over a column, 1 - `metric` or the loss itself.
 
-    Only finished runs count. With `points="frontier"` only configurations that nothing beats in
-    both x and error do. `settings` are those of `fit_points`. Raises FitError and
+    Only finished runs count. With `points="frontier"` only configurations on the Pareto frontier of
+    x and error do. `settings` are those of `fit_points`. Raises FitError and
     MissingColumn.
 
     >>> from results import reference

@@ -84,9 +84,9 @@ class LawFit:
     """A law of error over one or several columns, with the points that it was fitted to.
 
     Methods take one array (M,) per column. The line has the form that AICc prefers; intervals are
-    those of the most general form that the configurations bear, so that they hold for not knowing
-    the form too, and are None where the data support none. Errors of accuracies are 1 - accuracy,
-    and at most 1 whatever x.
+    those of the most general form that the configurations support, so that they cover the
+    uncertainty of the form, and are None where the data support none. Errors of accuracies are
+    1 - accuracy, and at most 1 whatever x.
     """
 
     law: Law

@@ -1,7 +1,7 @@
 """Form of error over parameters and data, as a model that the solver fits many times at once.
 
-error = a N^-alpha + b D^-beta + e is equation 2 of Hoffmann et al. 2022 (arXiv:2203.15556). Axes
-as in `solve`; parameters are (log a, alpha, log b, beta, e).
+error = a N^-alpha + b D^-beta + e is equation 2 of Hoffmann et al. 2022 (arXiv:2203.15556). Axes as
+in `solver`; parameters are (log a, alpha, log b, beta, e).
 """
 
 from dataclasses import dataclass

@@ -17,7 +17,7 @@ from results.laws.law_fit import LawFit
 from results.report.facts import Facts, in_units
 from results.schema import ResultsError
 
-LARGE = 2000  # runs, above which a tenth of the resamples is drawn
+LARGE = 2000  # runs; above, a tenth of the resamples is drawn
 CURVE_POINTS = 60
 PARAMETERS = ("a", "b", "d", "e")
 
