@@ -12,6 +12,7 @@ from bench.run.attempt import read_disk
 from bench.training.loop import train
 from bench.training.recorder import Recorder
 from bench.training.signals import TIME_LIMIT, Signals, Stopped
+from tests.helpers.processes import Start
 from tests.helpers.runs import (
     BATCH_SIZE,
     RANDOM,
@@ -94,3 +95,36 @@ def test_a_run_leaves_before_its_time_limit_and_goes_on(
 def test_the_end_of_a_job_that_was_not_warned_in_time_is_its_time_limit() -> None:
     assert Stopped(signal.SIGTERM, 7, near_end=True, is_over=True).ended == "timeout"
     assert Stopped(signal.SIGINT, 7, near_end=True, is_over=True).ended == "killed"
+
+
+def test_a_signal_during_the_start_up_of_a_job_counts() -> None:
+    with Signals() as outer:
+        os.kill(os.getpid(), signal.SIGUSR2)
+        with Signals() as inner:
+            assert inner.received == signal.SIGUSR2
+        assert outer.received == signal.SIGUSR2
+
+
+WORKER = """
+import os, time
+from bench.training.signals import Signals
+with Signals():
+    worker = os.fork()
+    if not worker:
+        print(os.getpid(), flush=True)
+        while True:
+            time.sleep(0.2)
+            print("still here", flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]), flush=True)
+"""
+
+
+def test_a_loaders_worker_stays_for_the_first_sigterm(start_python: Start) -> None:
+    process = start_python(WORKER)
+    assert process.stdout is not None
+    worker = int(process.stdout.readline())
+    os.kill(worker, signal.SIGTERM)
+    assert [process.stdout.readline() for _ in range(4)] == ["still here\n"] * 4
+    os.kill(worker, signal.SIGTERM)
+    *_, last = process.stdout.read().splitlines()
+    assert last == str(128 + signal.SIGTERM)
