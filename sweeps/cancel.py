@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench.run.attempt import is_process
 from bench.run.errors import SettingError
-from sweeps.schedulers import slurm, submissions
-from sweeps.schedulers.state import held
+from sweeps.schedulers import state, submissions
+from sweeps.schedulers.state import SchedulerState
 from sweeps.status import PENDING, RunStatus, StudyStatus, study_status
 
 
@@ -47,20 +47,21 @@ def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
         found = study_status(study_dir)
         runs = _cancellable(study_dir, found, run_ids)
         is_waiting = found.analysis is not None and found.analysis["state"] in PENDING
-        take_back(study_dir, runs, analysis=is_waiting and not run_ids)
+        take_back(study_dir, runs, found.held, analysis=is_waiting and not run_ids)
     return [run.run_id for run in runs]
 
 
-def take_back(study_dir: Path, runs: Sequence[RunStatus], *, analysis: bool = False) -> None:
+def take_back(
+    study_dir: Path, runs: Sequence[RunStatus], held: SchedulerState, *, analysis: bool = False
+) -> None:
     """Cancels these runs with their evaluations, for one who holds the study's lock."""
     attempts = {run.run_id: run.attempts for run in runs}
     attempts |= {submissions.STUDY: 0} if analysis else {}
     if not attempts:
         return
     submissions.write(study_dir, submissions.CANCELLED, attempts, {}, {})
-    slurm.cancel(
-        [job for (run_id, _), job in held(study_dir).job_ids.items() if run_id in attempts]
-    )
+    own = [job for (run_id, _), job in held.job_ids.items() if run_id in attempts]
+    state.cancel(held, own)
     for run in runs:
         # A job that Slurm says is running may have lost its process, and the number be another's.
         beat = run.beat

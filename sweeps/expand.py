@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,30 +23,46 @@ Values = dict[str, Any]
 OWN = "resources."
 
 
-def expand(spec: StudySpec, describe: Describe) -> list[Run]:
-    """Every run of the study, in the order of the grid, the last axis fastest.
+@dataclass(frozen=True)
+class Planned:
+    """A run of a study with the resources that it is given.
+
+    Runs with the same resources have the same object.
+    """
+
+    run: Run
+    resources: Resources
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.run.run_id
+
+
+def expand(spec: StudySpec, describe: Describe) -> list[Planned]:
+    """Return every run of the study, in the order of the grid, the last axis fastest.
 
     `describe` finds out what a data set holds. Raises SpecError naming the run's values where a
     config is wrong, a model or a data set unknown, a batch does not divide, or two runs are the
     same.
     """
-    runs: dict[str, Run] = {}
+    planned: dict[str, Planned] = {}
     placed = _Resources(spec)
     for point in _points(spec):
-        run = _resolve(spec, point, placed, describe)
-        if run.run_id in runs:
+        made = _resolve(spec, point, placed, describe)
+        if made.run_id in planned:
             raise SpecError(
-                f"study {spec.study}: two runs are the same, {run.run_id}: "
+                f"study {spec.study}: two runs are the same, {made.run_id}: "
                 f"{_words(point.chosen)} repeats an earlier point of the grid"
             )
-        runs[run.run_id] = run
-    if not runs:
+        planned[made.run_id] = made
+    if not planned:
         raise SpecError(f"study {spec.study}: no runs are left after exclude")
-    return list(runs.values())
+    return list(planned.values())
 
 
 def evaluations(spec: StudySpec, describe: Describe) -> list[EvaluationRequest]:
-    """The evaluations that every run of the study is to have; raises SpecError."""
+    """Return the evaluations that every run of the study is to have; raise SpecError."""
     found = {}
     for number, options in enumerate(spec.evaluations):
         try:
@@ -55,18 +71,6 @@ def evaluations(spec: StudySpec, describe: Describe) -> list[EvaluationRequest]:
             raise SpecError(f"study {spec.study}, evaluations.{number}: {error}") from error
         found[request.key] = request
     return list(found.values())
-
-
-def resources(spec: StudySpec, runs: Iterable[Run]) -> dict[str, Resources]:
-    """What each of the runs that `expand` has made of the spec is given, by its id.
-
-    Runs with the same resources have the same object.
-    """
-    if not _has_own_resources(spec):
-        return dict.fromkeys((run.run_id for run in runs), spec.resources)
-    placed = _Resources(spec)
-    points = zip(runs, _points(spec), strict=True)
-    return {run.run_id: placed.of(point.placed) for run, point in points}
 
 
 @dataclass(frozen=True)
@@ -165,13 +169,14 @@ def _matches(values: Values, match: Values) -> bool:
     )
 
 
-def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Describe) -> Run:
+def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Describe) -> Planned:
     chosen = point.chosen
     try:
         config = RunConfig.model_validate(_nest(point.values))
         models.config(config.model, **_options(config))
         info = describe(config.data)
-        micro_batches(config, _place(placed, point.placed).num_devices)
+        resources = _place(placed, point.placed)
+        micro_batches(config, resources.num_devices)
         if config.train_examples and config.train_examples > info.num_train:
             raise SpecError(
                 f"train_examples: given {config.train_examples}, "
@@ -182,7 +187,7 @@ def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Descr
     except (models.ModelsError, BenchError, SpecError) as error:
         raise SpecError(f"{_where(spec, chosen)}: {error}") from error
     # Its parts have been validated; once more is a tenth of the time of planning 100,000 runs.
-    return Run.model_construct(study=spec.study, config=config, data=info)
+    return Planned(Run.model_construct(study=spec.study, config=config, data=info), resources)
 
 
 def _place(placed: _Resources, own: Values) -> Resources:

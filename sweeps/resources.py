@@ -1,6 +1,5 @@
 """Where and how widely runs are executed, and what of it may reach a batch script."""
 
-import os
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -99,7 +98,7 @@ class Resources(Frozen):
     """
 
     profile: str | None = None
-    cluster: Literal["local", "slurm"] = "local"
+    cluster: str = "local"
     parallel: NonNegativeInt = 0
     nodes: PositiveInt = 1
     gpus_per_node: NonNegativeInt = 0
@@ -132,32 +131,6 @@ class Resources(Frozen):
     def num_devices(self) -> int:
         """Processes of one run."""
         return self.nodes * self.devices_per_node
-
-
-def runs_at_a_time(resources: Resources) -> int | None:
-    """As asked; else any number on Slurm, here so many that each process has its cores and GPU."""
-    if resources.cluster == "slurm":
-        return resources.parallel or None
-    each = resources.devices_per_node * resources.cpus_per_task
-    most = resources.parallel or len(os.sched_getaffinity(0)) // each
-    if resources.gpus_per_node and (gpus := local_gpus()):
-        most = min(most, len(gpus) // resources.gpus_per_node)
-    return max(1, most)
-
-
-def local_gpus() -> list[int]:
-    """The numbers of the GPUs here that may be used; [] where they are not known."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        names = [name.strip() for name in given.split(",")]
-        return [int(name) for name in names] if all(map(str.isdigit, names)) else []
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return list(range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError:
-        return []
 
 
 def check(resources: Resources) -> None:

@@ -18,6 +18,7 @@ from bench.run.protocols import AnyOptions
 from bench.run.validation import check_name, explain, known_keys
 from sweeps.jobs import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
+from sweeps.schedulers import SCHEDULERS
 
 MAX_SPEC_BYTES = 1_000_000
 DURATIONS = ("epochs", "steps", "examples")
@@ -138,6 +139,9 @@ def _find_profile(name: str, folder: Path) -> Path:
 
 
 def _check_resources(resources: Resources) -> None:
+    if resources.cluster not in SCHEDULERS:
+        expected = " or ".join(map(repr, SCHEDULERS))
+        raise SettingError(f"resources.cluster: given {resources.cluster!r}, expected {expected}")
     try:
         check(resources)
     except SettingError as error:

@@ -1,28 +1,22 @@
 """The state of every run of a study: from the disk first, from the scheduler second."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.run import protocols
 from bench.run.attempt import Disk, State, read_disk
-from bench.run.errors import SettingError
+from bench.run.config import RunSummary
 from bench.run.heartbeat import NO_REPORT, Heartbeat
+from sweeps import study
 from sweeps.jobs import analysis
 from sweeps.schedulers import submissions
-from sweeps.schedulers.state import (
-    Held,
-    accounted,
-    held,
-    is_pending,
-)
+from sweeps.schedulers.state import SchedulerState, accounted, is_pending
+from sweeps.schedulers.state import read as read_schedulers
+from sweeps.study import StudyRecord
 
 STATES: tuple[State, ...] = ("missing", "queued", "running", "done", "failed", "cancelled")
-
-
-class StudyError(SettingError):
-    """There is no study at a path."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,7 @@ class RunStatus:
     run_id: str
     state: State
     attempts: int
-    about: dict[str, Any]
+    about: RunSummary
     beat: Heartbeat | None
     reason: str | None = None
     nodes: str | None = None
@@ -60,7 +54,7 @@ class RunStatus:
             "state": self.state,
             "attempts": self.attempts,
             "failure": self.reason if self.state == "failed" else None,
-            **self.about,
+            **{key: value for key, value in asdict(self.about).items() if key != "run_id"},
             "step": step,
             "num_steps": total,
             "loss": beat.loss if beat else None,
@@ -87,7 +81,7 @@ class StudyStatus:
 
     runs: list[RunStatus]
     analysis: dict[str, Any] | None
-    held: Held
+    held: SchedulerState
 
     @property
     def is_over(self) -> bool:
@@ -101,36 +95,26 @@ class StudyStatus:
 PENDING = ("queued", "running")
 
 
-def read_study(study_dir: Path) -> dict[str, Any]:
-    """The content of `study.json`; raises StudyError where there is none."""
-    path = study_dir / "study.json"
-    try:
-        study = json.loads(path.read_text())
-        if isinstance(study, dict) and isinstance(study.get("runs"), list):
-            return study
-        raise StudyError(f"{path}: no list of runs in it, expected what submit writes")
-    except ValueError as error:
-        raise StudyError(f"{path}: no JSON, expected what submit writes") from error
-    except FileNotFoundError:
-        raise StudyError(
-            f"{study_dir}: no such study, expected a folder with a study.json "
-            "(a study's name, or its path)"
-        ) from None
-
-
 def status(study_dir: Path) -> list[RunStatus]:
     """Every run of the study in the order of its spec, with at most one call to Slurm."""
     return study_status(study_dir).runs
 
 
 def study_status(study_dir: Path) -> StudyStatus:
-    """The study with what its schedulers say: one call to squeue, one to sacct for lost jobs."""
-    study = read_study(study_dir)
-    holds = held(study_dir)
-    keys = study.get("evaluations", [])
+    """Return the state of a study as it was submitted last; see `look`."""
+    return look(study_dir, study.read(study_dir))
+
+
+def look(study_dir: Path, record: StudyRecord) -> StudyStatus:
+    """Return the state of the record's runs: their files read once, each scheduler asked once.
+
+    A scheduler with accounting is asked once more where jobs are lost.
+    """
+    holds = read_schedulers(study_dir)
+    keys = record.evaluations
     found = []
-    for about in study["runs"]:
-        run_id = about["run_id"]
+    for about in record.runs:
+        run_id = about.run_id
         disk = read_disk(study_dir / run_id)
         state, reason = _state(disk, holds, run_id)
         job = holds.jobs.get(holds.job_ids.get((run_id, ""), ""))
@@ -139,14 +123,14 @@ def study_status(study_dir: Path) -> StudyStatus:
                 run_id,
                 state,
                 disk.attempt,
-                {key: value for key, value in about.items() if key != "run_id"},
+                about,
                 disk.beat,
                 reason,
                 (job.nodes if job else None) or (disk.beat.hosts if disk.beat else None),
                 _evaluations(study_dir / run_id, keys, holds) if keys else Evaluations(),
             )
         )
-    return StudyStatus(_with_accounting(found, holds), _analysis(study_dir, study, holds), holds)
+    return StudyStatus(_with_accounting(found, holds), _analysis(study_dir, record, holds), holds)
 
 
 def counts(runs: list[RunStatus]) -> dict[str, int]:
@@ -165,7 +149,7 @@ def eta_seconds(run: RunStatus) -> float | None:
     return (total - step) * seconds / ((seen - first) / (seen / step))
 
 
-def _state(disk: Disk, holds: Held, run_id: str) -> tuple[State, str | None]:
+def _state(disk: Disk, holds: SchedulerState, run_id: str) -> tuple[State, str | None]:
     """The run's state, and the reason for it."""
     run = holds.runs.get(run_id)
     if run and run.cluster == submissions.CANCELLED:
@@ -188,14 +172,14 @@ def _state(disk: Disk, holds: Held, run_id: str) -> tuple[State, str | None]:
     return disk.state, None
 
 
-def _with_accounting(runs: list[RunStatus], holds: Held) -> list[RunStatus]:
+def _with_accounting(runs: list[RunStatus], holds: SchedulerState) -> list[RunStatus]:
     """With what Slurm's accounting says of the jobs of runs that are missing."""
     gone = {
         run.run_id: holds.job_ids[run.run_id, ""]
         for run in runs
         if run.state == "missing" and (run.run_id, "") in holds.job_ids
     }
-    said = accounted(gone.values())
+    said = accounted(holds, gone.values())
     return [
         run
         if gone.get(run.run_id) not in said
@@ -206,7 +190,7 @@ def _with_accounting(runs: list[RunStatus], holds: Held) -> list[RunStatus]:
     ]
 
 
-def _evaluations(run_dir: Path, keys: list[str], holds: Held) -> Evaluations:
+def _evaluations(run_dir: Path, keys: Sequence[str], holds: SchedulerState) -> Evaluations:
     done, pending, failure = 0, 0, None
     for key in keys:
         record = protocols.read_record(run_dir, key)
@@ -220,16 +204,16 @@ def _evaluations(run_dir: Path, keys: list[str], holds: Held) -> Evaluations:
     return Evaluations(len(keys), done, pending, failure)
 
 
-def _analysis(study_dir: Path, study: dict[str, Any], holds: Held) -> dict[str, Any] | None:
-    wanted = study["spec"].get("analysis") if "spec" in study else None
+def _analysis(study_dir: Path, record: StudyRecord, holds: SchedulerState) -> dict[str, Any] | None:
+    wanted = record.analysis
     if not wanted:
         return None
-    record = analysis.read_record(study_dir)
+    made = analysis.read_record(study_dir)
     state = "missing"
-    if holds.analysis and is_pending(record, holds.analysis):
-        has_begun = record is not None and record.created_at > holds.analysis
+    if holds.analysis and is_pending(made, holds.analysis):
+        has_begun = made is not None and made.created_at > holds.analysis
         state = "running" if has_begun else "queued"
-    elif record and record.wanted == wanted:
-        state = record.ended or "failed"
-    reason = record.reason if record else None
+    elif made and made.wanted == wanted:
+        state = made.ended or "failed"
+    reason = made.reason if made else None
     return {"state": state, "reason": reason, "files": list(wanted)}

@@ -2,21 +2,22 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.run.config import Run, read_run
 from bench.run.protocols import EvaluationRequest, read_record
 from bench.run.provenance import software
-from results.ledger.files import write_json
-from sweeps import cancel, launch
-from sweeps.expand import resources
-from sweeps.schedulers import limits, submissions
+from sweeps import cancel, launch, study
+from sweeps.expand import Planned
+from sweeps.schedulers import SCHEDULERS, submissions
+from sweeps.schedulers.base import Limits
 from sweeps.schedulers.state import is_pending
 from sweeps.spec import SpecError, StudySpec
-from sweeps.status import RunStatus, StudyStatus, read_study, status, study_status
+from sweeps.status import RunStatus, StudyStatus, look
+from sweeps.study import StudyRecord
 
 TO_DO = ("missing", "failed", "cancelled")
 
@@ -37,62 +38,68 @@ class Submitted:
     left: tuple[str, ...] = ()
 
 
+Agree = Callable[[StudyStatus, list[RunStatus]], None]
+
+
 def submit(
     spec: StudySpec,
-    runs: list[Run],
+    planned: Sequence[Planned],
     root: Path,
     evaluations: Sequence[EvaluationRequest] = (),
-    cancelling: Iterable[str] = (),
+    agree: Agree = lambda before, removed: None,
 ) -> Submitted:
-    """Submits what of `runs` is missing or has failed; the study's folder is `root`/study.
+    """Submit the runs of a study that are missing or have failed; its folder is `root`/study.
 
-    With them go the evaluations that they lack, and the analysis. Queued runs that are not among
-    `runs` any more are cancelled where `cancelling` names them. Raises SpecError where an id
-    exists with another config, before anything is started.
+    With them go the evaluations that they lack, and the analysis. The study's files are looked at
+    once, and its schedulers asked once. `agree` is called with what was found, and the queued
+    runs that the spec no longer has, which are cancelled; what it raises ends the submit before
+    anything has changed. Raises SpecError where an id exists with another config.
     """
     study_dir = (root / spec.study).resolve()
     if not str(study_dir).isprintable():
         # It would reach the header of a batch script, where the next line runs as shell.
         raise SpecError(f"--root: given {str(study_dir)!r}, expected printable text")
+    runs = [one.run for one in planned]
     unwritten = _unwritten(study_dir, runs)
+    record = _record(spec, runs, evaluations)
+    if not study_dir.exists():
+        agree(look(study_dir, record), [])
     study_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with submissions.exclusive(study_dir / submissions.SUBMIT_LOCK) as held:
-        if not held:
+    with submissions.exclusive(study_dir / submissions.SUBMIT_LOCK) as is_ours:
+        if not is_ours:
             raise SpecError(f"{study_dir}: another submit has been at work here for a minute")
-        taken_back = [run for run in removed(study_dir, runs) if run.run_id in set(cancelling)]
-        cancel.take_back(study_dir, taken_back)
-        write_study(study_dir, spec, runs, evaluations)
-        before = study_status(study_dir)
+        before, removed = _look(study_dir, record)
+        agree(before, removed)
+        cancel.take_back(study_dir, removed, before.held)
+        record.write(study_dir)
         # What has been trained keeps the config that it was trained with.
         kept = {run.run_id for run in before.runs if run.state in ("running", "done")}
         for run in unwritten:
             if run.run_id not in kept:
                 write_config(study_dir, run)
         lacking = _lacking(study_dir, spec, before, evaluations)
-        site = limits.ask(spec.resources) if lacking else limits.NONE
-        work = lacking.within(site.room)
-        placed = resources(spec, runs)
-        launch.launch(study_dir, spec.resources, placed, work, before.held, site.max_array_size)
+        limits = SCHEDULERS[spec.resources.cluster].limits(spec.resources) if lacking else Limits()
+        work = lacking.fit_into(limits.room)
+        placed = {one.run_id: one.resources for one in planned}
+        launch.launch(study_dir, spec.resources, placed, work, before.held, limits)
     return Submitted(
         study_dir,
         list(work.train),
         [run.run_id for run in runs if run.run_id not in lacking.train],
         sum(len(run_ids) for _, run_ids in work.evaluate),
-        tuple(run.run_id for run in taken_back),
+        tuple(run.run_id for run in removed),
         tuple(run_id for run_id in lacking.train if run_id not in work.train),
     )
 
 
-def removed(study_dir: Path, runs: Iterable[Run]) -> list[RunStatus]:
-    """The queued runs of the study as it was submitted last that are not among `runs`."""
-    if not (study_dir / "study.json").exists():
-        return []
-    wanted = {run.run_id for run in runs}
-    left = [run for run in read_study(study_dir)["runs"] if run["run_id"] not in wanted]
-    if not left:
-        return []
-    ids = {run["run_id"] for run in left}
-    return [run for run in status(study_dir) if run.run_id in ids and run.state == "queued"]
+def _look(study_dir: Path, record: StudyRecord) -> tuple[StudyStatus, list[RunStatus]]:
+    """Return the study's state, and the queued runs of its last submit that `record` lacks."""
+    wanted = {run.run_id for run in record.runs}
+    there = study.read(study_dir).runs if (study_dir / study.NAME).exists() else ()
+    others = tuple(run for run in there if run.run_id not in wanted)
+    found = look(study_dir, replace(record, runs=(*record.runs, *others)))
+    removed = [r for r in found.runs if r.run_id not in wanted and r.state == "queued"]
+    return replace(found, runs=[r for r in found.runs if r.run_id in wanted]), removed
 
 
 def _lacking(
@@ -156,16 +163,24 @@ def _config_text(run: Run) -> str:
     return run.model_dump_json(indent=2)
 
 
+def _record(
+    spec: StudySpec, runs: Sequence[Run], evaluations: Sequence[EvaluationRequest]
+) -> StudyRecord:
+    return StudyRecord(
+        study=spec.study,
+        runs=tuple(run.summary() for run in runs),
+        spec=spec.model_dump(mode="json"),
+        evaluations=tuple(evaluation.key for evaluation in evaluations),
+        submitted_at=datetime.now(UTC).isoformat(),
+        software=software(),
+    )
+
+
 def write_study(
-    study_dir: Path, spec: StudySpec, runs: list[Run], evaluations: Sequence[EvaluationRequest] = ()
+    study_dir: Path,
+    spec: StudySpec,
+    runs: Sequence[Run],
+    evaluations: Sequence[EvaluationRequest] = (),
 ) -> None:
-    """Writes `study.json`: the spec as given and resolved, its runs, the code, the time."""
-    content = {
-        "study": spec.study,
-        "spec": spec.model_dump(mode="json"),
-        "submitted_at": datetime.now(UTC).isoformat(),
-        **software(),
-        "evaluations": [evaluation.key for evaluation in evaluations],
-        "runs": [asdict(run.summary()) for run in runs],
-    }
-    write_json(study_dir / "study.json", content)
+    """Write `study.json` of runs that are started by other means than `submit`."""
+    _record(spec, runs, evaluations).write(study_dir)

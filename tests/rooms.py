@@ -55,6 +55,7 @@ FLOORS = (
     "bench.training",
     "bench.protocols",
     "bench.measure",
+    "sweeps.study",
     "sweeps.resources",
     "sweeps.specs",
     "sweeps.schedulers",

@@ -101,10 +101,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from results.schema import NoAnswer, ResultsError
         from sweeps.forecast.plan import LimitExceeded
         from sweeps.forecast.probe import ProbeFailed
-        from sweeps.schedulers.slurm import SlurmError
+        from sweeps.schedulers.base import SchedulerError
         from sweeps.spec import SpecError
 
-        if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SlurmError):
+        if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SchedulerError):
             output.note(f"scalestudy: {error}")
             sys.exit(1)
         if isinstance(error, BenchError | ModelsError | ResultsError | SpecError):

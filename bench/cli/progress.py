@@ -127,7 +127,7 @@ def _follow_bars(study_dir: Path) -> StudyStatus:
 
 def _name(run: RunStatus) -> str:
     about = run.about
-    return f"  {about['model']} n={about['train_examples']} seed={about['seed']}"
+    return f"  {about.model} n={about.train_examples} seed={about.seed}"
 
 
 def _speed(beat: Heartbeat | None) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from bench.cli.options import (
     Study,
     study_dir,
 )
+
+if TYPE_CHECKING:
+    from sweeps.status import RunStatus, StudyStatus
 
 app = typer.Typer()
 
@@ -43,17 +46,17 @@ def plan(
     from sweeps import expand
     from sweeps import spec as specs
     from sweeps.forecast import plan
-    from sweeps.schedulers import limits
+    from sweeps.schedulers import SCHEDULERS
 
     study, folder = specs.load(spec, settings or (), profile, sources.names())
     describe = sources.describe_from(folder)
     with specs.naming(spec):
-        runs = expand.expand(study, describe)
+        planned = expand.expand(study, describe)
         expand.evaluations(study, describe)
-    rows = plan.plan(study, runs, root, probe)
+    rows = plan.plan(study, planned, root, probe_steps=probe)
     output.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
-    room = limits.ask(study.resources).room
-    for line in expand.idle(study) + plan.warnings(rows, expand.resources(study, runs), room):
+    room = SCHEDULERS[study.resources.cluster].limits(study.resources).room
+    for line in expand.idle(study) + plan.warnings(rows, planned, room):
         output.note(f"warning: {line}")
     limit = plan.limit(study.resources, max_accelerator_days)
     plan.check_limit(rows, limit)
@@ -90,14 +93,18 @@ def submit(
     study, folder = specs.load(spec, chosen, profile, sources.names())
     describe = sources.describe_from(folder)
     with specs.naming(spec):
-        runs = expand.expand(study, describe)
+        planned = expand.expand(study, describe)
+        wanted = expand.evaluations(study, describe)
     limit = plan.limit(study.resources, max_accelerator_days)
-    if limit is not None:
-        plan.check_limit(plan.plan(study, runs, root), limit)
-    removed = [run.run_id for run in submit.removed(root / study.study, runs)]
-    if removed:
-        _ask(f"{len(removed)} queued runs that the spec has no more", yes)
-    done = submit.submit(study, runs, root, expand.evaluations(study, describe), removed)
+
+    def agree(before: "StudyStatus", removed: "list[RunStatus]") -> None:
+        if limit is not None:
+            states = {run.run_id: run.state for run in before.runs}
+            plan.check_limit(plan.plan(study, planned, root, states=states), limit)
+        if removed:
+            _ask(f"{len(removed)} queued runs that the spec no longer has", yes)
+
+    done = submit.submit(study, planned, root, wanted, agree)
     if json:
         keys = ("submitted", "skipped", "cancelled", "left")
         lists = {key: getattr(done, key) for key in keys}
@@ -106,7 +113,7 @@ def submit(
         f"study {study.study}: {len(done.submitted)} runs submitted, "
         f"{len(done.skipped)} left alone (done, running or queued)"
         + f", {done.evaluations} evaluations" * bool(study.evaluations)
-        + f", {len(done.cancelled)} cancelled" * bool(removed)
+        + f", {len(done.cancelled)} cancelled" * bool(done.cancelled)
         + f", {len(done.left)} left for the next submit: the queue is full" * bool(done.left)
     )
     if not wait:
@@ -138,8 +145,8 @@ def status(
     totals = {"runs": len(found.runs), **status.counts(found.runs)}
     rows = [run.as_json() for run in found.runs]
     output.status(folder.name, totals, rows, found.analysis, json=json)
-    if not found.held.is_answered:
-        output.note("Slurm does not answer: what it was given counts as queued")
+    for name in found.held.unanswered:
+        output.note(f"{name.capitalize()} does not answer: what it was given counts as queued")
 
 
 @app.command()

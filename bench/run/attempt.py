@@ -18,6 +18,7 @@ from typing import Any, Literal
 import psutil
 
 from bench.run import heartbeat
+from bench.run.environment import environment
 from bench.run.errors import BenchError
 from bench.run.heartbeat import Ended, Heartbeat
 from results.ledger.files import write_json
@@ -76,7 +77,7 @@ def is_alive(beat: Heartbeat, path: Path) -> bool:
     """
     if beat.host == socket.gethostname():
         return is_process(beat.pid, beat.pid_started)
-    if beat.job_id is not None and beat.job_id == job_id():
+    if beat.job_id is not None and beat.job_id == environment().job_id:
         return False
     silent = max(SILENT_SECONDS, 3 * (beat.interval or 0.0))
     return time.time() - path.stat().st_mtime < silent
@@ -102,7 +103,7 @@ def end_orphan(run_dir: Path, seconds: float = 30.0) -> None:
     beat = disk.beat
     if beat is None or disk.state != "running" or beat.host != socket.gethostname():
         return
-    if beat.job_id is None or beat.job_id != job_id():
+    if beat.job_id is None or beat.job_id != environment().job_id:
         return
     pid, started = beat.pid, beat.pid_started
     for signum, patience in ((signal.SIGUSR2, seconds), (signal.SIGKILL, seconds)):
@@ -117,13 +118,6 @@ def end_orphan(run_dir: Path, seconds: float = 30.0) -> None:
             return
 
 
-def job_id() -> str | None:
-    """Return the scheduler's id of the job that this process belongs to, None outside a job."""
-    if "SLURM_ARRAY_JOB_ID" in os.environ:
-        return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    return os.environ.get("SLURM_JOB_ID") or os.environ.get("SUBMITIT_LOCAL_JOB_ID")
-
-
 class Attempt:
     """The claim of this process on a run; `last` is the last heartbeat."""
 
@@ -136,9 +130,10 @@ class Attempt:
         self.run_dir = run_dir
         self.number = before.attempt + 1
         self._beaten = 0.0
+        job = environment()
         self.last = Heartbeat(
-            job_id=job_id(),
-            cluster=os.environ.get("SUBMITIT_EXECUTOR"),
+            job_id=job.job_id,
+            cluster=job.cluster,
             host=socket.gethostname(),
             pid=os.getpid(),
             pid_started=psutil.Process().create_time(),

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, create_model
 
-from bench.run.attempt import job_id
 from bench.run.config import DataInfo, Describe, Frozen, NonNegativeInt, PositiveInt, Run
+from bench.run.environment import environment
 from bench.run.errors import SettingError
 from bench.run.validation import explain
 from results.ledger.files import write_json
@@ -203,7 +203,7 @@ def recorded(run_dir: Path, request: EvaluationRequest) -> Iterator[None]:
         protocol=request.options.protocol,
         created_at=_now(),
         data=None if request.data is None else request.data.name,
-        job_id=job_id(),
+        job_id=environment().job_id,
         host=socket.gethostname(),
         pid=os.getpid(),
         options=request.options.model_dump(mode="json", exclude={"protocol", "data"}),

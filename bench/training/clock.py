@@ -1,12 +1,13 @@
 """Charge the seconds of an attempt to kinds of work, and watch the job's time limit."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import psutil
+
+from bench.run.environment import environment
 
 # Time to exit: writing rows, closing sockets, interpreter shutdown.
 MARGIN_SECONDS = 10.0
@@ -66,8 +67,8 @@ class Deadline:
     """
 
     def __init__(self) -> None:
-        given = os.environ.get("SCALESTUDY_END_TIME") or os.environ.get("SLURM_JOB_END_TIME")
-        left = float(given) - time.time() if given else float("inf")
+        ends_at = environment().end_time
+        left = float("inf") if ends_at is None else ends_at - time.time()
         self._ends_at = time.monotonic() + left
         self._looked_at = time.monotonic()
 

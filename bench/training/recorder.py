@@ -1,7 +1,6 @@
 """Record an attempt while it runs: heartbeats, the training curve, rows of the ledger."""
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from bench.run import ledger
 from bench.run.accelerators import peak_flops
 from bench.run.attempt import Attempt
 from bench.run.config import Run
+from bench.run.environment import environment
 from bench.run.heartbeat import Ended
 from bench.run.ledger import Evaluation
 from bench.run.provenance import software
@@ -89,7 +89,7 @@ class Recorder(NullRecorder):
             "energy_joules": joules(),
             "peak_memory_bytes": peak_memory_bytes(world.device),
         }
-        hosts = os.environ.get("SCALESTUDY_HOSTS") or self.attempt.last.host
+        hosts = ",".join(environment().hosts) or self.attempt.last.host
         precision = self.run.config.recipe.precision
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
             log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)

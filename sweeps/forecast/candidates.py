@@ -1,7 +1,6 @@
 """Runs that could be added to a study, what they would cost, and the spec that asks for some."""
 
 import itertools
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -10,9 +9,9 @@ from typing import Any
 
 import models
 from bench.run.config import Describe, Run, read_run
-from sweeps import expand
+from sweeps import expand, study
 from sweeps.forecast import plan
-from sweeps.spec import SpecError, StudySpec
+from sweeps.spec import StudySpec
 
 Row = dict[str, Any]
 
@@ -22,13 +21,9 @@ DEFAULT_SEEDS = 3  # of a configuration, besides those that it has
 
 def read(study_dir: Path) -> tuple[StudySpec, list[Run]]:
     """The spec of a study that was submitted, its data by full path, and its runs."""
-    path = study_dir / "study.json"
-    if not path.exists():
-        raise SpecError(f"{study_dir}: no such study, expected a folder with study.json")
-    content = json.loads(path.read_text())
-    spec = StudySpec.model_validate(content["spec"])
-    runs = [read_run(study_dir / row["run_id"]) for row in content["runs"]]
-    return spec, runs
+    record = study.read(study_dir)
+    spec = StudySpec.model_validate(record.spec)
+    return spec, [read_run(study_dir / run.run_id) for run in record.runs]
 
 
 def widen(
@@ -84,9 +79,10 @@ def costs(spec: StudySpec, root: Path, describe: Describe) -> tuple[list[Run], l
     A model that was never measured is taken to be as fast, in FLOPs a day, as the median of the
     others; without any, no days are known and they stay null.
     """
-    runs = expand.expand(spec, describe)
-    rows = plan.plan(spec, runs, root)
-    kept = [(run, row) for run, row in zip(runs, rows, strict=True) if row["state"] == "missing"]
+    planned = expand.expand(spec, describe)
+    rows = plan.plan(spec, planned, root)
+    pairs = zip(planned, rows, strict=True)
+    kept = [(one.run, row) for one, row in pairs if row["state"] == "missing"]
     speeds = [
         row["train_flops"] / row["accelerator_days"] for row in rows if row["accelerator_days"]
     ]

@@ -3,7 +3,7 @@
 import heapq
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from bench.run.config import Run
 from bench.run.ledger import SECONDS_PER_DAY
 from bench.run.memory import training_memory
 from models.cost.macs import train_flops
-from sweeps import expand
+from sweeps.expand import Planned
 from sweeps.forecast import predict, probe
 from sweeps.forecast.predict import Kind, Speed
-from sweeps.resources import Resources, runs_at_a_time
+from sweeps.resources import Resources
+from sweeps.schedulers import SCHEDULERS
 from sweeps.spec import SpecError, StudySpec
 
 Row = dict[str, Any]
@@ -39,28 +40,37 @@ class LimitExceeded(Exception):
     """The study would cost more than allowed."""
 
 
-def plan(spec: StudySpec, runs: list[Run], root: Path, probe_steps: int = 0) -> list[Row]:
-    """A row a run: its state, its cost, and what it is predicted to take (null where not known).
+def plan(
+    spec: StudySpec,
+    planned: Sequence[Planned],
+    root: Path,
+    *,
+    probe_steps: int = 0,
+    states: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Return a row for each run: its state, its cost and its predicted time; null if unknown.
 
     `prediction` says from what: earlier runs in the ledger, else `probe_steps` steps that are
     trained here of each kind of run, else the stated utilisation.
     """
-    placed = expand.resources(spec, runs)
-    speeds = _Speeds(predict.read_ledger(root, {run.config.model for run in runs}), probe_steps)
+    speeds = _Speeds(
+        predict.read_ledger(root, {one.run.config.model for one in planned}), probe_steps
+    )
     folders = _folders(root / spec.study)
     rows = []
-    for run in runs:
-        resources = placed[run.run_id]
+    for run, resources in ((one.run, one.resources) for one in planned):
         model = models.config(run.config.model, **run.config.model_options)
         cost = models.cost.macs.count(
             model, image_size=run.image_size, num_classes=run.data.num_classes
         )
         seen = run.examples_seen
-        is_there = run.run_id in folders
+        state = (states or {}).get(run.run_id, "missing")
+        if states is None and run.run_id in folders:
+            state = read_disk(root / spec.study / run.run_id).state
         rows.append(
             asdict(run.summary())
             | {
-                "state": read_disk(root / spec.study / run.run_id).state if is_there else "missing",
+                "state": state,
                 "label": model.label,
                 "family": model.family,
                 "params": cost.params,
@@ -93,7 +103,9 @@ def totals(rows: list[Row], resources: Resources | None = None) -> Row:
         found[f"{key}_to_do"] = _sum(row[key] for row in open_rows)
     if resources is not None:
         seconds = [row["predicted_wall_seconds"] for row in open_rows]
-        found["predicted_wall_seconds_to_do"] = _wall_seconds(seconds, runs_at_a_time(resources))
+        found["predicted_wall_seconds_to_do"] = _wall_seconds(
+            seconds, SCHEDULERS[resources.cluster].slots(resources)
+        )
     return found
 
 
@@ -123,13 +135,12 @@ def check_limit(rows: list[Row], limit: float | None) -> None:
         raise LimitExceeded(f"the study needs {days:.3g} accelerator-days, the limit is {limit:g}")
 
 
-def warnings(
-    rows: list[Row], placed: Mapping[str, Resources], max_jobs: int | None = None
-) -> list[str]:
+def warnings(rows: list[Row], planned: Sequence[Planned], max_jobs: int | None = None) -> list[str]:
     """A line for each model that does not fit or takes too long, an unknown device, a full queue.
 
-    `placed` are the resources of each run, `max_jobs` how many jobs the queue takes.
+    `rows` are those of `planned`, `max_jobs` how many jobs the queue takes.
     """
+    placed = {one.run_id: one.resources for one in planned}
     names = {resources.accelerator for resources in placed.values()} - {None}
     found = [
         f"resources.accelerator: {name} is not in the table: its memory, peak and power are unknown"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from results.ledger.files import write_json
+from sweeps import study
 
 FOLDER = "analysis"
 RECORD = "analysis.json"
@@ -50,7 +51,7 @@ def analyse(study_dir: Path) -> None:
 
     One that cannot be made does not stop the others. Raises AnalysisError with all complaints.
     """
-    wanted = json.loads((study_dir / "study.json").read_text())["spec"]["analysis"]
+    wanted = study.read(study_dir).analysis
     (study_dir / FOLDER).mkdir(exist_ok=True)
     record = AnalysisRecord(wanted, _now())
     record.write(study_dir)

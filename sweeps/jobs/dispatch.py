@@ -17,19 +17,18 @@ from pathlib import Path
 import submitit
 
 from bench.run.attempt import read_disk
+from bench.run.environment import END_TIME
 from bench.run.heartbeat import last_attempt
 from bench.run.protocols import read_request
 from sweeps.jobs import snapshot
 from sweeps.jobs.job import (
-    END_TIME,
     AnalyseJob,
     EvaluateJob,
     TrainJob,
     start_logging,
 )
 from sweeps.jobs.requeue import settle
-from sweeps.resources import local_gpus
-from sweeps.schedulers import submissions
+from sweeps.schedulers import local, submissions
 
 POLL_SECONDS = 0.2
 
@@ -80,7 +79,7 @@ class _Dispatcher:
         self._cancelled: set[str] = set()
         # How often a run's job ended without an attempt, since the last attempt.
         self._silent: dict[str, int] = {}
-        self._gpus = local_gpus()
+        self._gpus = local.gpus()
 
     def work(self) -> None:
         """Returns when nothing is waiting or running."""
@@ -179,8 +178,6 @@ class _Dispatcher:
     def _submit(self, task: _Task, submission: submissions.Submission, slot: int) -> _Started:
         resources = submission.resources
         gpus = resources["gpus_per_node"]
-        numbers = range(slot * gpus, (slot + 1) * gpus)
-        is_known = numbers.stop <= len(self._gpus)
         os.environ["OMP_NUM_THREADS"] = str(resources["threads"])
         os.environ.update(snapshot.variables(self._study_dir, resources["code"]))
         os.environ[END_TIME] = str(time.time() + 60 * resources["timeout_min"])
@@ -190,7 +187,7 @@ class _Dispatcher:
             tasks_per_node=resources["devices_per_node"],
             gpus_per_node=gpus,
             timeout_min=resources["timeout_min"],
-            visible_gpus=[self._gpus[at] if is_known else at for at in numbers],
+            visible_gpus=local.gpus_of_slot(slot, gpus, self._gpus),
         )
         job = executor.submit(self._callable(task, submission))
         log.info("%s %s: job %s in slot %d", task.kind, task.run_id, job.job_id, slot)

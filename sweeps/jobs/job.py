@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import submitit
 from submitit.helpers import TorchDistributedEnvironment
 
 from bench.run.attempt import end_orphan
+from bench.run.environment import HOSTS, environment
 from bench.run.protocols import EvaluationRequest
 from bench.training.signals import Signals, Stopped
-from sweeps.schedulers import nodes
+from sweeps.schedulers import SCHEDULERS, commands, nodes
 
 LOCALHOST = "127.0.0.1"
-# When the job's time is up, in seconds since 1970: a run saves and leaves before that.
-END_TIME = "SCALESTUDY_END_TIME"
 # Below the ports that Linux gives to connections, above those of services.
 PORTS = range(15_000, 32_000)
 
@@ -43,9 +41,9 @@ class TrainJob:
         with Signals():
             export_ranks()
             record_collectives(self.run_dir / "log")
-            if os.environ["RANK"] == "0" and nodes.on_slurm():
+            if os.environ["RANK"] == "0" and environment().can_requeue:
                 nodes.note_losses(self.run_dir)
-                if nodes.leave_lemons(self.run_dir.parent):
+                if leave_bad_nodes(self.run_dir.parent):
                     return
                 end_orphan(self.run_dir)
             from bench.training.loop import train
@@ -55,6 +53,15 @@ class TrainJob:
             except Stopped as stopped:
                 log.info("%s: %s", self.run_dir.name, stopped)
         leave()
+
+
+def leave_bad_nodes(study_dir: Path) -> bool:
+    """Send this job back to the queue if it was given a bad node; return whether it was."""
+    bad, job = nodes.bad_nodes_here(study_dir), environment()
+    if not bad or job.job_id is None:
+        return False
+    SCHEDULERS[job.cluster or "slurm"].requeue(job.job_id, bad)
+    return True
 
 
 class EvaluateJob:
@@ -113,14 +120,14 @@ def export_ranks() -> None:
     CUDA_VISIBLE_DEVICES stays as the scheduler set it: the engine picks a device by LOCAL_RANK.
     """
     job = submitit.JobEnvironment()
-    os.environ["MASTER_PORT"] = str(master_port(job.job_id, os.environ.get("SLURM_RESTART_COUNT")))
-    environment = TorchDistributedEnvironment()
-    environment.export(set_cuda_visible_devices=False, overwrite=True)
-    os.environ["SCALESTUDY_HOSTS"] = ",".join(job.hostnames)
+    os.environ["MASTER_PORT"] = str(master_port(job.job_id, environment().restarts))
+    ranks = TorchDistributedEnvironment()
+    ranks.export(set_cuda_visible_devices=False, overwrite=True)
+    os.environ[HOSTS] = ",".join(job.hostnames)
     if job.num_nodes == 1:
         os.environ["MASTER_ADDR"] = LOCALHOST
     else:
-        os.environ["MASTER_ADDR"] = _address(environment.master_addr)
+        os.environ["MASTER_ADDR"] = _address(ranks.master_addr)
 
 
 def record_collectives(folder: Path) -> None:
@@ -133,12 +140,12 @@ def record_collectives(folder: Path) -> None:
     os.environ.setdefault("TORCH_NCCL_DEBUG_INFO_TEMP_FILE", str(folder / "collectives-"))
 
 
-def master_port(job_id: str, restarts: str | None) -> int:
+def master_port(job_id: str, restarts: int) -> int:
     """A port that all processes of a job agree on, another one each time it is started again.
 
     submitit's own stays the same, and may be taken by any connection of the host.
     """
-    digest = hashlib.sha256(f"{job_id} {restarts or 0}".encode()).digest()
+    digest = hashlib.sha256(f"{job_id} {restarts}".encode()).digest()
     return PORTS[int.from_bytes(digest[:8]) % len(PORTS)]
 
 
@@ -147,11 +154,6 @@ def _address(node: str) -> str:
     try:
         socket.getaddrinfo(node, None)
     except socket.gaierror:
-        shown = subprocess.run(
-            ["scontrol", "--oneliner", "show", "node", node],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        return nodes.fields(shown)["NodeAddr"]
+        (described,) = commands.describe_nodes(node)
+        return described["NodeAddr"]
     return node

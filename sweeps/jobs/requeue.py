@@ -1,24 +1,23 @@
-"""The last act of a job: what becomes of its run, by the causes that its attempts ended for."""
+"""Epilogue of every Slurm batch script: mark the run done or failed, or requeue it."""
 
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from bench.run import heartbeat
-from bench.run.attempt import job_id, read_disk
+from bench.run.attempt import read_disk
 from bench.run.config import read_run
+from bench.run.environment import STARTED, environment
 from bench.run.ledger import write_failed
 from sweeps.jobs.job import start_logging
 from sweeps.jobs.retry import Limits, Verdict, decide
-from sweeps.schedulers import nodes, submissions
+from sweeps.schedulers import SCHEDULERS, nodes, submissions
+from sweeps.schedulers.base import Scheduler, SchedulerError
 
-# Set by the batch script when it starts.
-STARTED = "SCALESTUDY_STARTED"
 # As long as a controller may be away.
 TRIES, PAUSE_SECONDS = 60, 5.0
 # Until `submit` has written down which job belongs to which run.
@@ -57,7 +56,7 @@ def finish(study_dir: Path, job: str) -> bool:
     if verdict.outcome == "again" and not submissions.is_cancelled(
         study_dir, run_id, submission.name
     ):
-        _requeue(job, nodes.excluded(study_dir))
+        _requeue(SCHEDULERS[submission.cluster], job, nodes.excluded(study_dir))
     return verdict.outcome == "done"
 
 
@@ -79,16 +78,16 @@ def _silent_starts(run_dir: Path, after: int) -> int:
     started = float(os.environ[STARTED])
     if beats and beats[-1].created_at.timestamp() >= started:
         return 0
-    starts = int(os.environ.get("SLURM_RESTART_COUNT", "0")) + 1
+    starts = environment().restarts + 1
     return max(1, starts - len(beats))
 
 
-def _requeue(job: str, exclude: list[str]) -> None:
+def _requeue(scheduler: Scheduler, job: str, without: list[str]) -> None:
     for left in reversed(range(TRIES)):
         try:
-            nodes.requeue(job, exclude)
+            scheduler.requeue(job, without)
             return
-        except subprocess.SubprocessError as error:
+        except SchedulerError as error:
             if not left:
                 raise
             log.warning("job %s is not requeued yet: %s", job, error)
@@ -100,8 +99,8 @@ def main() -> None:
     # Being requeued ends the batch script too, but not before this has said all.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     start_logging()
-    job = job_id()
-    assert job is not None, "expected a job of Slurm"
+    job = environment().job_id
+    assert job is not None, "expected a job of a scheduler"
     sys.exit(0 if finish(Path(sys.argv[1]), job) else 1)
 
 

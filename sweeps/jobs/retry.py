@@ -9,8 +9,7 @@
 | failed             | never: it is the user's error, or a loss that is no number       |
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,16 +61,6 @@ def decide(attempts: Sequence[Heartbeat], limits: Limits, *, silent_starts: int 
     if tries > limits.max_retries:
         return Verdict("failed", f"{why}; {tries} attempts got no further, {_allowed(limits)}")
     return Verdict("again", why)
-
-
-def lemons(losses: Iterable[Iterable[str]]) -> list[str]:
-    """The nodes that were lost twice, given which were lost each time.
-
-    >>> lemons([["n1", "n2"], ["n2"]])
-    ['n2']
-    """
-    counted = Counter(node for nodes in losses for node in set(nodes))
-    return sorted(node for node, times in counted.items() if times >= LOSSES_OF_A_LEMON)
 
 
 def _from_the_same_checkpoint(attempts: Sequence[Heartbeat]) -> int:

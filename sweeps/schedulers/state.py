@@ -1,36 +1,24 @@
-"""What the schedulers hold of a study: what is still to start, and what Slurm says of its jobs."""
+"""What the schedulers have of a study: runs, evaluations and the analysis still to start."""
 
-import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from bench.run.attempt import Disk
+from sweeps.schedulers import SCHEDULERS
 from sweeps.schedulers import submissions as queue
+from sweeps.schedulers.base import Answer, Job
 
-ASK_SECONDS = 20
-ACCOUNTING_SECONDS = 5
-MAX_ACCOUNTED = 1000
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as squeue shows it: PENDING, RUNNING…; its nodes or ""; why it waits, or "None"."""
-
-    state: str
-    nodes: str
-    reason: str
+UNKNOWN = Answer(is_answered=False, holds_all=True)  # of a scheduler that is not registered here
 
 
 @dataclass(frozen=True)
-class HeldRun:
-    """A run that a scheduler still holds, with its last attempt before it was handed over; or that
-    has been cancelled since.
+class ScheduledRun:
+    """A run that a scheduler still has, or that has been cancelled since it was submitted.
 
-    On Slurm it is the run's own job that is held, perhaps to be started again; locally it is the
-    dispatcher that is at work.
+    `attempt` is its last attempt before it was submitted. On Slurm the run's own job is in the
+    queue, perhaps to be requeued; locally the dispatcher is at work.
     """
 
     cluster: str
@@ -38,50 +26,51 @@ class HeldRun:
     job_id: str | None = None
 
     def will_start(self, disk: Disk) -> bool:
-        """Whether the scheduler has the run still to start, or to start again."""
+        """Return whether the scheduler is still to start the run, or to start it again."""
         if disk.state == "missing":
             return True
         return disk.state == "failed" and disk.attempt <= self.attempt
 
 
 @dataclass
-class Held:
-    """Runs by id, evaluations by run and key with the moment they were submitted, the analysis.
+class SchedulerState:
+    """Runs by id, evaluations by run and key with the time of submission, the analysis.
 
-    `job_ids` are the jobs on Slurm that the study ever had for a run or an evaluation, the last
-    one each. `is_answered` tells whether Slurm, where it was asked, has said what it holds; else
-    all that it was given counts as held.
+    `job_ids` are the last jobs that the study had for each run and evaluation, by run and key,
+    `clusters` the scheduler of each job, `jobs` what the schedulers say of those they have. All
+    that an unanswering scheduler was given counts as its own.
     """
 
-    runs: dict[str, HeldRun] = field(default_factory=dict)
+    runs: dict[str, ScheduledRun] = field(default_factory=dict)
     evaluations: dict[tuple[str, str], str] = field(default_factory=dict)
     analysis: str | None = None
     job_ids: dict[tuple[str, str], str] = field(default_factory=dict)
+    clusters: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
-    is_answered: bool = True
+    unanswered: list[str] = field(default_factory=list)
 
 
-def held(study_dir: Path) -> Held:
-    """What is held, from the study's submissions and at most one call to Slurm."""
+def read(study_dir: Path) -> SchedulerState:
+    """Return what the schedulers have, from the study's submissions and one call to each."""
     submissions = queue.read(study_dir)
-    found = Held()
-    if not submissions:
-        return found
-    is_dispatched = queue.is_dispatched(study_dir)
-    if any(s.cluster == "slurm" for s in submissions):
-        jobs = _ask()
-        found.jobs, found.is_answered = jobs or {}, jobs is not None
+    found = SchedulerState()
+    answers = {
+        name: SCHEDULERS[name].state(study_dir) if name in SCHEDULERS else UNKNOWN
+        for name in dict.fromkeys(s.cluster for s in submissions if s.cluster != queue.CANCELLED)
+    }
+    for name, answer in answers.items():
+        found.jobs |= answer.jobs
+        found.unanswered += [] if answer.is_answered else [name]
     for submission in submissions:
         if submission.cluster == queue.CANCELLED:
             _take_back(found, submission)
             continue
+        answer = answers[submission.cluster]
         found.job_ids |= {(i, submission.key): job for i, job in submission.job_ids.items()}
+        found.clusters |= dict.fromkeys(submission.job_ids.values(), submission.cluster)
         for run_id in submission.attempts:
             job = submission.job_ids.get(run_id)
-            is_held = is_dispatched
-            if submission.cluster == "slurm":
-                is_held = not found.is_answered or job in found.jobs
-            _note(found, submission, run_id, is_held)
+            _note(found, submission, run_id, answer.holds_all or job in answer.jobs)
     return found
 
 
@@ -105,21 +94,21 @@ def is_pending(record: Record | None, submitted_at: str | None) -> bool:
     return record is None or not record.ended or record.created_at < submitted_at
 
 
-def _take_back(found: Held, cancelled: queue.Submission) -> None:
+def _take_back(found: SchedulerState, cancelled: queue.Submission) -> None:
     for run_id, attempt in cancelled.attempts.items():
-        found.runs[run_id] = HeldRun(queue.CANCELLED, attempt)
+        found.runs[run_id] = ScheduledRun(queue.CANCELLED, attempt)
     if queue.STUDY in cancelled.attempts:
         found.analysis = None
     for key in [key for key in found.evaluations if key[0] in cancelled.attempts]:
         del found.evaluations[key]
 
 
-def _note(found: Held, submission: queue.Submission, run_id: str, is_held: bool) -> None:
+def _note(found: SchedulerState, submission: queue.Submission, run_id: str, is_held: bool) -> None:
     if submission.kind == "train":
         found.runs.pop(run_id, None)
         if is_held:
             job = submission.job_ids.get(run_id)
-            found.runs[run_id] = HeldRun(submission.cluster, submission.attempts[run_id], job)
+            found.runs[run_id] = ScheduledRun(submission.cluster, submission.attempts[run_id], job)
     elif submission.kind == "evaluate":
         found.evaluations.pop((run_id, submission.key), None)
         if is_held:
@@ -128,33 +117,22 @@ def _note(found: Held, submission: queue.Submission, run_id: str, is_held: bool)
         found.analysis = submission.submitted_at if is_held else None
 
 
-def _ask() -> dict[str, Job] | None:
-    """The user's jobs that Slurm holds, array elements one by one; None where it does not say."""
-    if shutil.which("squeue") is None:
-        return None
-    command = ["squeue", "--me", "--noheader", "--array", "--format=%i|%T|%N|%r"]
-    try:
-        shown = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=ASK_SECONDS
-        )
-    except (subprocess.SubprocessError, OSError):
-        return None
-    rows = [line.split("|", 3) for line in shown.stdout.splitlines()]
-    return {row[0]: Job(*row[1:]) for row in rows if len(row) == 4}
+def accounted(found: SchedulerState, job_ids: Iterable[str]) -> dict[str, str]:
+    """Return how jobs that are gone have ended, as their schedulers' accounting tells."""
+    told: dict[str, str] = {}
+    for cluster, own in _by_cluster(found, job_ids).items():
+        told |= SCHEDULERS[cluster].ended(own)
+    return told
 
 
-def accounted(job_ids: Iterable[str]) -> dict[str, str]:
-    """How jobs that are gone have ended, as one call to sacct tells; {} without accounting."""
-    asked = list(job_ids)[:MAX_ACCOUNTED]
-    if not asked or shutil.which("sacct") is None:
-        return {}
-    command = ["sacct", "-X", "--noheader", "--parsable2", "--format=JobID,State,ExitCode"]
-    command += ["--jobs", ",".join(asked)]
-    try:
-        shown = subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=ACCOUNTING_SECONDS
-        )
-    except (subprocess.SubprocessError, OSError):
-        return {}
-    rows = [line.split("|") for line in shown.stdout.splitlines()]
-    return {row[0]: f"{row[1]}, exit {row[2]}" for row in rows if len(row) == 3}
+def cancel(found: SchedulerState, job_ids: Iterable[str]) -> None:
+    """Cancel jobs, each with the scheduler that has it."""
+    for cluster, own in _by_cluster(found, job_ids).items():
+        SCHEDULERS[cluster].cancel(own)
+
+
+def _by_cluster(found: SchedulerState, job_ids: Iterable[str]) -> dict[str, list[str]]:
+    jobs: dict[str, list[str]] = {}
+    for job_id in job_ids:
+        jobs.setdefault(found.clusters[job_id], []).append(job_id)
+    return {cluster: own for cluster, own in jobs.items() if cluster in SCHEDULERS}

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from filelock import FileLock, Timeout
+
 from bench.run.protocols import read_request
 from results.ledger.files import write_json
 
@@ -89,15 +91,18 @@ def is_cancelled(study_dir: Path, run_id: str, after: str) -> bool:
 
 @contextmanager
 def exclusive(path: Path, wait_seconds: float = 60.0) -> Iterator[bool]:
-    """Holds a lock file; gives False where another process held it for `wait_seconds`."""
+    """Hold a lock file; give False where another process has held it for `wait_seconds`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + wait_seconds
-    with path.open("w") as file:
-        held = _try_lock(file.fileno())
-        while not held and time.monotonic() < deadline:
-            time.sleep(0.05)
-            held = _try_lock(file.fileno())
-        yield held
+    lock = FileLock(path, timeout=wait_seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def take_dispatch(study_dir: Path) -> int | None:

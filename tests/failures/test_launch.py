@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from bench.data.sources import describe_from
 from bench.run import protocols
+from bench.run.errors import SettingError
 from sweeps import expand
 from sweeps.spec import StudySpec
-from sweeps.status import study_status
-from sweeps.submit import removed, submit
+from sweeps.status import RunStatus, StudyStatus, study_status
+from sweeps.submit import submit
 from tests.helpers.studies import VALUES, submit_spec, wait
 
 
@@ -36,10 +39,16 @@ def test_queued_runs_that_the_spec_has_no_more_are_cancelled(tmp_path: Path) -> 
     spec = StudySpec.model_validate(wide | {"resources": {"parallel": 1}})
     study_dir = submit_spec(spec, tmp_path).study_dir
     narrow = spec.model_copy(update={"grid": values["grid"]})
-    runs = expand.expand(narrow, describe_from(tmp_path))
-    (gone,) = removed(study_dir, runs)
-    assert "-s2-" in gone.run_id
-    assert submit(narrow, runs, tmp_path, (), [gone.run_id]).cancelled == (gone.run_id,)
+    planned = expand.expand(narrow, describe_from(tmp_path))
+
+    def refuse(before: StudyStatus, removed: list[RunStatus]) -> None:
+        raise SettingError(f"{len(removed)} of {len(before.runs)} and 1 would be cancelled")
+
+    with pytest.raises(SettingError, match="1 of 2 and 1"):
+        submit(narrow, planned, tmp_path, (), refuse)
+    assert len(study_status(study_dir).runs) == 3  # nothing has changed
+    (gone,) = submit(narrow, planned, tmp_path).cancelled
+    assert "-s2-" in gone
     wait(study_dir)
     assert [run.state for run in study_status(study_dir).runs] == ["done", "done"]
-    assert not (study_dir / gone.run_id / "attempts").exists()
+    assert not (study_dir / gone / "attempts").exists()

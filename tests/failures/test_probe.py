@@ -16,7 +16,7 @@ def run(folder: Path, **recipe: object) -> Run:
     base = {"data": "digits", "image_size": 8, "steps": 100, "batch_size": 16, "recipe": recipe}
     base["model"] = "vit_nano2"
     (made,) = expand(StudySpec.model_validate({"study": "s", "base": base}), describe_from(folder))
-    return made
+    return made.run
 
 
 def test_a_probe_that_fails_is_said_in_one_line(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.sources import describe_from
-from bench.run.config import Run
 from sweeps import expand
+from sweeps.expand import Planned
 from sweeps.spec import StudySpec
 from sweeps.status import status, study_status
 from sweeps.submit import Submitted, submit
@@ -24,7 +24,7 @@ def spec(**changes: Any) -> StudySpec:
     return StudySpec.model_validate(values | changes)
 
 
-def runs_of(study: StudySpec) -> list[Run]:
+def runs_of(study: StudySpec) -> list[Planned]:
     return expand.expand(study, describe_from(Path()))
 
 

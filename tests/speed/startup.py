@@ -56,7 +56,7 @@ def make_large_study(root: Path) -> None:
     """A study of 10,000 runs that are done, as their jobs would have left it."""
     settings = ["study=large", "model=vit_nano2", "train_examples=50"]
     spec, folder = specs.load("demo", [*settings, f"seed={list(range(NUM_RUNS))}"])
-    runs = expand(spec, describe_from(folder))
+    runs = [one.run for one in expand(spec, describe_from(folder))]
     write_study(root / "large", spec, runs)
     for run in runs:
         write_beat(root / "large" / run.run_id, ended="done", step=150, num_steps=150)

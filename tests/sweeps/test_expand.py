@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bench.data.sources import describe_from
-from sweeps.expand import expand, idle, resources
+from bench.run.config import Run
+from sweeps.expand import expand, idle
 from sweeps.spec import SpecError, StudySpec
 
 
@@ -20,7 +21,11 @@ def spec(**changes: Any) -> StudySpec:
 
 
 def points(study: StudySpec) -> list[tuple[str, int]]:
-    return [(run.config.model, run.train_examples) for run in expand(study, describe_from(Path()))]
+    return [(run.config.model, run.train_examples) for run in expanded(study)]
+
+
+def expanded(study: StudySpec) -> list[Run]:
+    return [one.run for one in expand(study, describe_from(Path()))]
 
 
 def refusal(study: StudySpec) -> str:
@@ -55,13 +60,13 @@ def test_excluding_everything_is_refused() -> None:
 
 def test_overrides_apply_where_they_match() -> None:
     study = spec(overrides=[{"match": {"model": "bit_nano"}, "set": {"recipe.lr": 0.5}}])
-    rates = {run.config.model: run.config.recipe.lr for run in expand(study, describe_from(Path()))}
+    rates = {run.config.model: run.config.recipe.lr for run in expanded(study)}
     assert rates == {"vit_nano2": 1e-3, "bit_nano": 0.5}
 
 
 def test_dotted_and_nested_keys_meet() -> None:
     base = {"data": "digits", "steps": 1, "recipe": {"weight_decay": 0.3}, "recipe.lr": 0.2}
-    (run,) = expand(spec(base=base, grid={"model": ["vit_nano2"]}), describe_from(Path()))
+    (run,) = expanded(spec(base=base, grid={"model": ["vit_nano2"]}))
     assert (run.config.recipe.weight_decay, run.config.recipe.lr) == (0.3, 0.2)
 
 
@@ -110,15 +115,14 @@ def test_runs_with_resources_of_their_own_form_groups(tmp_path: Path) -> None:
             "resources": {"tasks_per_node": 2},
         }
     )
-    runs = expand(spec, describe_from(tmp_path))
-    placed = resources(spec, runs)
-    assert [placed[run.run_id].num_devices for run in runs] == [2, 2, 8, 8]
-    assert len({id(one) for one in placed.values()}) == 2
-    assert placed[runs[0].run_id] is spec.resources
+    planned = expand(spec, describe_from(tmp_path))
+    assert [one.resources.num_devices for one in planned] == [2, 2, 8, 8]
+    assert len({id(one.resources) for one in planned}) == 2
+    assert planned[0].resources is spec.resources
     # Where a run is executed is no part of what it is.
     plain = spec.model_copy(update={"overrides": []})
     assert [run.run_id for run in expand(plain, describe_from(tmp_path))] == [
-        run.run_id for run in runs
+        one.run_id for one in planned
     ]
 
 
@@ -149,7 +153,7 @@ def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) ->
 def test_excludes_match_what_a_run_has_however_it_is_written(match: dict[str, Any]) -> None:
     base = {"data": "digits", "steps": 10, "model": "vit_nano2", "model_options": {"dropout": 0.5}}
     study = spec(base=base, grid={"recipe.lr": [0.1, 0.2]}, exclude=[match])
-    assert [run.config.recipe.lr for run in expand(study, describe_from(Path()))] == [0.2]
+    assert [run.config.recipe.lr for run in expanded(study)] == [0.2]
     assert idle(study) == []
 
 
@@ -174,7 +178,7 @@ def test_of_two_overrides_the_later_counts() -> None:
             {"match": {"model": "bit_nano"}, "set": {"recipe.lr": 0.25}},
         ]
     )
-    made = {r.config.model: r.config for r in expand(study, describe_from(Path()))}
+    made = {r.config.model: r.config for r in expanded(study)}
     assert {model: config.recipe.lr for model, config in made.items()} == {
         "vit_nano2": 0.5,
         "bit_nano": 0.25,

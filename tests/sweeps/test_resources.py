@@ -8,7 +8,8 @@ import pytest
 
 from bench.run.errors import SettingError
 from sweeps import spec as specs
-from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check, runs_at_a_time
+from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check
+from sweeps.schedulers import SCHEDULERS
 
 SPEC = """
 study: small
@@ -127,4 +128,5 @@ def test_as_many_local_runs_at_a_time_as_have_cores_each(
     given: dict[str, Any], expected: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert runs_at_a_time(Resources(**given)) == expected
+    wanted = Resources(**given)
+    assert SCHEDULERS[wanted.cluster].slots(wanted) == expected

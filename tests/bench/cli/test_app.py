@@ -210,7 +210,7 @@ def test_train_runs_a_prepared_run_in_this_process(tmp_path: Path) -> None:
 
     base = {"model": "vit_nano2", "data": "digits", "image_size": 8, "steps": 2}
     (prepared,) = expand(StudySpec(study="one", base=base), describe_from(tmp_path))
-    submission.write_config(tmp_path / "one", prepared)
+    submission.write_config(tmp_path / "one", prepared.run)
     run_dir = tmp_path / "one" / prepared.run_id
     command = [sys.executable, "-m", "bench", "train", str(run_dir)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

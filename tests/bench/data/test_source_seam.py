@@ -49,7 +49,8 @@ def test_a_toy_source_is_planned_trained_and_shown(
     assert (planned["dataset"], planned["train_examples"]) == ("shapes", 36)
 
     spec, folder = specs.load("shapes.yaml", data_names=sources.names())
-    (run,) = expand.expand(spec, sources.describe_from(folder))
+    (one,) = expand.expand(spec, sources.describe_from(folder))
+    run = one.run
     assert (run.data.kind, run.data.num_eval, run.data.num_classes) == ("npz", 4, 2)
     assert run.run_id == planned["run_id"]
     study = tmp_path / "runs" / "shapes"

@@ -41,7 +41,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs")
     base = {"data": "digits", "image_size": 8, "steps": 60, "recipe.lr": 2e-3, "batch_size": 64}
     spec = StudySpec(study="few", base=base, grid={"model": ["vit_nano2", "bit_nano"]})
-    runs = expand(spec, describe_from(root))
+    runs = [one.run for one in expand(spec, describe_from(root))]
     submit.write_study(root / "few", spec, runs)
     for run in runs:
         submit.write_config(root / "few", run)

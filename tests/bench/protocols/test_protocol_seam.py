@@ -58,7 +58,8 @@ def test_a_toy_protocol_is_planned_measured_and_shown(
     assert specs.dump(spec).endswith("evaluations:\n- protocol: noise\n  levels:\n  - 0.5\n")
     (request,) = expand.evaluations(spec, describe_from(folder))
     assert protocols.read_request(json.loads(json.dumps(request.as_json()))) == request
-    (run,) = expand.expand(spec, describe_from(folder))
+    (one,) = expand.expand(spec, describe_from(folder))
+    run = one.run
     study = tmp_path / "runs" / "noisy"
     submit.write_study(study, spec, [run], [request])
     submit.write_config(study, run)

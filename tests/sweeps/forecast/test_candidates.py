@@ -10,10 +10,12 @@ import pytest
 import models
 from bench.cli.app import main
 from bench.data.sources import describe, describe_from
+from bench.run.config import Run
 from results.ledger import parquet
 from sweeps import expand, submit
 from sweeps import spec as specs
 from sweeps.forecast import candidates, plan
+from sweeps.spec import StudySpec
 
 SPEC = """
 study: small
@@ -30,12 +32,13 @@ def study(tmp_path: Path) -> Path:
     """A study whose runs all ended, with errors of a power law of compute and some noise."""
     (tmp_path / "small.yaml").write_text(SPEC)
     spec, folder = specs.load(str(tmp_path / "small.yaml"))
-    runs = expand.expand(spec, describe_from(folder))
+    planned = expand.expand(spec, describe_from(folder))
+    runs = [one.run for one in planned]
     root = tmp_path / "runs"
     (root / "small").mkdir(parents=True)
     submit.write_study(root / "small", spec, runs)
     noise = np.random.default_rng(0)
-    for row in plan.plan(spec, runs, root):
+    for row in plan.plan(spec, planned, root):
         run = next(run for run in runs if run.run_id == row["run_id"])
         submit.write_config(root / "small", run)
         error = 0.3 * (row["train_flops"] / 1e10) ** -0.3 * math.exp(0.1 * noise.normal())
@@ -45,6 +48,10 @@ def study(tmp_path: Path) -> Path:
         done |= {"image_size": 8, "images_per_second": 1e13 / row["forward_macs_per_image"]}
         parquet.write(root / "small" / run.run_id / "run.parquet", "runs", [known | done])
     return root / "small"
+
+
+def expanded(spec: StudySpec, folder: Path) -> list[Run]:
+    return [one.run for one in expand.expand(spec, describe_from(folder))]
 
 
 def test_candidates_are_new_seeds_of_every_model_that_suits(study: Path) -> None:
@@ -65,15 +72,12 @@ def test_candidates_are_new_seeds_of_every_model_that_suits(study: Path) -> None
 def test_an_octave_more_images_is_proposed_where_the_data_have_them(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SPEC.replace("[100, 400, null]", "[100, 400]"))
     spec, folder = specs.load(str(tmp_path / "small.yaml"))
-    wide = candidates.widen(spec, expand.expand(spec, describe_from(folder)), ["vit"])
+    wide = candidates.widen(spec, expanded(spec, folder), ["vit"])
     assert wide.grid["train_examples"] == [100, 400, 200, 800]
     fixed = SPEC.replace("  train_examples: [100, 400, null]\n", "")
     (tmp_path / "fixed.yaml").write_text(fixed)
     spec, folder = specs.load(str(tmp_path / "fixed.yaml"))
-    assert (
-        "train_examples"
-        not in candidates.widen(spec, expand.expand(spec, describe_from(folder)), ["vit"]).grid
-    )
+    assert "train_examples" not in candidates.widen(spec, expanded(spec, folder), ["vit"]).grid
 
 
 def test_the_spec_holds_exactly_the_chosen_runs(study: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import models.cost.macs
 from bench.data.sources import describe_from
 from bench.run.accelerators import peak_flops
 from results.ledger import parquet
-from sweeps.expand import expand, resources
+from sweeps.expand import expand
 from sweeps.forecast import plan
 from sweeps.resources import Resources
 from sweeps.spec import SpecError, StudySpec
@@ -101,13 +102,13 @@ def test_an_unknown_accelerator_is_refused(tmp_path: Path) -> None:
 def test_a_model_that_does_not_fit_is_said(tmp_path: Path) -> None:
     base = {"data": "digits", "steps": 1, "model": "vit_gigantic14", "batch_size": 64}
     spec = study(base=base, grid={"seed": [0, 1]}, resources={"accelerator": "NVIDIA A100"})
-    rows = plan.plan(spec, expand(spec, describe_from(tmp_path)), tmp_path)
+    planned = expand(spec, describe_from(tmp_path))
+    rows = plan.plan(spec, planned, tmp_path)
     # 1.8 billion weights with gradients and both moments are 16 bytes each: 29 GB and more.
     assert all(row["predicted_memory_bytes"] > 16 * row["params"] for row in rows)
-    placed = resources(spec, expand(spec, describe_from(tmp_path)))
-    (line,) = plan.warnings(rows, placed)
+    (line,) = plan.warnings(rows, planned)
     assert line.startswith("ViT-G/14 needs ") and "NVIDIA A100 has 80" in line
-    assert plan.warnings(rows, dict.fromkeys(placed, Resources())) == []
+    assert plan.warnings(rows, [replace(one, resources=Resources()) for one in planned]) == []
 
 
 def test_what_takes_too_long_or_is_too_much_for_the_queue_is_said(tmp_path: Path) -> None:
@@ -116,9 +117,7 @@ def test_what_takes_too_long_or_is_too_much_for_the_queue_is_said(tmp_path: Path
     planned = rows(study(resources={"timeout_min": 60}), tmp_path)
     # 640 images at a tenth of an image a second.
     assert planned[0]["predicted_wall_seconds"] == pytest.approx(6400)
-    device, time, queue = plan.warnings(
-        planned, resources(spec, expand(spec, describe_from(tmp_path))), 1
-    )
+    device, time, queue = plan.warnings(planned, expand(spec, describe_from(tmp_path)), 1)
     assert device.startswith("resources.accelerator: X9 is not in the table")
     assert time.startswith("2 runs of ViT-nano/2 take up to 1.8 h, more than resources.timeout_min")
     assert queue.startswith("2 runs are to be done, the queue takes 1 jobs")
@@ -149,7 +148,7 @@ def test_runs_start_as_soon_as_a_slot_is_free() -> None:
 def test_the_ledger_foretells_a_second_seed(tmp_path: Path) -> None:
     spec = study(base=study().base | {"image_size": 8, "steps": 60}, resources={"parallel": 1})
     first, second = expand(spec, describe_from(tmp_path))
-    for run in (first, second):
+    for run in (first.run, second.run):
         (planned,) = [r for r in rows(spec, tmp_path) if r["run_id"] == run.run_id]
         run_dir = tmp_path / spec.study / run.run_id
         run_dir.mkdir(parents=True)

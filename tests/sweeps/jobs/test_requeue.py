@@ -8,10 +8,12 @@ import pytest
 
 from bench.data.sources import describe_from
 from bench.run.attempt import Attempt, read_disk
+from bench.run.environment import STARTED
 from results.ledger import parquet
 from sweeps import expand, submit
 from sweeps.jobs import requeue
-from sweeps.schedulers import nodes, submissions
+from sweeps.schedulers import submissions
+from sweeps.schedulers.slurm import Slurm
 from sweeps.spec import StudySpec
 
 RESOURCES = {"max_timeouts": 1, "max_retries": 1}
@@ -22,18 +24,19 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that is job 17_0 of an array, which began long ago."""
     base = {"data": "digits", "image_size": 8, "steps": 4, "batch_size": 8}
     spec = StudySpec(study="s", base=base, grid={"model": ["vit_nano2"]})
-    (run,) = expand.expand(spec, describe_from(tmp_path))
+    (one,) = expand.expand(spec, describe_from(tmp_path))
+    run = one.run
     submit.write_study(tmp_path / "s", spec, [run])
     submit.write_config(tmp_path / "s", run)
     submissions.write(tmp_path / "s", "slurm", {run.run_id: 0}, RESOURCES, {run.run_id: "17_0"})
-    monkeypatch.setenv(requeue.STARTED, "0")
+    monkeypatch.setenv(STARTED, "0")
     return tmp_path / "s" / run.run_id
 
 
 @pytest.fixture
 def requeued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     asked: list[Any] = []
-    monkeypatch.setattr(nodes, "requeue", lambda job, exclude: asked.append((job, exclude)))
+    monkeypatch.setattr(Slurm, "requeue", lambda _, job, without: asked.append((job, without)))
     return asked
 
 

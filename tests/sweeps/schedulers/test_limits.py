@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sweeps.resources import Resources
-from sweeps.schedulers import limits
+from sweeps.schedulers import SCHEDULERS, limits
+from sweeps.schedulers.base import Limits
 
 SLURM = Resources(cluster="slurm")
 CONFIG = """
@@ -42,7 +43,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_least_room_of_user_and_account_counts(site: Path) -> None:
-    assert limits.ask(SLURM) == limits.Limits(51, 500 - 20)
+    assert limits.ask(SLURM) == Limits(51, 500 - 20)
     user = (site / "assoc_mgr").read_text().replace("MaxSubmitJobs=500(20)", "MaxSubmitJobs=")
     (site / "assoc_mgr").write_text(user)
     assert limits.ask(SLURM).room == 900 - 200
@@ -60,10 +61,10 @@ def test_limits_that_are_not_enforced_are_none(site: Path) -> None:
 
 def test_the_spec_goes_before_what_the_site_says(site: Path) -> None:
     asked = Resources(cluster="slurm", max_array_size=10, max_jobs=3)
-    assert limits.ask(asked) == limits.Limits(10, 3)
+    assert limits.ask(asked) == Limits(10, 3)
 
 
 def test_a_site_that_does_not_say_has_slurms_own_default(site: Path) -> None:
     (site / "config").unlink()
-    assert limits.ask(SLURM) == limits.Limits(1001, None)
-    assert limits.ask(Resources()).room is None
+    assert limits.ask(SLURM) == Limits(1001, None)
+    assert SCHEDULERS["local"].limits(Resources()).room is None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.schedulers import nodes
+from sweeps.jobs.job import leave_bad_nodes
+from sweeps.schedulers import SCHEDULERS, nodes
 from tests.helpers.heartbeats import write_beat
 
 # One line a node, as Slurm 22.05 prints it, shortened.
@@ -59,8 +60,8 @@ def test_an_attempt_that_said_how_it_ended_has_lost_no_node(tmp_path: Path, scon
 
 
 def test_a_job_is_requeued_without_the_nodes_that_were_lost(scontrol: Path) -> None:
-    nodes.requeue("17_3", [])
-    nodes.requeue("17_4", ["n2", "n3"])
+    SCHEDULERS["slurm"].requeue("17_3", [])
+    SCHEDULERS["slurm"].requeue("17_4", ["n2", "n3"])
     assert scontrol.read_text().splitlines() == [
         "requeue 17_3",
         "requeuehold 17_4",
@@ -75,12 +76,12 @@ def test_a_job_on_a_node_that_was_lost_twice_leaves_it(
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
     monkeypatch.setenv("SCALESTUDY_HOSTS", "n1,n2")
-    assert not nodes.leave_lemons(tmp_path)
+    assert not leave_bad_nodes(tmp_path)
     for number in (1, 2):
         path = tmp_path / "nodes" / f"run-{number:04d}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({"nodes": ["n2"]}))
-    assert nodes.leave_lemons(tmp_path)
+    assert leave_bad_nodes(tmp_path)
     monkeypatch.setenv("SCALESTUDY_HOSTS", "n1,n3")
-    assert not nodes.leave_lemons(tmp_path)
+    assert not leave_bad_nodes(tmp_path)
     assert "ExcNodeList=n2" in scontrol.read_text()

@@ -8,12 +8,8 @@ import pytest
 
 from bench.run.protocols import EvaluationRecord, EvaluationRequest, FewShotOptions
 from sweeps.schedulers import submissions
-from sweeps.schedulers.state import (
-    Job,
-    accounted,
-    held,
-    is_pending,
-)
+from sweeps.schedulers.base import Job
+from sweeps.schedulers.state import accounted, is_pending, read
 
 WANTED = EvaluationRequest(FewShotOptions(protocol="fewshot"))
 
@@ -45,38 +41,39 @@ def test_one_call_tells_what_is_queued_and_why(study: Path, tmp_path: Path) -> N
     lines = ["17_1|RUNNING|n1,n2|None", "18_1|PENDING||Dependency", "19|PENDING||Dependency"]
     shown = "\n".join(f"echo '{line}'" for line in lines)
     program(tmp_path, "squeue", f"echo called >> {tmp_path}/calls\n{shown}")
-    found = held(study)
+    found = read(study)
     assert (tmp_path / "calls").read_text() == "called\n"
     assert set(found.runs) == {"b"}
     assert set(found.evaluations) == {("b", WANTED.key)}
-    assert found.analysis and found.is_answered
+    assert found.analysis and not found.unanswered
     assert found.jobs["17_1"] == Job("RUNNING", "n1,n2", "None")
 
 
 def test_without_an_answer_all_that_was_given_counts_as_held(study: Path, tmp_path: Path) -> None:
     program(tmp_path, "squeue", "exit 1")
-    found = held(study)
+    found = read(study)
     assert set(found.runs) == {"a", "b"} and len(found.evaluations) == 2
-    assert not found.is_answered
+    assert found.unanswered == ["slurm"]
 
 
 def test_what_is_cancelled_is_held_no_more(study: Path, tmp_path: Path) -> None:
     program(tmp_path, "squeue", "echo '17_0|PENDING||Priority'\necho '18_0|PENDING||Dependency'")
     submissions.write(study, submissions.CANCELLED, {"a": 0}, {}, {})
-    found = held(study)
+    found = read(study)
     assert found.runs["a"].cluster == submissions.CANCELLED
     assert not found.evaluations
 
 
 def test_accounting_is_asked_once_and_may_be_missing(study: Path, tmp_path: Path) -> None:
-    assert accounted(["17_0"]) == {}
+    found = read(study)
+    assert accounted(found, ["17_0"]) == {}
     program(tmp_path, "sacct", "echo '17_0|NODE_FAIL|1:0'\necho '17_1|TIMEOUT|0:0'")
-    assert accounted(["17_0", "17_1"]) == {
+    assert accounted(found, ["17_0", "17_1"]) == {
         "17_0": "NODE_FAIL, exit 1:0",
         "17_1": "TIMEOUT, exit 0:0",
     }
     program(tmp_path, "sacct", "exit 1")
-    assert accounted(["17_0"]) == {}
+    assert accounted(found, ["17_0"]) == {}
 
 
 def test_an_evaluation_is_pending_until_it_ends_after_it_was_submitted() -> None:
