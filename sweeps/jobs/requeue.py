@@ -14,7 +14,7 @@ from bench.run.config import read_run
 from bench.run.environment import STARTED, environment
 from bench.run.ledger import write_failed
 from sweeps.jobs.job import start_logging
-from sweeps.jobs.retry import Limits, Verdict, decide
+from sweeps.jobs.retry import RetryLimits, Verdict, decide
 from sweeps.schedulers import SCHEDULERS, nodes, submissions
 from sweeps.schedulers.base import Scheduler, SchedulerError
 
@@ -30,7 +30,7 @@ def settle(
     run_dir: Path, after: int, resources: dict[str, Any], *, silent_starts: int = 0
 ) -> Verdict:
     """The verdict on a run by its attempts after number `after`; one given up is written down."""
-    limits = Limits(resources["max_timeouts"], resources["max_retries"])
+    limits = RetryLimits(resources["max_timeouts"], resources["max_retries"])
     verdict = decide(heartbeat.read_all(run_dir, after), limits, silent_starts=silent_starts)
     if verdict.outcome == "failed" and read_disk(run_dir).state != "failed":
         write_failed(run_dir, read_run(run_dir), verdict.reason)

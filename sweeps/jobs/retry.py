@@ -21,7 +21,7 @@ RETRIED = ("hang", "killed", "lost")
 
 
 @dataclass(frozen=True)
-class Limits:
+class RetryLimits:
     """How often a run is started again, as in the resources of its spec."""
 
     max_timeouts: int
@@ -36,13 +36,15 @@ class Verdict:
     reason: str
 
 
-def decide(attempts: Sequence[Heartbeat], limits: Limits, *, silent_starts: int = 0) -> Verdict:
+def decide(
+    attempts: Sequence[Heartbeat], limits: RetryLimits, *, silent_starts: int = 0
+) -> Verdict:
     """The verdict over the last heartbeats of a run's attempts since it was submitted.
 
     An attempt that said nothing of its end is lost; `silent_starts` counts the jobs since the last
     attempt that ended before they made one.
 
-    >>> decide([], Limits(max_timeouts=20, max_retries=2), silent_starts=1).outcome
+    >>> decide([], RetryLimits(max_timeouts=20, max_retries=2), silent_starts=1).outcome
     'again'
     """
     ended = attempts[-1].outcome if attempts else "lost"
@@ -76,5 +78,5 @@ def _from_the_same_checkpoint(attempts: Sequence[Heartbeat]) -> int:
     return number
 
 
-def _allowed(limits: Limits) -> str:
+def _allowed(limits: RetryLimits) -> str:
     return f"allowed are {limits.max_timeouts} time limits and {limits.max_retries} retries"

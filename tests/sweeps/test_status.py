@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.run.config import RunSummary
 from sweeps.schedulers import submissions
-from sweeps.status import RunStatus, StudyError, counts, eta_seconds, read_study, status
+from sweeps.status import RunStatus, counts, eta_seconds, status
+from sweeps.study import StudyError, StudyRecord, read
 from tests.helpers.heartbeats import make_beat, write_beat
+
+ABOUT = RunSummary("r", "vit_nano2", "digits", 8, 100, 640, 10, 64, 0, "adam")
 
 
 def write_study(folder: Path, *run_ids: str) -> None:
@@ -65,12 +69,27 @@ def test_the_time_left_follows_from_the_speed_of_this_attempt() -> None:
         to_examples=60 * 16,
         train_seconds=8.0,
     )
-    assert eta_seconds(RunStatus("r", "running", 1, {}, beat)) == pytest.approx(8.0)
-    assert eta_seconds(RunStatus("r", "running", 1, {}, make_beat())) is None
+    assert eta_seconds(RunStatus("r", "running", 1, ABOUT, beat)) == pytest.approx(8.0)
+    assert eta_seconds(RunStatus("r", "running", 1, ABOUT, make_beat())) is None
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "{", ""])
 def test_a_study_whose_record_is_damaged_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "study.json").write_text(text)
-    with pytest.raises(StudyError, match=r"study\.json: no .*, expected what submit writes"):
-        read_study(tmp_path)
+    with pytest.raises(StudyError, match=r"study\.json: no.*, expected what submit writes"):
+        read(tmp_path)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    record = StudyRecord("s", (ABOUT,), {"analysis": {"a.png": "plot frontier"}}, ("few-1",), "now")
+    record.write(tmp_path)
+    assert read(tmp_path) == record
+    assert record.analysis == {"a.png": "plot frontier"}
+
+
+def test_a_record_of_another_version_is_read(tmp_path: Path) -> None:
+    rows = [{"run_id": "r", "model": "vit_nano2", "later": 1}]
+    (tmp_path / "study.json").write_text(json.dumps({"runs": rows, "git_commit": "abc"}))
+    record = read(tmp_path)
+    assert (record.runs[0].model, record.runs[0].seed) == ("vit_nano2", None)
+    assert record.software == {"git_commit": "abc"} and record.evaluations == ()

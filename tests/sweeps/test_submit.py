@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.run.errors import SettingError
 from results import store
+from sweeps import status as status_of
+from sweeps import study as studies
+from sweeps import submit as submission
 from sweeps.schedulers import submissions
 from sweeps.spec import SpecError
-from sweeps.status import counts, read_study, status
+from sweeps.status import RunStatus, StudyStatus, counts, status
 from sweeps.submit import submit
 from tests.helpers.studies import runs_of, spec, states, wait_until_over
 
@@ -32,7 +36,7 @@ def test_a_study_is_run_once_and_again_only_what_is_missing(tmp_path: Path) -> N
     study_read = store.load(more.study_dir)
     assert sorted(study_read.runs["seed"]) == [0, 1, 2]
     assert study_read.runs["attempts"].tolist() == [1, 1, 1]
-    assert read_study(more.study_dir)["spec"]["grid"]["seed"] == [0, 1, 2]
+    assert studies.read(more.study_dir).spec["grid"]["seed"] == [0, 1, 2]
 
     # What has been trained keeps the config that it was trained with.
     configs = {path: path.read_text() for path in more.study_dir.glob("*/config.json")}
@@ -54,13 +58,14 @@ def test_never_more_runs_at_a_time_than_asked(tmp_path: Path) -> None:
 
 def test_an_id_that_exists_with_another_config_is_refused(tmp_path: Path) -> None:
     study = spec(grid={"model": ["vit_nano2"]})
-    (run,) = runs_of(study)
+    (planned,) = runs_of(study)
+    run = planned.run
     other = run.model_copy(update={"config": run.config.model_copy(update={"seed": 5})})
     run_dir = tmp_path / "small" / run.run_id
     run_dir.mkdir(parents=True)
     (run_dir / "config.json").write_text(other.model_dump_json())
     with pytest.raises(SpecError, match="another config with the same id") as caught:
-        submit(study, [run], tmp_path)
+        submit(study, [planned], tmp_path)
     assert '"seed": 5' in str(caught.value)
     assert not (tmp_path / "small" / "study.json").exists(), "something was started"
 
@@ -87,3 +92,30 @@ def test_looking_for_the_dispatcher_keeps_none_from_its_place(tmp_path: Path) ->
     with (tmp_path / submissions.DISPATCHER_LOCK).open() as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         assert not submissions.is_dispatched(tmp_path)  # nor does one who looks take another for it
+
+
+def test_one_submit_asks_slurm_once_and_reads_each_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, answer in (("squeue", "echo '17_0|PENDING||Priority'"), ("scontrol", "exit 1")):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/calls\n{answer}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    study = spec(resources={"cluster": "slurm"})
+    planned = runs_of(study)
+    folder = tmp_path / "runs" / "small"
+    given = {one.run_id: f"17_{at}" for at, one in enumerate(planned)}
+    submissions.write(folder, "slurm", dict.fromkeys(given, 0), {}, given)
+    submission.write_study(folder, study, [one.run for one in planned])
+    read: list[str] = []
+    plain = status_of.read_disk
+    monkeypatch.setattr(status_of, "read_disk", lambda path: read.append(path.name) or plain(path))
+
+    def agree(before: StudyStatus, removed: list[RunStatus]) -> None:
+        raise SettingError(", ".join(run.state for run in before.runs))
+
+    with pytest.raises(SettingError, match=r"^queued, missing$"):
+        submit(study, planned, tmp_path / "runs", (), agree)
+    assert (tmp_path / "calls").read_text().split() == ["squeue"]
+    assert sorted(read) == sorted(given)

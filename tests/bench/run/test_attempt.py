@@ -128,6 +128,27 @@ def test_a_claim_from_elsewhere_counts_while_its_heart_beats(
     assert read_disk(tmp_path).state == "missing"
 
 
+@pytest.mark.parametrize(("silent", "state"), [(170.0, "running"), (190.0, "missing")])
+def test_a_slow_heartbeat_from_elsewhere_has_three_intervals(
+    tmp_path: Path, silent: float, state: str
+) -> None:
+    claim = Attempt(tmp_path)
+    claim.beat(60.0, host="another-host")
+    claim.beat(0.0)
+    at = time.time() - silent
+    os.utime(tmp_path / "attempts" / "0001.json", (at, at))
+    assert read_disk(tmp_path).state == state
+
+
+def test_outside_a_job_a_claim_from_elsewhere_is_not_this_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SLURM_ARRAY_JOB_ID", "SLURM_JOB_ID", "SUBMITIT_LOCAL_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    Attempt(tmp_path).beat(0.0, host="another-host")
+    assert read_disk(tmp_path).state == "running"
+
+
 def test_a_heart_beats_no_faster_than_asked(tmp_path: Path) -> None:
     claim = Attempt(tmp_path)
     path = tmp_path / "attempts" / "0001.json"

@@ -30,6 +30,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     submit.write_config(tmp_path / "s", run)
     submissions.write(tmp_path / "s", "slurm", {run.run_id: 0}, RESOURCES, {run.run_id: "17_0"})
     monkeypatch.setenv(STARTED, "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
     return tmp_path / "s" / run.run_id
 
 

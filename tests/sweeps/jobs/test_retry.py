@@ -3,10 +3,10 @@
 import pytest
 
 from bench.run.heartbeat import Ended, Heartbeat
-from sweeps.jobs.retry import Limits, decide, lemons
+from sweeps.jobs.retry import RetryLimits, decide
 from tests.helpers.heartbeats import make_beat
 
-LIMITS = Limits(max_timeouts=2, max_retries=2)
+LIMITS = RetryLimits(max_timeouts=2, max_retries=2)
 
 
 def beat(ended: Ended | None, start: int | None = 0, reason: str = "so") -> Heartbeat:
@@ -55,9 +55,3 @@ def test_jobs_that_end_before_an_attempt_are_limited_too() -> None:
     assert decide([], LIMITS, silent_starts=3).outcome == "failed"
     assert decide([beat("preempted")], LIMITS, silent_starts=1).outcome == "again"
     assert "before an attempt began" in decide([], LIMITS, silent_starts=3).reason
-
-
-def test_a_node_is_left_out_after_two_losses() -> None:
-    assert lemons([["n1"]]) == []
-    assert lemons([["n1", "n1"]]) == []
-    assert lemons([["n1", "n2"], ["n2"], ["n3"]]) == ["n2"]

@@ -116,11 +116,11 @@ def test_what_the_queue_does_not_take_is_left_for_the_next_submit(
 
 def test_a_run_and_its_evaluations_go_together_or_not_at_all() -> None:
     work = Work({"a": 0, "b": 2}, [(None, ["a", "b", "done"])], analyse=True)  # type: ignore[list-item]
-    assert work.within(None) is work and work.within(6) is work
+    assert work.fit_into(None) is work and work.fit_into(6) is work
     # Each run takes two jobs, the evaluation of what is done one.
-    assert work.within(5) == Work({"a": 0, "b": 2}, [(None, ["a", "b", "done"])], False)  # type: ignore[list-item]
-    assert work.within(3) == Work({"a": 0}, [(None, ["a", "done"])], False)  # type: ignore[list-item]
-    assert work.within(0) == Work({}, [], False)
+    assert work.fit_into(5) == Work({"a": 0, "b": 2}, [(None, ["a", "b", "done"])], False)  # type: ignore[list-item]
+    assert work.fit_into(3) == Work({"a": 0}, [(None, ["a", "done"])], False)  # type: ignore[list-item]
+    assert work.fit_into(0) == Work({}, [], False)
 
 
 def test_the_batch_script_of_a_full_request_is_as_recorded(sbatch: Path, tmp_path: Path) -> None:

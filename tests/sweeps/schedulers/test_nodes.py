@@ -85,3 +85,9 @@ def test_a_job_on_a_node_that_was_lost_twice_leaves_it(
     monkeypatch.setenv("SCALESTUDY_HOSTS", "n1,n3")
     assert not leave_bad_nodes(tmp_path)
     assert "ExcNodeList=n2" in scontrol.read_text()
+
+
+def test_a_node_is_bad_after_two_losses() -> None:
+    assert nodes.bad_nodes([["n1"]]) == []
+    assert nodes.bad_nodes([["n1", "n1"]]) == []
+    assert nodes.bad_nodes([["n1", "n2"], ["n2"], ["n3"]]) == ["n2"]
