@@ -134,7 +134,7 @@ def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _column(name: str, values: pd.Series) -> dict[str, str]:
-    """Describe a column for the page: name, words, kind, unit, meaning."""
+    """Describe a column for the page: name, words, title with unit, kind, unit, meaning."""
     known = next((column for column in RUNS if column.name == name), None)
     if formatting.is_fraction(name):
         kind = "fraction"
@@ -145,6 +145,7 @@ def _column(name: str, values: pd.Series) -> dict[str, str]:
     return {
         "name": name,
         "words": formatting.name(name),
+        "title": formatting.name(name) if kind == "fraction" else style.axis_title(name),
         "kind": kind,
         "unit": known.unit if known is not None else "",
         "meaning": known.meaning if known is not None else "",

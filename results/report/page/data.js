@@ -36,9 +36,7 @@ function words(name) {
 
 // The words of a column with its unit, as on an axis.
 function title(name) {
-  const { unit, kind } = COLUMNS.get(name) ?? {};
-  const plain = !unit || kind === "fraction" || unit === words(name) || unit === "images";
-  return plain ? words(name) : `${words(name)} (${unit})`;
+  return COLUMNS.get(name)?.title ?? words(name);
 }
 
 function percent(value, digits = 2) {

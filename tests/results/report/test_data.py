@@ -58,6 +58,9 @@ def test_every_known_column_is_there_and_unknown_ones_are_left_out(tmp_path: Pat
     assert made["axes"][0] == "train_flops" and "peak_memory_bytes" not in made["axes"]
     assert made["metrics"] == ["loss", "top1_accuracy"]
     assert [family["name"] for family in made["families"]] == ["vit", "hybrid", "bit"]
+    titles = {column["name"]: column["title"] for column in made["columns"]}
+    assert titles["train_flops"] == "training compute (FLOPs)"
+    assert (titles["top1_accuracy"], titles["train_seconds"]) == ("top-1", "train seconds")
 
 
 def test_seeds_of_a_configuration_share_its_number(tmp_path: Path) -> None:
