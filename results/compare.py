@@ -15,7 +15,7 @@ from results.columns import formatting
 from results.comparison import lines
 from results.comparison.law_lines import LawSide
 from results.comparison.lines import Floats, Polyline
-from results.comparison.pair import Answer, Pair, Side
+from results.comparison.pair import Pair, PairAnswer, Side
 from results.laws import clusters
 
 COST = "train_flops_valid"
@@ -64,7 +64,7 @@ def _spans(pair: Pair) -> str:
     return pair.ranges(lambda curve: curve.y, partial(formatting.metric_value, pair.metric))
 
 
-def ratio_at(pair: Pair, accuracy: float) -> Answer:
+def ratio_at(pair: Pair, accuracy: float) -> PairAnswer:
     """Return the cost of b over the cost of a at the same accuracy.
 
     >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
@@ -91,7 +91,7 @@ def _shared(a: Polyline, b: Polyline) -> Floats:
     return np.asarray(both[(both >= low) & (both <= high)])
 
 
-def mean_ratio(pair: Pair) -> Answer:
+def mean_ratio(pair: Pair) -> PairAnswer:
     """Return the geometric mean of `ratio_at` over the accuracies that both groups reach.
 
     >>> pair = groups(reference.table6(), "vit", "bit", metric="average_of_five")
@@ -160,7 +160,7 @@ def points_ratio(pair: Pair) -> pd.DataFrame:
 # --- accuracy at equal compute
 
 
-def gain_at(pair: Pair, cost: float) -> Answer:
+def gain_at(pair: Pair, cost: float) -> PairAnswer:
     """Return how much better a is than b at the same cost, in units of the metric.
 
     >>> pair = groups(reference.table6(), "vit", "bit", metric="imagenet")
@@ -175,7 +175,7 @@ def gain_at(pair: Pair, cost: float) -> Answer:
     return pair.answer(gain, f"not comparable at {formatting.amount(pair.x, cost)}: {spans}")
 
 
-def probability(pair: Pair, cost: float) -> Answer:
+def probability(pair: Pair, cost: float) -> PairAnswer:
     """Return the probability that a is better than b at this cost: its share of the resamples.
 
     A tie counts half. There is no interval, and no value where too few runs reach that cost.
@@ -183,8 +183,8 @@ def probability(pair: Pair, cost: float) -> Answer:
     known = gain_at(pair, cost)
     if known.value is None or known.low is known.high is None:
         reason = known.reason or "; ".join(warning.text for warning in known.warnings)
-        return Answer(None, level=pair.level, method=known.method, reason=reason)
+        return PairAnswer(None, level=pair.level, method=known.method, reason=reason)
     gains = pair.samples(lambda a, b: pair.a.sign * float(a.at(cost) - b.at(cost)))
     gains = gains[~np.isnan(gains)]
     share = float(np.mean(gains > 0) + np.mean(gains == 0) / 2)
-    return Answer(share, level=pair.level, method=known.method)
+    return PairAnswer(share, level=pair.level, method=known.method)

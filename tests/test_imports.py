@@ -187,6 +187,15 @@ def test_there_is_no_drawer_for_leftovers() -> None:
     assert not names & {"utils.py", "common.py", "helpers.py", "misc.py"}
 
 
+def test_no_two_classes_share_a_name() -> None:
+    named: dict[str, list[str]] = {}
+    for path in (*FILES, *sorted((ROOT / "tests").rglob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                named.setdefault(node.name, []).append(name_of(path))
+    assert not {name: found for name, found in named.items() if len(found) > 1}
+
+
 def test_no_test_module_imports_another() -> None:
     for path in sorted((ROOT / "tests").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

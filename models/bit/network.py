@@ -36,7 +36,7 @@ class PreActBottleneck(nn.Module):
         return self.conv3(F.relu(self.norm3(y))) + shortcut
 
 
-class Root(nn.Module):
+class BitRoot(nn.Module):
     """A convolution without norm or ReLU; the large one then pools, and divides the image by 4."""
 
     def __init__(self, config: BiTConfig) -> None:
@@ -58,7 +58,7 @@ class BiT(nn.Module):
     def __init__(self, config: BiTConfig, num_classes: int) -> None:
         super().__init__()
         self.config = config
-        self.root = Root(config)
+        self.root = BitRoot(config)
         self.stages = nn.ModuleList()
         channels = config.root_width
         for stage, num_units in enumerate(config.stages):

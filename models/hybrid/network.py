@@ -37,7 +37,7 @@ class Bottleneck(nn.Module):
         return F.relu(self.shortcut(x) + self.norm3(self.conv3(y)))
 
 
-class Root(nn.Module):
+class HybridRoot(nn.Module):
     """Convolution, norm, ReLU; the large one then pools, so that it divides the image by 4."""
 
     def __init__(self, config: ResNetFields) -> None:
@@ -58,7 +58,7 @@ class ResNet(nn.Sequential):
     """Root and stages: (B, 3, H, W) to (B, C, H / downsampling, W / downsampling)."""
 
     def __init__(self, config: ResNetFields) -> None:
-        super().__init__(Root(config))
+        super().__init__(HybridRoot(config))
         self.out_channels = config.root_width
         for stage, num_units in enumerate(config.stages):
             width = config.root_width * 2**stage

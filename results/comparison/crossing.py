@@ -10,8 +10,8 @@ from results.columns import formatting
 from results.columns.pareto import settled
 from results.comparison.lines import Polyline
 from results.comparison.pair import (
-    Answer,
     Pair,
+    PairAnswer,
     group,
     interval,
 )
@@ -35,7 +35,7 @@ class Crossing:
     of x in which both have runs.
     """
 
-    at: Answer
+    at: PairAnswer
     overtaking: str | None
     ahead: str | None
     changes: tuple[Change, ...]
@@ -117,7 +117,7 @@ def crossing(pair: Pair) -> Crossing:
         text = f"the lines cross {len(found)} times, at {places}; the last is given"
         warnings = (*warnings, ResultWarning("several_crossings", text))
     warnings = (*warnings, *pair.warnings)
-    answer = Answer(last.x, low, high, pair.level, pair.method, warnings=warnings)
+    answer = PairAnswer(last.x, low, high, pair.level, pair.method, warnings=warnings)
     x, _ = _gaps(a, b)
     return Crossing(answer, _name(pair, last.ahead), None, found, (float(x[0]), float(x[-1])))
 
@@ -140,5 +140,5 @@ def _none(pair: Pair) -> Crossing:
         where = where if len(x) > 1 else f"at the one place that they share, {ends[0]}"
         ahead = _name(pair, "a" if gap[gap != 0][0] > 0 else "b") if gap.any() else None
         reason = f"{group(ahead)} is ahead {where}" if ahead else f"both are equal {where}"
-    at = Answer(None, level=pair.level, method=pair.method, reason=reason)
+    at = PairAnswer(None, level=pair.level, method=pair.method, reason=reason)
     return Crossing(at, None, ahead, (), shared)

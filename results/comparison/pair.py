@@ -30,7 +30,7 @@ def group(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PairAnswer:
     """One number with its interval; if not comparable, `value` is None and `reason` says why.
 
     `low` or `high` is None where the interval is open or unknown; `warnings` say which.
@@ -146,17 +146,17 @@ class Pair:
         """Warnings about either line."""
         return (*self.a.warnings, *self.b.warnings)
 
-    def answer(self, statistic: Statistic, reason: str) -> Answer:
+    def answer(self, statistic: Statistic, reason: str) -> PairAnswer:
         """Return the statistic of the two lines with its interval, or `reason` if it is NaN."""
         value = statistic(self.a.line, self.b.line)
         if np.isnan(value):
-            return Answer(None, level=self.level, method=self.method, reason=reason)
+            return PairAnswer(None, level=self.level, method=self.method, reason=reason)
         low = high = None
         warnings = self.too_few()
         if not warnings:
             low, high, warnings = interval(self.samples(statistic), self.level)
         warnings = (*warnings, *self.warnings)
-        return Answer(value, low, high, self.level, self.method, warnings=warnings)
+        return PairAnswer(value, low, high, self.level, self.method, warnings=warnings)
 
     def ranges(self, values: Callable[[Polyline], Floats], shown: Callable[[float], str]) -> str:
         """Describe the range that each side spans."""

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from results.columns import formatting
 from results.comparison.crossing import Crossing
-from results.comparison.pair import Answer, Pair, group
+from results.comparison.pair import Pair, PairAnswer, group
 
 
-def _interval(answer: Answer, text: Callable[[float], str], open_end: str = "–") -> str:
+def _interval(answer: PairAnswer, text: Callable[[float], str], open_end: str = "–") -> str:
     """Format the interval in brackets, with a dash for an open end; empty without an interval."""
     if answer.low is None and answer.high is None:
         return ""
@@ -25,7 +25,7 @@ def _cost_words(column: str) -> str:
     return formatting.name(column).removesuffix(" without padding")
 
 
-def _times(pair: Pair, answer: Answer) -> str:
+def _times(pair: Pair, answer: PairAnswer) -> str:
     """Return a clause as "ViT needs 2.1 × [1.6, 2.6] less training compute than ResNet"."""
     assert answer.value is not None
     less, factor = answer.value >= 1, answer.value
@@ -38,11 +38,11 @@ def _times(pair: Pair, answer: Answer) -> str:
     )
 
 
-def _refused(pair: Pair, answer: Answer) -> str:
+def _refused(pair: Pair, answer: PairAnswer) -> str:
     return f"{group(pair.a.name)} and {group(pair.b.name)}: {answer.reason}"
 
 
-def mean_ratio(pair: Pair, answer: Answer) -> str:
+def mean_ratio(pair: Pair, answer: PairAnswer) -> str:
     """Return the sentence on `compare.mean_ratio`."""
     if answer.value is None:
         return _refused(pair, answer)
@@ -50,7 +50,7 @@ def mean_ratio(pair: Pair, answer: Answer) -> str:
     return f"{_times(pair, answer)} for the same {metric} (geometric mean over what both reach)"
 
 
-def ratio_at(pair: Pair, answer: Answer, accuracy: float) -> str:
+def ratio_at(pair: Pair, answer: PairAnswer, accuracy: float) -> str:
     """Return the sentence on `compare.ratio_at`."""
     if answer.value is None:
         return _refused(pair, answer)
@@ -63,13 +63,13 @@ def ratio_at(pair: Pair, answer: Answer, accuracy: float) -> str:
     )
 
 
-def gain_at(pair: Pair, answer: Answer, cost: float) -> str:
+def gain_at(pair: Pair, answer: PairAnswer, cost: float) -> str:
     """Return the sentence on `compare.gain_at`."""
     if answer.value is None:
         return _refused(pair, answer)
     scale, unit = (100, " points") if formatting.is_fraction(pair.metric) else (1, "")
     ends = [None if end is None else scale * end for end in (answer.low, answer.high)]
-    scaled = Answer(scale * answer.value, low=ends[0], high=ends[1])
+    scaled = PairAnswer(scale * answer.value, low=ends[0], high=ends[1])
     ahead = f"{scale * answer.value:+.2f}{unit}{_interval(scaled, '{:+.2f}'.format)}"
     return (
         f"at {formatting.amount(pair.x, cost)} {group(pair.a.name)} is {ahead} against "
@@ -77,7 +77,7 @@ def gain_at(pair: Pair, answer: Answer, cost: float) -> str:
     )
 
 
-def probability(pair: Pair, answer: Answer, cost: float) -> str:
+def probability(pair: Pair, answer: PairAnswer, cost: float) -> str:
     """Return the sentence on `compare.probability`."""
     who = f"that {group(pair.a.name)} is better than {group(pair.b.name)}"
     if answer.value is None:

@@ -10,7 +10,7 @@ import pandas as pd
 from results import compare, fit
 from results.columns import configurations, formatting
 from results.comparison.crossing import Crossing, crossing
-from results.comparison.pair import Answer
+from results.comparison.pair import PairAnswer
 from results.figures import style
 from results.laws import clusters
 from results.laws.law_fit import LawFit
@@ -103,7 +103,7 @@ def law_curves(found: dict[str, LawFit | fit.FitError], x: str, metric: str) -> 
 # --- comparisons
 
 
-def _row(question: str, answer: Answer, text: Any) -> tuple[str, ...]:
+def _row(question: str, answer: PairAnswer, text: Any) -> tuple[str, ...]:
     """Return a row: question, number, interval, and warnings or the reason for no number."""
     doubts = [answer.reason] if answer.reason else []
     doubts += [f"{warning.code}: {warning.text}" for warning in answer.warnings]

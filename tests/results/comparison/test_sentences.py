@@ -8,7 +8,7 @@ import pytest
 from results import compare, reference
 from results.comparison import sentences
 from results.comparison.crossing import crossing
-from results.comparison.pair import Answer, Pair
+from results.comparison.pair import Pair, PairAnswer
 
 
 def pair(a: str = "vit", b: str = "bit", metric: str = "imagenet", **options: Any) -> Pair:
@@ -20,12 +20,12 @@ def test_the_examples_are_so() -> None:
 
 
 def test_a_ratio_is_said_with_its_interval() -> None:
-    said = sentences.mean_ratio(pair(), Answer(2.12, low=1.7, high=2.6))
+    said = sentences.mean_ratio(pair(), PairAnswer(2.12, low=1.7, high=2.6))
     assert said.startswith("ViT needs 2.1 × [1.7, 2.6] less training compute than ResNet for the")
 
 
 def test_a_ratio_below_one_is_more_and_its_interval_turns() -> None:
-    said = sentences.mean_ratio(pair(), Answer(0.5, low=0.25, high=0.8))
+    said = sentences.mean_ratio(pair(), PairAnswer(0.5, low=0.25, high=0.8))
     assert "ViT needs 2.0 × [1.2, 4.0] more training compute than ResNet" in said
 
 
@@ -39,7 +39,7 @@ def test_what_is_not_comparable_is_said_with_both_ranges() -> None:
 
 
 def test_a_gain_is_in_points() -> None:
-    said = sentences.gain_at(pair(), Answer(0.0113, low=0.01, high=0.0126), 1e21)
+    said = sentences.gain_at(pair(), PairAnswer(0.0113, low=0.01, high=0.0126), 1e21)
     assert said == (
         "at 1,000 exaFLOPs ViT is +1.13 points [+1.00, +1.26] against ResNet in ImageNet top-1"
     )
@@ -49,7 +49,7 @@ def test_a_probability_that_is_not_known_says_why() -> None:
     one = pair("ViT-L/16")
     said = sentences.probability(one, compare.probability(one, 1e21), 1e21)
     assert "is not known: ViT-L/16 has 2 configurations" in said
-    assert sentences.probability(one, Answer(0.97), 1e21).endswith("is 97%")
+    assert sentences.probability(one, PairAnswer(0.97), 1e21).endswith("is 97%")
 
 
 def test_a_crossing_in_data_and_who_is_ahead_without_one() -> None:
@@ -68,4 +68,4 @@ def test_a_crossing_in_data_and_who_is_ahead_without_one() -> None:
     ("low", "high", "text"), [(None, 2.0, "[–, 2.0]"), (1.0, None, "[1.0, –]")]
 )
 def test_an_open_end_is_a_dash(low: float | None, high: float | None, text: str) -> None:
-    assert text in sentences.mean_ratio(pair(), Answer(1.5, low=low, high=high))
+    assert text in sentences.mean_ratio(pair(), PairAnswer(1.5, low=low, high=high))
