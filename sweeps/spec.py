@@ -140,7 +140,8 @@ def _find_profile(name: str, folder: Path) -> Path:
 
 def _check_resources(resources: Resources) -> None:
     if resources.cluster not in SCHEDULERS:
-        expected = " or ".join(map(repr, SCHEDULERS))
+        *first, last = map(repr, SCHEDULERS)
+        expected = f"{', '.join(first)} or {last}"
         raise SettingError(f"resources.cluster: given {resources.cluster!r}, expected {expected}")
     try:
         check(resources)

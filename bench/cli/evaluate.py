@@ -4,26 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from typer.core import TyperCommand, TyperOption
-
 if TYPE_CHECKING:
     from bench.run.protocols import EvaluationRequest
-
-
-class EvaluateCommand(TyperCommand):
-    """The verb with help that lists the protocols and the data sources there are."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help; what it lists is imported only now."""
-        from bench.data import sources
-        from bench.run.protocols import OPTIONS
-
-        protocols = "; ".join(f"{name}: {model.summary}" for name, model in OPTIONS.items())
-        lists = {"protocol": f"{protocols}.", "source": f"{sources.expected()}."}
-        for parameter in self.params:
-            if isinstance(parameter, TyperOption) and parameter.name in lists:
-                parameter.help = f"{parameter.help or ''} {lists[parameter.name]}".strip()
-        super().format_help(ctx, formatter)
 
 
 def request(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import output
-from bench.cli.evaluate import EvaluateCommand, request
+from bench.cli.evaluate import request
+from bench.cli.lists import ListingCommand
 from bench.cli.options import (
     RUNS,
     Json,
@@ -62,14 +63,12 @@ def plan(
     plan.check_limit(rows, limit)
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def submit(
     spec: Spec,
     settings: Settings = None,
     profile: Profile = None,
-    cluster: Annotated[
-        str | None, typer.Option(help="local or slurm; default: what the spec says.")
-    ] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="NAME", help="Where jobs run:")] = None,
     max_accelerator_days: Annotated[
         float | None, typer.Option(help="Refuse (exit 1) a study that needs more.")
     ] = None,
@@ -170,7 +169,7 @@ def cancel(
     output.note(f"study {folder.name}: {len(ids)} runs cancelled")
 
 
-@app.command(cls=EvaluateCommand)
+@app.command(cls=ListingCommand)
 def evaluate(
     study: Study,
     protocol: Annotated[str, typer.Option(help="What to measure.")],

@@ -41,7 +41,7 @@ class TrainJob:
         with Signals():
             export_ranks()
             record_collectives(self.run_dir / "log")
-            if os.environ["RANK"] == "0" and environment().can_requeue:
+            if os.environ.get("RANK", "0") == "0" and environment().can_requeue:
                 nodes.note_losses(self.run_dir)
                 if leave_bad_nodes(self.run_dir.parent):
                     return
@@ -115,11 +115,15 @@ def obey_sigterm() -> None:
 
 
 def export_ranks() -> None:
-    """RANK, WORLD_SIZE, LOCAL_RANK and MASTER_* from submitit's view of the job.
+    """Set RANK, WORLD_SIZE, LOCAL_RANK and MASTER_* from submitit's view of the job.
 
-    CUDA_VISIBLE_DEVICES stays as the scheduler set it: the engine picks a device by LOCAL_RANK.
+    CUDA_VISIBLE_DEVICES stays as the scheduler set it: the engine picks a device by LOCAL_RANK. A
+    job that submitit has not started sets all of these itself, or is one process.
     """
-    job = submitit.JobEnvironment()
+    try:
+        job = submitit.JobEnvironment()
+    except RuntimeError:
+        return
     os.environ["MASTER_PORT"] = str(master_port(job.job_id, environment().restarts))
     ranks = TorchDistributedEnvironment()
     ranks.export(set_cuda_visible_devices=False, overwrite=True)
