@@ -1,6 +1,7 @@
 """The tables and figures of a study, made once all its runs and evaluations have ended."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from bench.run import provenance
 from results.ledger.files import write_json
 from sweeps import study
 
@@ -75,7 +77,8 @@ def command(study_dir: Path, file: Path, words: str) -> list[str]:
 def _make(study_dir: Path, name: str, words: str) -> str | None:
     """What went wrong, or None."""
     line = command(study_dir, study_dir / FOLDER / name, words)
-    done = subprocess.run(line, capture_output=True, text=True)
+    outer = os.environ | provenance.python_path(provenance.ROOT)
+    done = subprocess.run(line, capture_output=True, text=True, env=outer)
     if not done.returncode:
         return None
     said = done.stderr.strip().splitlines()
