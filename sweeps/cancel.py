@@ -1,4 +1,4 @@
-"""Takes runs back from the scheduler, or stops them: what they have reached is saved."""
+"""Cancelling: queued runs leave the queue, running ones save a checkpoint and exit."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ class CancelError(SettingError):
 
 
 def cancellable(study_dir: Path, run_ids: Sequence[str] = ()) -> list[RunStatus]:
-    """The runs that are queued or running, or their evaluations: of those named, or of all.
+    """Return the queued or running runs, evaluations included: those named, or all.
 
     Raises CancelError for a name that the study does not have.
     """
@@ -36,10 +36,10 @@ def _cancellable(study_dir: Path, found: StudyStatus, run_ids: Sequence[str]) ->
 
 
 def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
-    """Cancels the queued and running ones of the runs named, or of all; the ids of these.
+    """Cancel the queued and running runs, those named or all; return their ids.
 
-    With all of them goes the analysis. They stay cancelled until they are submitted again. A
-    running one saves and leaves.
+    If all are cancelled, so is the analysis. Runs stay cancelled until they are submitted again. A
+    running one saves a checkpoint and exits.
     """
     with submissions.exclusive(study_dir / submissions.SUBMIT_LOCK) as locked:
         if not locked:
@@ -54,7 +54,7 @@ def cancel(study_dir: Path, run_ids: Sequence[str] = ()) -> list[str]:
 def take_back(
     study_dir: Path, runs: Sequence[RunStatus], held: SchedulerState, *, analysis: bool = False
 ) -> None:
-    """Cancels these runs with their evaluations, for one who holds the study's lock."""
+    """Cancel these runs with their evaluations; the caller has the study's lock."""
     attempts = {run.run_id: run.attempts for run in runs}
     attempts |= {submissions.STUDY: 0} if analysis else {}
     if not attempts:

@@ -90,7 +90,7 @@ class _Resources:
         self._made: dict[str, Resources] = {}
 
     def of(self, own: Values) -> Resources:
-        """The study's resources with `own` ones; raises ValidationError and SettingError."""
+        """Return the study's resources with `own` ones; raise ValidationError or SettingError."""
         if not own:
             return self._shared
         key = json.dumps(own, sort_keys=True, default=str)
@@ -106,7 +106,7 @@ def _has_own_resources(spec: StudySpec) -> bool:
 
 
 def _points(spec: StudySpec) -> Iterator[_Point]:
-    """The points of the grid, with base and overrides."""
+    """Yield the points of the grid, with base and overrides."""
     keys, is_placed = list(spec.grid), _has_own_resources(spec)
     excluded = [_flat(match) for match in spec.exclude]
     overrides = [(_flat(override.match), override.set) for override in spec.overrides]
@@ -130,7 +130,7 @@ def _points(spec: StudySpec) -> Iterator[_Point]:
 
 
 def idle(spec: StudySpec) -> list[str]:
-    """The excludes and the overrides that meet no run, in words: mostly a slip in a value."""
+    """Return the excludes and overrides that match no run, in words: mostly a slip in a value."""
     matches = {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
     matches |= {f"overrides.{i}.match": one.match for i, one in enumerate(spec.overrides)}
     # Each axis on its own: cheap, and enough to tell a value that is nowhere.
@@ -162,7 +162,7 @@ DEFAULTS = _flat(RunConfig.model_construct().model_dump())
 
 
 def _matches(values: Values, match: Values) -> bool:
-    """Whether all of `match` holds; a list there means any of its values. Both with dotted keys."""
+    """Return whether all of `match` holds, where a list means any of its values; dotted keys."""
     return all(
         values.get(key) in wanted if isinstance(wanted, list) else values.get(key) == wanted
         for key, wanted in match.items()
@@ -209,7 +209,7 @@ def _where(spec: StudySpec, chosen: Values) -> str:
 
 
 def _nest(values: Values) -> Values:
-    """Dotted keys as inner ones: {"recipe.lr": 1} becomes {"recipe": {"lr": 1}}."""
+    """Nest dotted keys: {"recipe.lr": 1} becomes {"recipe": {"lr": 1}}."""
     nested: Values = {}
     for key, value in values.items():
         *path, last = key.split(".")

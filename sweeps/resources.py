@@ -55,7 +55,7 @@ STUDY_WIDE = ("cluster", "profile", "max_accelerator_days", "max_array_size", "m
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value, the keys of a mapping included."""
+    """Yield every text in a value, the keys of a mapping included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -67,7 +67,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _check_option(name: str) -> None:
-    """Raises SettingError for an option of sbatch that is none, or that is not the user's to give.
+    """Raise SettingError for what is not an option of sbatch, or not the user's to set.
 
     sbatch takes any beginning of an option's name for it, so `outp` is refused like `output`.
     """
@@ -134,7 +134,7 @@ class Resources(Frozen):
 
 
 def check(resources: Resources) -> None:
-    """Raises SettingError for what must not reach a batch script; the message begins with its key.
+    """Raise SettingError for what must not reach a batch script; the message begins with its key.
 
     A control character in a key or a value of the script's header runs as shell.
     """

@@ -66,7 +66,7 @@ def load(
     profile: str | None = None,
     data_names: Collection[str] = (),
 ) -> tuple[StudySpec, Path]:
-    """The spec in a file, or the bundled one of that name, and the folder its paths start from.
+    """Return the spec in a file, or the bundled one of that name, and the folder of its paths.
 
     Under the spec's resources lie those of a site's `profile`: a file, or a name that is a file of
     $XDG_CONFIG_HOME/scalestudy (~/.config/scalestudy); it goes before `resources.profile`.
@@ -102,7 +102,7 @@ def load(
 
 
 def _lay_under(values: Values, profile: str | None, folder: Path) -> None:
-    """Takes resources that the spec does not give from the profile, if there is one.
+    """Take resources that the spec does not give from the profile, if there is one.
 
     The profile's lines of set-up come before the spec's, options of sbatch are joined.
     """
@@ -157,20 +157,20 @@ class _Dumper(yaml.SafeDumper):
 
 
 def dump(spec: StudySpec) -> str:
-    """The spec as YAML that `load` reads to the same spec; defaults are left out."""
+    """Return the spec as YAML that `load` reads back to the same spec, without defaults."""
     values = spec.model_dump(mode="json", exclude_defaults=True)
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def bundled() -> list[str]:
-    """The names of the specs that come with the package."""
+    """Return the names of the specs that come with the package."""
     folder = packaged.files("sweeps.specs")
     return sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".yaml"))
 
 
 @contextmanager
 def naming(spec: str) -> Iterator[None]:
-    """Names the spec in what is said to be wrong with it inside."""
+    """Prefix errors raised inside with the name of the spec."""
     try:
         yield
     except SpecError as error:
@@ -199,7 +199,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise SpecError(f"line {event.start_mark.line + 1}: an alias, expected plain values")
         return super().compose_node(parent, index)
 
@@ -271,7 +271,7 @@ def _apply(values: Values, setting: str, data_names: Collection[str]) -> None:
 
 
 def _from_here(data: object) -> object:
-    """A relative path of data given on the command line starts where the user is, not the spec."""
+    """Resolve a data path of the command line from where the user is, not from the spec."""
     if not isinstance(data, str) or not data:
         return data
     path = Path(data).expanduser()
@@ -279,7 +279,7 @@ def _from_here(data: object) -> object:
 
 
 def _forget(values: Values, key: str) -> None:
-    """Removes a run's key wherever the spec gives it a value."""
+    """Remove a run's key wherever the spec gives it a value."""
     sections = [_section(values, "base"), _section(values, "grid")]
     overrides = values.get("overrides")
     for override in overrides if isinstance(overrides, list) else []:
@@ -297,7 +297,7 @@ def _section(values: Values, name: str) -> Values:
 
 
 def _check_keys(spec: StudySpec) -> None:
-    """Refuses keys that no run's config has; `expand` checks their values."""
+    """Refuse keys that no run's config has; `expand` checks their values."""
     places = {"base": spec.base, "grid": spec.grid}
     places |= {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
     for i, override in enumerate(spec.overrides):
@@ -324,7 +324,7 @@ def _check_key(place: str, key: str) -> None:
 
 
 def _check_own_resource(place: str, key: str, name: str) -> None:
-    """Refuses what is no resource, or one that a single run cannot have for itself."""
+    """Refuse what is not a resource, or one that a single run cannot have for itself."""
     choices = [field for field in Resources.model_fields if field not in STUDY_WIDE]
     if name not in choices:
         close = difflib.get_close_matches(name, choices, n=3)

@@ -46,7 +46,7 @@ class RunStatus:
     evaluations: Evaluations = Evaluations()
 
     def as_json(self) -> dict[str, Any]:
-        """The run as `status --json` shows it; what is not known is null."""
+        """Return the run as `status --json` shows it; unknown values are null."""
         beat = self.beat
         step, total = (beat.step, beat.num_steps) if beat else (None, None)
         return {
@@ -85,7 +85,7 @@ class StudyStatus:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is queued or running any more."""
+        """Return whether nothing is queued or running any more."""
         is_pending = any(
             run.state in ("queued", "running") or run.evaluations.pending for run in self.runs
         )
@@ -96,7 +96,7 @@ PENDING = ("queued", "running")
 
 
 def status(study_dir: Path) -> list[RunStatus]:
-    """Every run of the study in the order of its spec, with at most one call to Slurm."""
+    """Return every run of the study in the order of its spec; see `look`."""
     return study_status(study_dir).runs
 
 
@@ -134,12 +134,12 @@ def look(study_dir: Path, record: StudyRecord) -> StudyStatus:
 
 
 def counts(runs: list[RunStatus]) -> dict[str, int]:
-    """How many runs are in each state."""
+    """Count the runs in each state."""
     return {state: sum(run.state == state for run in runs) for state in STATES}
 
 
 def eta_seconds(run: RunStatus) -> float | None:
-    """Seconds of training left at the attempt's speed; None before there is one."""
+    """Return the seconds of training left at the attempt's speed; None before there is one."""
     if run.beat is None:
         return None
     step, total, seconds = run.beat.step, run.beat.num_steps, run.beat.train_seconds
@@ -150,7 +150,7 @@ def eta_seconds(run: RunStatus) -> float | None:
 
 
 def _state(disk: Disk, holds: SchedulerState, run_id: str) -> tuple[State, str | None]:
-    """The run's state, and the reason for it."""
+    """Return the run's state, and the reason for it."""
     run = holds.runs.get(run_id)
     if run and run.cluster == submissions.CANCELLED:
         if disk.state == "missing":
@@ -173,7 +173,7 @@ def _state(disk: Disk, holds: SchedulerState, run_id: str) -> tuple[State, str |
 
 
 def _with_accounting(runs: list[RunStatus], holds: SchedulerState) -> list[RunStatus]:
-    """With what Slurm's accounting says of the jobs of runs that are missing."""
+    """Add what the schedulers' accounting says of the jobs of missing runs."""
     gone = {
         run.run_id: holds.job_ids[run.run_id, ""]
         for run in runs

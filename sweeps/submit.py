@@ -1,4 +1,4 @@
-"""Brings a study to its wanted state: what is missing or failed runs, what is done stays."""
+"""Submit: bring a study to its wanted state by running what is missing or has failed."""
 
 import json
 import os
@@ -124,7 +124,7 @@ def _lacking(
 
 
 def _unwritten(study_dir: Path, runs: list[Run]) -> list[Run]:
-    """The runs whose config is not there yet; raises SpecError where an id has another config."""
+    """Return the runs without a config yet; raise SpecError if an id has another config."""
     there = set(os.listdir(study_dir)) if study_dir.is_dir() else set()
     return [run for run in runs if run.run_id not in there or not _is_written(study_dir, run)]
 
@@ -147,7 +147,7 @@ def _is_written(study_dir: Path, run: Run) -> bool:
 
 
 def write_config(study_dir: Path, run: Run) -> None:
-    """Writes the resolved config of a run into its folder, whole.
+    """Write the resolved config of a run into its folder, whole.
 
     It is not flushed to the disk, which takes 10,000 runs a minute: a power cut may leave an empty
     file behind, whose run cannot start, and which the next submit writes again.

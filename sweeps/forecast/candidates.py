@@ -20,7 +20,7 @@ DEFAULT_SEEDS = 3  # of a configuration, besides those that it has
 
 
 def read(study_dir: Path) -> tuple[StudySpec, list[Run]]:
-    """The spec of a study that was submitted, its data by full path, and its runs."""
+    """Return the spec of a submitted study, its data by full path, and its runs."""
     record = study.read(study_dir)
     spec = StudySpec.model_validate(record.spec)
     return spec, [read_run(study_dir / run.run_id) for run in record.runs]
@@ -29,7 +29,7 @@ def read(study_dir: Path) -> tuple[StudySpec, list[Run]]:
 def widen(
     spec: StudySpec, runs: Sequence[Run], families: Sequence[str], seeds: int = DEFAULT_SEEDS
 ) -> StudySpec:
-    """The spec with every model of these families that suits its images, and so many new seeds.
+    """Return the spec with every model of these families that suits its images, and new seeds.
 
     Where it varies the number of images, there are numbers between its own, and twice the largest
     if the data have as many. Its other axes stay; so do excludes and overrides.
@@ -56,8 +56,8 @@ def widen(
 
 
 def _more_sizes(runs: Sequence[Run]) -> list[int]:
-    """Numbers of training images halfway, in logarithms, between those of the runs, and one octave
-    beyond the largest."""
+    """Return training-set sizes halfway, in logarithms, between those of the runs, and twice the
+    largest."""
     sizes = sorted({run.train_examples for run in runs})
     between = {round(math.sqrt(low * high)) for low, high in itertools.pairwise(sizes)}
     beyond = {2 * sizes[-1]} if 2 * sizes[-1] <= min(run.data.num_train for run in runs) else set()
@@ -74,7 +74,7 @@ def _side(image_size: int | tuple[int, int]) -> int:
 
 
 def costs(spec: StudySpec, root: Path, describe: Describe) -> tuple[list[Run], list[Row], bool]:
-    """Runs of a spec that were never made, the row of `plan` of each, and whether days are known.
+    """Return the runs of a spec that were never made, their rows of `plan`, and if days are known.
 
     A model that was never measured is taken to be as fast, in FLOPs a day, as the median of the
     others; without any, no days are known and they stay null.
@@ -94,7 +94,7 @@ def costs(spec: StudySpec, root: Path, describe: Describe) -> tuple[list[Run], l
 
 
 def only(spec: StudySpec, chosen: Sequence[Run]) -> StudySpec:
-    """The spec that asks for the chosen runs and no others, as a grid with excludes."""
+    """Return a spec of the chosen runs and no others, as a grid with excludes."""
     points = [_point(run, list(spec.grid)) for run in chosen]
     axes = {
         key: [v for v in axis if any(p[key] == v for p in points)]
@@ -112,7 +112,7 @@ def only(spec: StudySpec, chosen: Sequence[Run]) -> StudySpec:
 
 
 def _point(run: Run, keys: Sequence[str]) -> Row:
-    """The values of a run at dotted keys of its config."""
+    """Return the values of a run at dotted keys of its config."""
     config = run.config.model_dump(mode="json")
     point: Row = {}
     for key in keys:

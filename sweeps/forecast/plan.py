@@ -92,7 +92,7 @@ def plan(
 
 
 def totals(rows: list[Row], resources: Resources | None = None) -> Row:
-    """Sums over the study, and over what is still to be done; null where a part is not known.
+    """Return sums over the study and over what is still to be done; null if a part is unknown.
 
     With the study's resources also the time that it takes from now on, so many runs at a time.
     """
@@ -110,7 +110,7 @@ def totals(rows: list[Row], resources: Resources | None = None) -> Row:
 
 
 def limit(resources: Resources, asked: float | None) -> float | None:
-    """The most accelerator-days that may be spent: what is asked for, else what the spec says."""
+    """Return the limit of accelerator-days: what is asked for, else what the spec says."""
     if asked is None:
         return resources.max_accelerator_days
     if not asked >= 0:
@@ -119,7 +119,7 @@ def limit(resources: Resources, asked: float | None) -> float | None:
 
 
 def check_limit(rows: list[Row], limit: float | None) -> None:
-    """Raises LimitExceeded where what is to be done costs more accelerator-days than `limit`.
+    """Raise LimitExceeded if what is to be done costs more accelerator-days than `limit`.
 
     A cost that cannot be predicted is refused with SpecError: it may be anything.
     """
@@ -136,7 +136,7 @@ def check_limit(rows: list[Row], limit: float | None) -> None:
 
 
 def warnings(rows: list[Row], planned: Sequence[Planned], max_jobs: int | None = None) -> list[str]:
-    """A line for each model that does not fit or takes too long, an unknown device, a full queue.
+    """Return a line per model that does not fit or takes too long, unknown device, or full queue.
 
     `rows` are those of `planned`, `max_jobs` how many jobs the queue takes.
     """
@@ -200,7 +200,7 @@ class _Speeds:
         self._found: dict[tuple[Kind, int], Speed | None] = {}
 
     def of(self, run: Run, forward_macs: int, resources: Resources) -> Speed | None:
-        """What is known of such runs."""
+        """Return the speed of such runs; None if nothing is known."""
         kind = Kind.of(run, forward_macs, resources)
         key = (kind, id(resources))
         if key not in self._found:

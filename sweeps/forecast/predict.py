@@ -1,4 +1,4 @@
-"""How fast a run will go: as earlier ones did, as a probe did, or at a stated utilisation."""
+"""Predicted speed of a run: from earlier runs, from a probe, or at a stated utilization."""
 
 import os
 import statistics
@@ -50,7 +50,7 @@ class Kind:
 
     @classmethod
     def of(cls, run: Run, forward_macs: int, resources: Resources) -> "Kind":
-        """The kind of a run with those resources."""
+        """Return the kind of a run with those resources."""
         config = run.config
         images = config.batch_size // resources.num_devices
         precision, stage = config.recipe.precision, config.engine.zero_stage
@@ -60,7 +60,7 @@ class Kind:
 def speed(
     kind: Kind, resources: Resources, ledger: Iterable[Row], probe: Row | None = None
 ) -> Speed | None:
-    """The best that is known of such runs; None before anything was measured or stated.
+    """Return the best estimate for such runs; None before anything was measured or stated.
 
     Raises SpecError for an accelerator whose peak the table lacks, where it is needed.
     """
@@ -75,7 +75,7 @@ def speed(
 
 
 def read_ledger(root: Path, models: set[str]) -> dict[str, list[Row]]:
-    """Rows of finished runs of these models in any study below `root`, the newest first."""
+    """Return rows of finished runs of these models in any study below `root`, newest first."""
     found: dict[str, list[tuple[float, str]]] = {model: [] for model in models}
     for study in _folders(root):
         for run in _folders(study):
@@ -106,7 +106,7 @@ def _folders(folder: Path | str) -> list[str]:
 
 
 def _is_alike(row: Row, kind: Kind, resources: Resources) -> bool:
-    """Whether the row is of the same network at the same precision, on such a device."""
+    """Return whether a row is of the same network at the same precision on such a device."""
     if (row["model"], row["image_size"]) != (kind.model, kind.image_size):
         return False
     macs = row["forward_macs_per_image"]
@@ -116,7 +116,7 @@ def _is_alike(row: Row, kind: Kind, resources: Resources) -> bool:
 
 
 def _is_on(row: Row, resources: Resources) -> bool:
-    """Whether the row's device is the spec's accelerator; without one, whether both are GPUs.
+    """Return whether a row's device is the spec's accelerator; without one, whether both are GPUs.
 
     A run on a CPU has no peak memory.
     """
@@ -128,7 +128,7 @@ def _is_on(row: Row, resources: Resources) -> bool:
 
 
 def _closest(rows: list[Row], kind: Kind) -> list[Row]:
-    """Those with the same number of images on a device, if there are any."""
+    """Return the rows with as many images on a device, if there are any, else all."""
     same = [row for row in rows if row["batch_size"] == kind.images * row["num_devices"]]
     return same or rows
 

@@ -20,7 +20,7 @@ class ProbeFailed(Exception):
 
 
 def check_device(row: Row, resources: Resources) -> None:
-    """Raises ProbeFailed where a study on GPUs was probed without one."""
+    """Raise ProbeFailed if a study on GPUs was probed without one."""
     if resources.gpus_per_node and row["peak_memory_bytes"] is None:
         raise ProbeFailed(
             f"the probe of {row['model']} ran on {row['device']}, the study asks for GPUs: "
@@ -29,7 +29,7 @@ def check_device(row: Row, resources: Resources) -> None:
 
 
 def measure(run: Run, resources: Resources, num_steps: int) -> Row:
-    """The ledger's row of `run` cut to `num_steps` steps and one device's share of the batch.
+    """Return the row of `run` cut to `num_steps` steps and one device's share of the batch.
 
     It is trained in a process of its own and a temporary folder, with the cores that a process of
     the study has. Raises ProbeFailed.

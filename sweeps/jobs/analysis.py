@@ -1,4 +1,4 @@
-"""The tables and figures of a study, made once all its runs and evaluations have ended."""
+"""Analysis job: the tables and figures of a study, once all its runs and evaluations ended."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def read_record(study_dir: Path) -> AnalysisRecord | None:
 
 
 def analyse(study_dir: Path) -> None:
-    """Makes what the spec's `analysis` names, into the folder analysis/ of the study.
+    """Make the files that the spec's `analysis` names, in the folder analysis/ of the study.
 
     One that cannot be made does not stop the others. Raises AnalysisError with all complaints.
     """
@@ -66,7 +66,7 @@ def analyse(study_dir: Path) -> None:
 
 
 def command(study_dir: Path, file: Path, words: str) -> list[str]:
-    """The command line that makes a file: `plot frontier` becomes `plot frontier STUDY -o FILE`."""
+    """Return the command line for a file: `plot frontier` becomes `plot frontier STUDY -o FILE`."""
     verb, *rest = shlex.split(words)
     # The kind of a plot comes before the study, options come last.
     at = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
@@ -75,7 +75,7 @@ def command(study_dir: Path, file: Path, words: str) -> list[str]:
 
 
 def _make(study_dir: Path, name: str, words: str) -> str | None:
-    """What went wrong, or None."""
+    """Make one file; return the error message, or None."""
     line = command(study_dir, study_dir / FOLDER / name, words)
     outer = os.environ | provenance.python_path(provenance.ROOT)
     done = subprocess.run(line, capture_output=True, text=True, env=outer)
@@ -86,7 +86,7 @@ def _make(study_dir: Path, name: str, words: str) -> str | None:
 
 
 def check(wanted: Mapping[str, str]) -> str | None:
-    """What is wrong with the `analysis` of a spec, or None."""
+    """Return a complaint about the `analysis` of a spec, or None."""
     for name, words in wanted.items():
         try:
             verb = shlex.split(words)[0]

@@ -1,4 +1,4 @@
-"""The local scheduler: hands runs to submitit's local executor, so many at a time.
+"""The local dispatcher: runs jobs with submitit's local executor, a few at a time.
 
 submitit's local executor starts every job at once, so runs would fight for the cores. One
 dispatcher a study, detached from the terminal, starts the next job when one ends: training, then
@@ -54,7 +54,7 @@ class _Started:
 
 
 def dispatch(study_dir: Path, after: str, lock: int) -> None:
-    """Runs all local submissions named after `after`, and those that are made meanwhile.
+    """Run all local submissions named after `after`, and those that are made meanwhile.
 
     `lock` is the handle of the dispatcher's lock, which this process has inherited.
     """
@@ -82,7 +82,7 @@ class _Dispatcher:
         self._gpus = local.gpus()
 
     def work(self) -> None:
-        """Returns when nothing is waiting or running."""
+        """Run until nothing is waiting or running."""
         while True:
             self._take_up()
             self._reap()
@@ -92,7 +92,7 @@ class _Dispatcher:
             time.sleep(POLL_SECONDS)
 
     def has_news(self) -> bool:
-        """Whether something was submitted that has not been taken up."""
+        """Return whether there are submissions that have not been taken up."""
         return bool(submissions.read(self._study_dir, self._after))
 
     def _take_up(self) -> None:
@@ -108,7 +108,7 @@ class _Dispatcher:
                     self._cancel(run_id)
 
     def _cancel(self, run_id: str) -> None:
-        """Forgets a run; one that trains has its signal, what else is at work is stopped here."""
+        """Drop a run; its training was signalled already, its other jobs are cancelled here."""
         self._cancelled.add(run_id)
         for task in [task for task in self._waiting if task.run_id == run_id]:
             del self._waiting[task]
@@ -126,7 +126,7 @@ class _Dispatcher:
                     self._settle(task, started)
 
     def _settle(self, task: _Task, started: _Started) -> None:
-        """Has a run wait for its next attempt, unless it is done or given up."""
+        """Queue a run for its next attempt, unless it is done or given up."""
         run_dir = self._study_dir / task.run_id
         submission = started.submission
         is_silent = last_attempt(run_dir) == started.attempt
@@ -156,7 +156,7 @@ class _Dispatcher:
                 self._running[task] = self._submit(task, submission, free[0])
 
     def _is_due(self, task: _Task) -> bool:
-        """Whether all that the task waits for has ended; drops it where that has failed."""
+        """Return whether all that a task waits for has ended; drop the task if that failed."""
         if task in self._running:
             return False  # its last job is on its way out
         if task.kind == "train":
@@ -194,7 +194,7 @@ class _Dispatcher:
         return _Started(job, slot, submission, attempt)
 
     def _log_folder(self, task: _Task, submission: submissions.Submission, attempt: int) -> Path:
-        """A folder for each job: submitit names its files by process ids, which come again."""
+        """Return a job's own folder: submitit names its files by process ids, which are reused."""
         log_dir = self._study_dir / task.run_id / "log"
         if task.kind == "train":
             number = self._silent.get(task.run_id, 0)

@@ -1,4 +1,4 @@
-"""What a job does on its node: a thin importable callable of a run's folder."""
+"""Jobs as they run on a node: thin importable callables of a run's folder."""
 
 import hashlib
 import logging
@@ -25,17 +25,17 @@ log = logging.getLogger("scalestudy")
 
 
 class TrainJob:
-    """Trains the run in a folder; started again, it goes on from the checkpoint.
+    """Job that trains the run in a folder, from its checkpoint if it is started again.
 
-    Whether it is started again is not decided here but by who started it: the batch script's last
-    line on Slurm (`sweeps.jobs.requeue`), the dispatcher locally.
+    It is started again not from here but by what started it: the epilogue of the batch script
+    on Slurm (`sweeps.jobs.requeue`), the dispatcher locally.
     """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
 
     def __call__(self) -> None:
-        """Called by submitit in every process of the job."""
+        """Train; submitit calls this in every process of the job."""
         start_logging()
         # In place of submitit's handlers, which ignore SIGTERM and requeue without a save.
         with Signals():
@@ -65,14 +65,14 @@ def leave_bad_nodes(study_dir: Path) -> bool:
 
 
 class EvaluateJob:
-    """Evaluates a finished run."""
+    """Job that evaluates a finished run."""
 
     def __init__(self, run_dir: Path, wanted: EvaluationRequest) -> None:
         self.run_dir = run_dir
         self.wanted = wanted
 
     def __call__(self) -> None:
-        """Called by submitit."""
+        """Evaluate, called by submitit."""
         start_logging()
         obey_sigterm()
         from bench.protocols.evaluations import evaluate_run
@@ -81,13 +81,13 @@ class EvaluateJob:
 
 
 class AnalyseJob:
-    """Makes the tables and figures of a study."""
+    """Job that makes the tables and figures of a study."""
 
     def __init__(self, study_dir: Path) -> None:
         self.study_dir = study_dir
 
     def __call__(self) -> None:
-        """Called by submitit."""
+        """Make them, called by submitit."""
         start_logging()
         obey_sigterm()
         from sweeps.jobs.analysis import analyse
@@ -96,21 +96,21 @@ class AnalyseJob:
 
 
 def start_logging() -> None:
-    """Messages of a run, one a line, on standard error."""
+    """Log a run's messages to standard error, one a line."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s", force=True
     )
 
 
 def leave() -> None:
-    """Ends the process, when all is written: at its own pace torch takes seconds, or hangs."""
+    """End the process once all is written: a regular exit of torch takes seconds, or hangs."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
 
 
 def obey_sigterm() -> None:
-    """Ends at once on SIGTERM, which submitit ignores."""
+    """End at once on SIGTERM, which submitit ignores."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
@@ -135,7 +135,7 @@ def export_ranks() -> None:
 
 
 def record_collectives(folder: Path) -> None:
-    """Has NCCL's watchdog write what every GPU was waiting for, should a collective time out.
+    """Let NCCL's watchdog record what every GPU waits for if a collective times out.
 
     These are PyTorch's flight recorder's variables; whoever has set one keeps it.
     """
@@ -145,7 +145,7 @@ def record_collectives(folder: Path) -> None:
 
 
 def master_port(job_id: str, restarts: int) -> int:
-    """A port that all processes of a job agree on, another one each time it is started again.
+    """Return a port that all processes of a job agree on, a new one each time it is requeued.
 
     submitit's own stays the same, and may be taken by any connection of the host.
     """
@@ -154,7 +154,7 @@ def master_port(job_id: str, restarts: int) -> int:
 
 
 def _address(node: str) -> str:
-    """An address of a Slurm node: its name where that resolves, else what Slurm knows of it."""
+    """Return the address of a Slurm node: its name if that resolves, else the one Slurm has."""
     try:
         socket.getaddrinfo(node, None)
     except socket.gaierror:

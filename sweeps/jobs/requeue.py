@@ -29,7 +29,7 @@ log = logging.getLogger("scalestudy")
 def settle(
     run_dir: Path, after: int, resources: dict[str, Any], *, silent_starts: int = 0
 ) -> Verdict:
-    """The verdict on a run by its attempts after number `after`; one given up is written down."""
+    """Return the verdict on a run by its attempts after number `after`; record one given up."""
     limits = RetryLimits(resources["max_timeouts"], resources["max_retries"])
     verdict = decide(heartbeat.read_all(run_dir, after), limits, silent_starts=silent_starts)
     if verdict.outcome == "failed" and read_disk(run_dir).state != "failed":
@@ -39,9 +39,9 @@ def settle(
 
 
 def finish(study_dir: Path, job: str) -> bool:
-    """Settles the run of this Slurm job, and requeues the job if the run goes on in it.
+    """Settle the run of this job and requeue the job if the run is to be continued in it.
 
-    Whether the run is done.
+    Returns whether the run is done.
     """
     run_id, submission = _find(study_dir, job)
     run_dir = study_dir / run_id
@@ -73,7 +73,7 @@ def _find(study_dir: Path, job: str) -> tuple[str, submissions.Submission]:
 
 
 def _silent_starts(run_dir: Path, after: int) -> int:
-    """How often this job has ended before it made an attempt, since the last one that did."""
+    """Return how often this job has ended without an attempt, since the last one that made one."""
     beats = heartbeat.read_all(run_dir, after)
     started = float(os.environ[STARTED])
     if beats and beats[-1].created_at.timestamp() >= started:

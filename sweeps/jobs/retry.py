@@ -39,7 +39,7 @@ class Verdict:
 def decide(
     attempts: Sequence[Heartbeat], limits: RetryLimits, *, silent_starts: int = 0
 ) -> Verdict:
-    """The verdict over the last heartbeats of a run's attempts since it was submitted.
+    """Return the verdict over the last heartbeats of a run's attempts since it was submitted.
 
     An attempt that said nothing of its end is lost; `silent_starts` counts the jobs since the last
     attempt that ended before they made one.
@@ -66,7 +66,7 @@ def decide(
 
 
 def _from_the_same_checkpoint(attempts: Sequence[Heartbeat]) -> int:
-    """The last attempts that were lost, killed or hung and began where the last one began."""
+    """Count the last attempts that were lost, killed or hung at the same checkpoint."""
     start = attempts[-1].from_examples if attempts else 0
     number = 0
     for beat in reversed(attempts):

@@ -15,7 +15,7 @@ MAX_PATCH_BYTES = 10_000_000
 
 
 def take(study_dir: Path) -> str:
-    """Keeps the code in `study_dir`/code/<hash>, once for each distinct code; returns the hash.
+    """Copy the code to `study_dir`/code/<hash>, once for each distinct code; return the hash.
 
     Beside it lie `origin.json` (commit, whether there were changes), `diff.patch` (these changes)
     and `environment.txt` (the installed packages with their versions).
@@ -53,7 +53,7 @@ def variables(study_dir: Path, code_hash: str) -> dict[str, str]:
 
 
 def shell_lines(study_dir: Path, code_hash: str) -> list[str]:
-    """The same as lines of a batch script, to stand after those of the user."""
+    """Return the same as lines of a batch script, which follow those of the user."""
     folder = shlex.quote(str(study_dir / FOLDER / code_hash))
     return [
         f"export PYTHONPATH={folder}${{PYTHONPATH:+:$PYTHONPATH}}",

@@ -1,4 +1,4 @@
-"""What was handed to a scheduler, as files of the study tell; and the local scheduler's lock."""
+"""Records of what was submitted to a scheduler, and the local dispatcher's lock."""
 
 import fcntl
 import json
@@ -63,7 +63,7 @@ def write(
     kind: Kind = "train",
     evaluation: dict[str, Any] | None = None,
 ) -> Submission:
-    """Writes a submission down, whole; its name orders submissions by time."""
+    """Record a submission, whole; its name orders submissions by time."""
     now = datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
     submission = Submission(
@@ -74,7 +74,7 @@ def write(
 
 
 def read(study_dir: Path, after: str = "") -> list[Submission]:
-    """All submissions of a study named after `after`, oldest first."""
+    """Return all submissions of a study named after `after`, oldest first."""
     try:
         names = sorted(n for n in os.listdir(study_dir / FOLDER) if n.endswith(".json"))
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def read(study_dir: Path, after: str = "") -> list[Submission]:
 
 
 def is_cancelled(study_dir: Path, run_id: str, after: str) -> bool:
-    """Whether a run was taken back after the submission of that name."""
+    """Return whether a run was cancelled after the submission of that name."""
     later = read(study_dir, after)
     return any(s.cluster == CANCELLED and run_id in s.attempts for s in later)
 
@@ -106,9 +106,9 @@ def exclusive(path: Path, wait_seconds: float = 60.0) -> Iterator[bool]:
 
 
 def take_dispatch(study_dir: Path) -> int | None:
-    """The handle of the dispatcher's lock, held; None where a dispatcher is at work.
+    """Take the dispatcher's lock; return its handle, None if a dispatcher is at work.
 
-    The lock belongs to the handle, so it passes on to a child that inherits it.
+    The lock belongs to the handle, so a child that inherits the handle has the lock.
     """
     handle = os.open(study_dir / DISPATCHER_LOCK, os.O_RDWR | os.O_CREAT, 0o640)
     for _ in range(LOOKS):
@@ -120,7 +120,7 @@ def take_dispatch(study_dir: Path) -> int | None:
 
 
 def is_dispatched(study_dir: Path) -> bool:
-    """Whether a local dispatcher is at work on the study."""
+    """Return whether a local dispatcher is at work on the study."""
     try:
         with (study_dir / DISPATCHER_LOCK).open("r") as file:
             return not _try_lock(file.fileno(), fcntl.LOCK_SH)

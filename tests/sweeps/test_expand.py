@@ -127,7 +127,7 @@ def test_runs_with_resources_of_their_own_form_groups(tmp_path: Path) -> None:
 
 
 def test_wrong_resources_of_a_run_are_refused_with_its_values(tmp_path: Path) -> None:
-    override = {"match": {"seed": 1}, "set": {"resources.nodes": 3}}
+    override: dict[str, Any] = {"match": {"seed": 1}, "set": {"resources.nodes": 3}}
     values = {
         "study": "s",
         "base": {"data": "digits", "steps": 1, "model": "vit_nano2", "batch_size": 64},

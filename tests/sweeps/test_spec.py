@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sweeps import spec as specs
+from sweeps.resources import Resources
 
 SPEC = """
 study: small
@@ -141,9 +142,9 @@ def test_a_wrong_setting_is_refused(tmp_path: Path, setting: str) -> None:
 
 
 def test_devices_are_tasks_or_gpus() -> None:
-    assert specs.Resources(nodes=2, gpus_per_node=4).num_devices == 8
-    assert specs.Resources(nodes=2, tasks_per_node=3).num_devices == 6
-    assert specs.Resources().num_devices == 1
+    assert Resources(nodes=2, gpus_per_node=4).num_devices == 8
+    assert Resources(nodes=2, tasks_per_node=3).num_devices == 6
+    assert Resources().num_devices == 1
 
 
 @pytest.mark.parametrize(

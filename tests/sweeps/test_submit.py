@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.run import attempt
 from bench.run.errors import SettingError
 from results import store
-from sweeps import status as status_of
 from sweeps import study as studies
 from sweeps import submit as submission
 from sweeps.schedulers import submissions
@@ -109,8 +109,12 @@ def test_one_submit_asks_slurm_once_and_reads_each_run_once(
     submissions.write(folder, "slurm", dict.fromkeys(given, 0), {}, given)
     submission.write_study(folder, study, [one.run for one in planned])
     read: list[str] = []
-    plain = status_of.read_disk
-    monkeypatch.setattr(status_of, "read_disk", lambda path: read.append(path.name) or plain(path))
+
+    def read_disk(run_dir: Path) -> attempt.Disk:
+        read.append(run_dir.name)
+        return attempt.read_disk(run_dir)
+
+    monkeypatch.setattr("sweeps.status.read_disk", read_disk)
 
     def agree(before: StudyStatus, removed: list[RunStatus]) -> None:
         raise SettingError(", ".join(run.state for run in before.runs))

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.resources import Resources
 from sweeps.schedulers import slurm
-from sweeps.spec import Resources, SpecError, load
+from sweeps.spec import SpecError, load
 
 
 def test_parameters_are_one_task_a_device() -> None:
