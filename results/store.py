@@ -1,6 +1,5 @@
 """Studies from disk as pandas tables, however far they have come."""
 
-import glob
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,9 @@ import pyarrow as pa
 
 from results.ledger import origin as traces
 from results.ledger import segments
-from results.schema import ResultsError, columns
+from results.ledger.folders import NotAStudy as NotAStudy
+from results.ledger.folders import check_study, matching
+from results.schema import columns
 
 # Numbers that are whole stay whole beside nulls; floats hold null as NaN, as all of numpy does.
 PANDAS_TYPES = {
@@ -20,10 +21,6 @@ PANDAS_TYPES = {
     pa.bool_(): pd.BooleanDtype(),
     pa.string(): pd.StringDtype(na_value=np.nan),
 }
-
-
-class NotAStudy(ResultsError):
-    """The path is no folder of a study."""
 
 
 @dataclass(frozen=True)
@@ -85,35 +82,6 @@ def _about_newer(newer: dict[str, list[str]]) -> list[str]:
     return [f"{len(newer)} files, {next(iter(newer))} first, have columns unknown here: {names}"]
 
 
-def check_study(path: Path) -> Path:
-    """`path`, if it is the folder of a study; raises NotAStudy."""
-    expected = "expected the folder of a study, as runs/<study>"
-    if not path.is_dir():
-        what = "which is a file" if path.exists() else "which does not exist"
-        raise NotAStudy(f"given {path}, {what}; {expected}")
-    if _is_study(path):
-        return path
-    inside = sorted(found.parent.name for found in path.glob("*/study.json"))
-    hint = f" (there are studies in it: {', '.join(inside)})" if inside else ""
-    raise NotAStudy(f"given {path}, which has neither study.json nor runs; {expected}{hint}")
-
-
-def _is_study(folder: Path) -> bool:
-    has_spec = (folder / "study.json").is_file()
-    return has_spec or any(any(folder.glob(f"*/{name}")) for name in ("config.json", "run.parquet"))
-
-
-def _matching(path: Path | str) -> list[Path]:
-    """The studies that a pattern as `runs/vit-*` stands for; any other path itself."""
-    if not glob.has_magic(str(path)) or Path(path).exists():
-        return [Path(path)]
-    found = sorted(Path(one) for one in glob.glob(str(path)))  # noqa: PTH207 (absolute as well)
-    studies = [one for one in found if one.is_dir() and _is_study(one)]
-    if not studies:
-        raise NotAStudy(f"given {path}, which no study matches; expected runs/<study>")
-    return studies
-
-
 def load(paths: Path | str | Iterable[Path | str]) -> Study:
     """The study in one folder, or several studies taken together, as `load("runs/vit-*")`.
 
@@ -123,7 +91,7 @@ def load(paths: Path | str | Iterable[Path | str]) -> Study:
     are all right. Raises NotAStudy.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    given = [one for path in given for one in _matching(path)]
+    given = [one for path in given for one in matching(path)]
     if not given:
         raise NotAStudy("given no path; expected the folder of a study, as runs/<study>")
     unique = {path.resolve(): path for path in map(Path, given)}

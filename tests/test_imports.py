@@ -19,7 +19,6 @@ BACK = {
     ("models.recompute", "models.vit"),
     ("models.recompute", "models.hybrid"),
     ("models.recompute", "models.bit"),
-    ("results.ledger", "results.store"),
 }
 UNLAWFUL: set[tuple[str, str]] = set()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from results.ledger import parquet
 from results.ledger import segments as files
 from results.ledger.files import remove_abandoned
+from results.ledger.folders import check_study
 from results.ledger.segments import (
     COMPACT,
     INDEX_KEY,
@@ -25,7 +26,6 @@ from results.ledger.segments import (
     Whole,
 )
 from results.schema import STUDY_TABLES, ResultsError
-from results.store import check_study
 
 
 class NotWritten(ResultsError):
