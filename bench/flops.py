@@ -77,7 +77,8 @@ class FlopCount:
 
 
 def _shape(value: Any) -> list[int]:
-    return value.type().sizes()
+    sizes: list[int] = value.type().sizes()
+    return sizes
 
 
 def _attention_macs(inputs: list[Any], outputs: list[Any]) -> int:

@@ -47,7 +47,7 @@ def build(
     image_size: int | tuple[int, int] | None = None,
     **overrides: Any,
 ) -> "nn.Module":
-    """A freshly initialised network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
+    """Return a freshly initialised network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
 
     Its `features` gives the representation before the head, (B, D). `overrides` are fields of
     its config, as in `build("vit_b16", num_classes=10, image_size=64, pooling="gap")`; an image
@@ -59,7 +59,7 @@ def build(
 
 
 def assemble(config: Config, *, num_classes: int) -> "nn.Module":
-    """The network of a config that need not be registered; otherwise like `build`."""
+    """Return the network of a config that need not be registered; otherwise like `build`."""
     from models.bit.network import BiT
     from models.hybrid.network import Hybrid
     from models.vit.network import ViT
@@ -78,7 +78,7 @@ def load_checkpoint(
     image_size: int | tuple[int, int] | None = None,
     num_classes: int | None = None,
 ) -> "nn.Module":
-    """The network that a file holds, its architecture inferred from the file.
+    """Return the network in a file, its architecture inferred from the file.
 
     Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
     `.safetensors`, or a `.safetensors` of ours. With another `image_size` (one number, or height

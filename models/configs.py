@@ -44,7 +44,7 @@ def _is_count(value: object) -> bool:
 
 
 def check_classes(name: str, num_classes: Any) -> None:
-    """Raises ConfigError where the head of the model `name` cannot have so many outputs."""
+    """Raise ConfigError if the head of the model `name` cannot have that many outputs."""
     is_whole = isinstance(num_classes, Integral) and not isinstance(num_classes, bool)
     if not is_whole or num_classes < 1:
         expected = "expected a positive whole number"
@@ -64,7 +64,7 @@ class Grid:
         return self.rows * self.columns
 
     def strided(self, stride: int) -> "Grid":
-        """What a padded convolution of that stride leaves."""
+        """Return the grid after a padded convolution of that stride."""
         return Grid(math.ceil(self.rows / stride), math.ceil(self.columns / stride))
 
 
@@ -167,7 +167,7 @@ class ViTConfig(_Config):
 
 def resnet_downsampling(root: Root, num_stages: int) -> int:
     """Image pixels per cell of the last map: the root's, times 2 per stage after the first."""
-    return (4 if root == "large" else 1) * 2 ** max(num_stages - 1, 0)
+    return (4 if root == "large" else 1) << max(num_stages - 1, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

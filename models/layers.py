@@ -76,7 +76,8 @@ def standardize(weight: Tensor, eps: float, eps_form: WeightEpsForm) -> Tensor:
     # The norm of what is centred, rather than torch.std: half the time on a CPU (R50, measured).
     centred = filters - filters.mean(1, keepdim=True)
     std = torch.linalg.vector_norm(centred, dim=1, keepdim=True) / math.sqrt(filters.shape[1])
-    return (centred * (std + eps).reciprocal()).view_as(weight)
+    standardized: Tensor = centred * (std + eps).reciprocal()
+    return standardized.view_as(weight)
 
 
 class _AddToGradient(torch.autograd.Function):
@@ -147,13 +148,13 @@ class StdConv2d(nn.Conv2d):
         if self.defers:
             return leaf
         self._shared = None
-        return weight if leaf.grad is None else _AddToGradient.apply(weight, leaf.grad)
+        return weight if leaf.grad is None else _AddToGradient.apply(weight, leaf.grad)  # type: ignore[no-untyped-call]
 
 
 def std_conv(
     config: ResNetFields, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
 ) -> StdConv2d:
-    """The convolution of a ResNet of this config."""
+    """Return the convolution of a ResNet of this config."""
     return StdConv2d(
         in_channels,
         out_channels,
@@ -166,5 +167,5 @@ def std_conv(
 
 
 def group_norm(config: ResNetFields, channels: int) -> nn.GroupNorm:
-    """The norm of a ResNet of this config."""
+    """Return the norm of a ResNet of this config."""
     return nn.GroupNorm(config.group_norm_groups, channels, eps=config.group_norm_eps)

@@ -179,7 +179,7 @@ def names() -> list[str]:
 
 
 def config(name: str, /, **overrides: Any) -> Config:
-    """The registered config, or a copy of it with other values in the given fields.
+    """Return the registered config, or a copy with other values in the given fields.
 
     `config("vit_b16", image_size=384).grid.rows` is 24. Raises UnknownModel, or ConfigError for
     an unknown field and for a value that does not fit.
@@ -196,7 +196,7 @@ def config(name: str, /, **overrides: Any) -> Config:
 
 @lru_cache(maxsize=4096)
 def _override(name: str, overrides: tuple[tuple[str, Any], ...]) -> Config:
-    """The config, made once: a study asks for the same ones thousands of times."""
+    """Return the cached config: a study asks for the same ones thousands of times."""
     known = REGISTRY[name]
     allowed = [field.name for field in fields(known) if field.name not in IDENTITY]
     for key, _ in overrides:

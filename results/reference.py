@@ -32,7 +32,7 @@ class UnknownReference(ResultsError):
 
 
 def names() -> tuple[str, ...]:
-    """The names of the published tables, sorted."""
+    """Return the names of the published tables, sorted."""
     found = (file.name for file in files("results.published").iterdir())
     return tuple(sorted(name[: -len(".parquet")] for name in found if name.endswith(".parquet")))
 
@@ -47,7 +47,9 @@ def load(name: str) -> pd.DataFrame:
     if name not in names():
         raise UnknownReference(f"published table {name!r} is unknown; {suggestion(name, names())}")
     content = files("results.published").joinpath(f"{name}.parquet").read_bytes()
-    return parquet.decode(content, name).to_pandas(types_mapper=PANDAS_TYPES.get)
+    table = parquet.decode(content, name)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=PANDAS_TYPES.get)
+    return frame
 
 
 def _runs(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -64,7 +66,7 @@ def _runs(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def table6() -> pd.DataFrame:
-    """The 18 pre-training runs of the ViT paper's Table 6 (arXiv:2010.11929v2) as runs.
+    """Return the 18 pre-training runs of the ViT paper's Table 6 (arXiv:2010.11929v2) as runs.
 
     `train_flops_valid` is the paper's own count, `top1_accuracy` that of ImageNet after
     fine-tuning at 384 pixels, `average_of_five_accuracy` the mean without ReaL, as in Table 7.
@@ -82,7 +84,7 @@ def table6() -> pd.DataFrame:
 
 
 def table5() -> pd.DataFrame:
-    """The 15 pairs of model and pre-training set of the ViT paper's Table 5, as runs.
+    """Return the 15 pairs of model and pre-training set of the ViT paper's Table 5 as runs.
 
     `dataset` and `train_examples` are those of pre-training, the accuracies as in `table6`; five
     of H/14's differ between the two tables. Null is what the paper did not report.
@@ -95,7 +97,7 @@ def table5() -> pd.DataFrame:
 
 
 def scores(name: str) -> pd.DataFrame:
-    """The scores of Table 2, 5 or 6 ("table2" and so on) in long form, one row per cell.
+    """Return the scores of Table 2, 5 or 6 ("table2" and so on) in long form, one row per cell.
 
     As `columns.scores` makes them of a ledger: `dataset` is that of the transfer, after which the
     row's `value`; Table 2 brings the `std` of its `n` = 3 runs, and core-days of a TPUv3 as
@@ -124,5 +126,5 @@ def scores(name: str) -> pd.DataFrame:
 
 
 def _family(model: str) -> str:
-    """The family of a network of Tables 2 and 5; EfficientNets are none of ours."""
+    """Return the family of a network of Tables 2 and 5; EfficientNets belong to none of ours."""
     return "vit" if model.startswith("ViT") else "bit" if "ResNet" in model else "efficientnet"

@@ -223,14 +223,14 @@ def protocol_keys() -> tuple[str, ...]:
 
 
 def suggestion(name: str, choices: Iterable[str]) -> str:
-    """What to say after an unknown name: the near matches, or else all choices."""
+    """Return a hint after an unknown name: the near matches, or else all choices."""
     known = list(choices)
     near = difflib.get_close_matches(name, known)
     return f"did you mean {' or '.join(near)}?" if near else f"choices: {', '.join(known)}"
 
 
 def columns(table: str) -> tuple[Column, ...]:
-    """The columns of `table`; raises SchemaError for an unknown one."""
+    """Return the columns of `table`; raise SchemaError for an unknown one."""
     if table not in TABLES:
         raise SchemaError(f"table {table!r} is unknown; {suggestion(table, TABLES)}")
     return TABLES[table]
@@ -254,7 +254,7 @@ def _typed(value: Any, kind: Type) -> Any:
 
 
 def check(table: str, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """The rows with every column of `table`, in order, as plain Python values; missing is None.
+    """Return the rows with every column of `table` in order as plain Python values, or None.
 
     Numbers of numpy are accepted, whole numbers also where a float is due; times become UTC.
     Raises SchemaError naming table, row, column and value.

@@ -64,7 +64,7 @@ class Study:
             self.skipped.extend(whole.skipped)
             self.notes.extend(_about_newer(whole.newer))
         together = pa.concat_tables([whole.rows for whole in wholes])
-        frame = together.to_pandas(types_mapper=PANDAS_TYPES.get)
+        frame: pd.DataFrame = together.to_pandas(types_mapper=PANDAS_TYPES.get)
         if self.only is not None:
             pairs = pd.MultiIndex.from_frame(frame[["study", "run_id"]])
             frame = frame[pairs.isin(list(self.only))].reset_index(drop=True)
@@ -75,7 +75,7 @@ class Study:
 
 
 def _about_newer(newer: dict[str, list[str]]) -> list[str]:
-    """A line where files have columns that a later version of this program must have written."""
+    """Return a line if files have columns that a later version of this program has written."""
     if not newer:
         return []
     names = ", ".join(sorted({column for unknown in newer.values() for column in unknown}))
@@ -83,7 +83,7 @@ def _about_newer(newer: dict[str, list[str]]) -> list[str]:
 
 
 def load(paths: Path | str | Iterable[Path | str]) -> Study:
-    """The study in one folder, or several studies taken together, as `load("runs/vit-*")`.
+    """Load the study in one folder, or several studies together, as `load("runs/vit-*")`.
 
     >>> load("runs/digits").runs.groupby("label").top1_accuracy.mean()  # doctest: +SKIP
 

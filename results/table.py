@@ -20,7 +20,7 @@ DRAWS = "draws of the images a run was adapted to"
 
 
 def _one_score_per_run(table: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """The scores that ± is over, and what they are: runs, or draws where each run is alone.
+    """Choose what the standard deviation is over: runs, or draws if every cell has one run.
 
     Where a cell has several runs, the draws of each are averaged before.
     """
@@ -73,7 +73,7 @@ def _title(metric: str, aggregate: str) -> str:
 def _columns(
     scores: cells.Scores, layout: layouts.TableLayout, costs: cells.Columns, title: str
 ) -> tuple[cells.Columns, int]:
-    """The columns with their headers, and the place of the first one that holds scores."""
+    """Return the columns with their headers, and the index of the first one with scores."""
     left = [(formatting.header(name), cells.keys(scores.lines[name])) for name in layout.rows]
     left += costs if layout.costs_at == "left" else []
     titles = cells.titles(scores.sides) if layout.columns else [title]
@@ -87,7 +87,7 @@ def _columns(
 def _grid(
     table: pd.DataFrame, layout: layouts.TableLayout, metrics: Sequence[str], aggregate: str
 ) -> TableGrid:
-    """The comparison in its layout: keys, scores with ± and n, costs in readable units."""
+    """Return the comparison in its layout: keys, scores with ± and n, costs in readable units."""
     keys = [*layout.rows, *layout.columns]
     configurations.check_columns(table, [*keys, *layout.costs])
     covered = [*keys, *(long.evaluation_keys() if "evaluation" in keys else ())]
@@ -124,7 +124,7 @@ def _footnote(
     aggregate: str,
     over: str,
 ) -> str:
-    """What the scores are, what ± is over, what n counts, what an empty cell means."""
+    """Return the footnote: the scores, what ± is over, what n counts, what an empty cell means."""
     what = ", ".join(formatting.header(name) for name in metrics)
     sides = f", by {', '.join(map(formatting.name, layout.columns))}" if layout.columns else ""
     is_mean = aggregate == "mean"
@@ -147,7 +147,7 @@ def _footnote(
 def _numbers(
     frame: pd.DataFrame, keys: Sequence[str], costs: Sequence[str], metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """The frame for programs: its scores are called after the metric where there is but one."""
+    """Return the frame for programs; with one metric its scores are named after it."""
     columns = [str(name) for name in frame]
     found = [name for name in columns if name in (*keys, *costs) or name.startswith("value_")]
     if len(metrics) > 1:
@@ -167,7 +167,7 @@ def comparison(
     form: str | None = None,
     published: pd.DataFrame | None = None,
 ) -> TableGrid:
-    """The score per row, summarised over seeds with its spread and number, and what it cost.
+    """Return the score per row, summarised over seeds with its spread and number, and its cost.
 
     By default a row is a model and whatever else was varied but the seed. `columns` names columns
     whose values stand side by side: training-set sizes, data sets, shots. `costs` defaults to

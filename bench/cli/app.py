@@ -76,11 +76,11 @@ def _root(
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
     ] = False,
 ) -> None:
-    """Takes the options that no verb has."""
+    """Take the options that belong to no verb."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs the command line and exits: 0 done, 1 the work failed, 2 what was given is wrong."""
+    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong input."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = app(args=arguments or ["--help"], prog_name="scalestudy", standalone_mode=False)

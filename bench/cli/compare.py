@@ -64,7 +64,7 @@ def runs_of(
 
 
 def answer(runs: pd.DataFrame, question: ComparisonQuestion, *, json: bool) -> None:
-    """Prints what the runs say to the question; raises ComparisonError and ResultsError."""
+    """Print the answers that the runs give; raise ComparisonError or ResultsError."""
     metric = lines.column(runs, question.metric)
     if question.accuracy is not None and formatting.is_fraction(metric) and question.accuracy > 1:
         raise ComparisonError(
@@ -134,7 +134,7 @@ def _configuration(row: dict[Any, Any]) -> Row:
 def _pairs(
     runs: pd.DataFrame, metric: str, axis: str, question: ComparisonQuestion
 ) -> list[tuple[str, str]]:
-    """What to compare with what: the two asked for, or families with each other."""
+    """Return the pairs to compare: the two asked for, or families with each other."""
     if question.families is not None:
         return [question.families]
     table = lines.configurations(runs, metric=metric, x=axis)
@@ -167,7 +167,7 @@ def _compared(
 
 
 def _in_cost(pair: Pair, question: ComparisonQuestion, made: Row, said: list[str]) -> None:
-    """The answers along the axis of cost, added to `made` and `said`."""
+    """Add the answers along the axis of cost to `made` and `said`."""
     mean, found = compare.mean_ratio(pair), crossing(pair)
     said += [sentences.mean_ratio(pair, mean), sentences.crossing(pair, found)]
     made |= {
@@ -196,7 +196,7 @@ def _in_cost(pair: Pair, question: ComparisonQuestion, made: Row, said: list[str
 
 
 def _plain(value: Any) -> Any:
-    """The same with None for numbers that are not known, as JSON has no other way to say it."""
+    """Return the value with None for unknown numbers, which JSON cannot express otherwise."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ EXA = 1e18
 
 
 def of_registry(names: Sequence[str]) -> list[Row]:
-    """Registered models (all of them without `names`) at their own image size, 1000 classes."""
+    """Print registered models (all without `names`) at their own image size, 1000 classes."""
     rows = []
     for name in names or models.names():
         config = models.config(name)

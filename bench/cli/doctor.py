@@ -99,7 +99,7 @@ def _accounting() -> Check:
 
 
 def _ask(*command: str) -> Any:
-    """What a command prints, in one line; None where it fails."""
+    """Return what a command prints, in one line; None if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -75,7 +75,7 @@ def law(
     where: Sequence[str] = (),
     **settings: Any,
 ) -> None:
-    """Prints a law per group of runs, with predictions at some x; raises FitRefused.
+    """Print a law per group of runs, with predictions at some x; raise FitRefused.
 
     With `published` the ViT paper's Table 6 is fitted beside them, family by family.
     """
@@ -105,7 +105,7 @@ def profiles(
     where: Sequence[str] = (),
     **settings: Any,
 ) -> None:
-    """Prints the IsoFLOP profiles of each group of runs; raises FitRefused."""
+    """Print the IsoFLOP profiles of each group of runs; raise FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for name, runs in points.groups(ledgers.runs(studies, where), by):
@@ -151,7 +151,7 @@ def joint(
     where: Sequence[str] = (),
     **settings: Any,
 ) -> None:
-    """Prints the joint law of each group of runs and divides budgets; raises FitRefused."""
+    """Print the joint law of each group of runs and divide budgets; raise FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for name, runs in points.groups(ledgers.runs(studies, where), by):
@@ -188,7 +188,7 @@ def joint(
 
 
 def constants(*, replicas: int, level: float, json: bool) -> None:
-    """Prints the published constants that come with their points, and what a fit of these gives."""
+    """Print the published constants that come with their points beside a fit of these points."""
     found = published_constants.refit(replicas=replicas, level=level)
     rows = [row for made in found for row in made.rows()]
     if json:
@@ -223,7 +223,7 @@ def _error(metric: str) -> Callable[[float], str]:
 def _with_interval(
     values: Mapping[str, Any], form: Callable[[float], str], key: str, ends: tuple[str, str]
 ) -> str:
-    """A value with its interval in brackets; alone where there is none."""
+    """Return a value with its interval in brackets; alone where there is none."""
     low, high = (values[end] for end in ends)
     text = form(values[key])
     return text if low is None or high is None else f"{text} [{form(low)}, {form(high)}]"

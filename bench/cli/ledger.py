@@ -12,7 +12,7 @@ from results.ledger import compact as compacts
 
 
 def compact(studies: Sequence[Path], *, json: bool) -> None:
-    """Merges the small files of some studies, and prints what became of each table."""
+    """Merge the small files of studies, and print the outcome for each table."""
     rows = []
     for study in studies:
         for done in compacts.compact(study):
@@ -30,7 +30,7 @@ def compact(studies: Sequence[Path], *, json: bool) -> None:
 
 
 def trace(study: Path, run_id: str, *, json: bool) -> None:
-    """Prints where the rows of a run are from."""
+    """Print the origin of the rows of a run."""
     found = store.trace(study, run_id)
     if json:
         output.document(asdict(found))

@@ -28,7 +28,7 @@ class Asked:
 
 
 def find(runs: pd.DataFrame, rows: Sequence[Row], asked: Asked) -> design.Proposal:
-    """The proposal from a ledger's runs and rows of `plan`; raises ProposeError."""
+    """Return the proposal from a ledger's runs and rows of `plan`; raise ProposeError."""
     candidates = pd.DataFrame(rows).rename(columns={"accelerator_days": "cost"})
     if candidates.empty:
         raise design.ProposeError("every run that could be added is there already")
@@ -48,7 +48,7 @@ def find(runs: pd.DataFrame, rows: Sequence[Row], asked: Asked) -> design.Propos
 def show_all(
     made: design.Proposal, rows: Sequence[Row], spec: str, output: Path | None, *, json: bool
 ) -> None:
-    """The spec on standard output, unless it went to a file, and what it is expected to bring."""
+    """Print the spec, unless it went to a file, and the intervals that it is expected to give."""
     if json:
         runs = [{key: row[key] for key in ("run_id", "model", "train_examples", "seed",
                  "train_flops", "accelerator_days")} for row in rows]  # fmt: skip

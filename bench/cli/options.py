@@ -53,7 +53,7 @@ RUNS = Path("runs")
 
 
 def positive(given: Any) -> Any:
-    """What was given, if all of it is finite and above 0; raises BadParameter."""
+    """Return the value or values if all are finite and above 0; raise BadParameter otherwise."""
     for value in given if isinstance(given, list) else [given]:
         if value is not None and not 0 < value < math.inf:
             raise typer.BadParameter(f"given {value:g}, expected a finite number above 0")
@@ -61,7 +61,7 @@ def positive(given: Any) -> Any:
 
 
 def study_dir(study: str, root: Path) -> Path:
-    """The folder of a study given by its name or by its path."""
+    """Return the folder of a study given by its name or by its path."""
     path = Path(study)
     is_study = (path / "study.json").exists() or not (root / study).is_dir()
     return path if is_study else root / study

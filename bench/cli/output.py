@@ -13,7 +13,7 @@ _encode = jsonlib.JSONEncoder(default=str, allow_nan=False).encode
 
 
 def count(value: Any) -> str:
-    """A count with three figures and a prefix.
+    """Return a count with three significant digits and a prefix.
 
     >>> [count(n) for n in (86_567_656, 1_000, 12)]
     ['86.6 M', '1.00 k', '12']
@@ -177,7 +177,7 @@ def document(content: Any) -> None:
 
 
 def document_text(content: Any) -> str:
-    """The same as text."""
+    """Return the document as text."""
     if isinstance(content, Mapping):
         parts = [f"  {_encode(str(key))}: {_lines(value)}" for key, value in content.items()]
         return "{\n" + ",\n".join(parts) + "\n}\n" if parts else "{}\n"
@@ -191,12 +191,12 @@ def _lines(value: Any) -> str:
 
 
 def note(message: str) -> None:
-    """A line for people, on standard error."""
+    """Print a line for people on standard error."""
     sys.stderr.write(message + "\n")
 
 
 def rows(content: Sequence[Row], *, json: bool, columns: Sequence[Column]) -> None:
-    """The rows as a JSON list, or as a table of those columns that any row has."""
+    """Print rows as a JSON list, or as a table of those columns that any row has."""
     if json:
         document(content)
     else:
@@ -204,7 +204,7 @@ def rows(content: Sequence[Row], *, json: bool, columns: Sequence[Column]) -> No
 
 
 def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None:
-    """The plan of a study: its runs, and what they come to."""
+    """Print the plan of a study: its runs and their totals."""
     if json:
         document({"study": study, "totals": totals, "runs": content})
         return
@@ -232,7 +232,7 @@ def _say_more(content: Sequence[Row]) -> None:
 def status(
     study: str, totals: Row, content: Sequence[Row], analysis: Row | None, *, json: bool
 ) -> None:
-    """The state of a study: its runs, how many are in each state, and its analysis if any."""
+    """Print the state of a study: its runs, the number in each state, its analysis if any."""
     if json:
         document({"study": study, "totals": totals, "runs": content, "analysis": analysis})
         return
@@ -246,13 +246,13 @@ def status(
 
 
 def status_table(content: Sequence[Row]) -> Any:
-    """The states of runs as a rich table."""
+    """Return the states of runs as a rich table."""
     shown = [{**row, "evaluated": _evaluated(row)} for row in content]
     return make_table(shown, STATUS)
 
 
 def _evaluated(row: Row) -> str | None:
-    """Evaluations done of those wanted, with the first that failed.
+    """Return evaluations done of those wanted, with the first failure.
 
     >>> _evaluated({"evaluations": 2, "evaluations_done": 1, "evaluation_failure": None})
     '1/2'
@@ -264,7 +264,7 @@ def _evaluated(row: Row) -> str | None:
 
 
 def doctor(checks: Sequence[Row], *, json: bool) -> None:
-    """What was found on the machine, a line each."""
+    """Print the findings on the machine, a line each."""
     if json:
         document(list(checks))
         return
@@ -324,7 +324,7 @@ def _metric(name: str) -> str:
 
 
 def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:
-    """A rich table; numbers to the right, unknown values empty, empty columns left out."""
+    """Return a rich table: numbers right-aligned, unknown values empty, no empty columns."""
     from rich import box
     from rich.table import Table
     from rich.text import Text

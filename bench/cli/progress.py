@@ -16,7 +16,7 @@ MAX_RUNNING_SHOWN = 12
 
 
 def wait(study_dir: Path) -> list[str]:
-    """Shows progress until nothing is queued or running; then a line for each that is not done."""
+    """Show progress until nothing is queued or running; return a line per run that is not done."""
     follow = _follow_bars if sys.stderr.isatty() else _follow_lines
     found = follow(study_dir)
     problems = []
@@ -36,7 +36,7 @@ def wait(study_dir: Path) -> list[str]:
 
 
 def track(runs: list[RunStatus], what: str) -> Iterator[RunStatus]:
-    """The runs one after the other, with a bar on a terminal and lines elsewhere."""
+    """Yield the runs one by one, with a bar on a terminal and lines elsewhere."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import track
@@ -49,7 +49,7 @@ def track(runs: list[RunStatus], what: str) -> Iterator[RunStatus]:
 
 
 def watch(study_dir: Path) -> None:
-    """The table of `status`, refreshed until all runs have ended."""
+    """Show the table of `status`, refreshed until all runs have ended."""
     from rich.console import Console
     from rich.live import Live
 

@@ -61,7 +61,7 @@ def table(
     with_published: bool = False,
     published: str | None = None,
 ) -> None:
-    """Prints or writes a comparison table of some studies; `format` may also be "json".
+    """Print or write a comparison table of studies; `format` may also be "json".
 
     `with_published` lays the ViT paper's scores beside them; `published` is one of the paper's
     own tables, alone. Raises AnswerError.
@@ -135,7 +135,7 @@ def report(
     published: bool,
     where: Sequence[str] = (),
 ) -> None:
-    """Writes the report of some studies into `output`, an .html file; raises AnswerError."""
+    """Write the report of studies to `output`, an .html file; raise AnswerError."""
     from results.report import write as reports
 
     if output.suffix not in (".html", ".htm"):

@@ -15,7 +15,7 @@ NUM_CLASSES = 1000
 
 
 def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
-    """Raises BadParameter where one of the others is given too, which `option` does not use."""
+    """Raise BadParameter if another option is given that `option` does not use."""
     given = [name for name, value in others.items() if value]
     if given:
         raise typer.BadParameter(f"{option}: given beside {', '.join(given)}, expected alone")

@@ -33,7 +33,8 @@ class PreActBottleneck(nn.Module):
         shortcut = x if self.shortcut is None else self.shortcut(y)
         y = self.conv1(y)
         y = self.conv2(F.relu(self.norm2(y)))
-        return self.conv3(F.relu(self.norm3(y))) + shortcut
+        out: Tensor = self.conv3(F.relu(self.norm3(y))) + shortcut
+        return out
 
 
 class BitRoot(nn.Module):
@@ -75,7 +76,7 @@ class BiT(nn.Module):
         nn.init.constant_(self.head.bias, config.head_bias_init)
 
     def features(self, images: Tensor) -> Tensor:
-        """The representation that the head reads: the mean over places, (B, D)."""
+        """Return the representation that the head reads: the mean over places, (B, D)."""
         x = self.root(images)
         for stage in self.stages:
             x = stage(x)
@@ -83,4 +84,5 @@ class BiT(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (B, num_classes)."""
-        return self.head(self.features(images))
+        logits: Tensor = self.head(self.features(images))
+        return logits

@@ -72,7 +72,7 @@ def _resize(state: dict[str, Tensor], old: ViTConfig, new: ViTConfig) -> None:
     if old.position_embedding == "1d":
         tokens = state["position_embedding.tokens"]
         extra = old.num_tokens - before.area
-        grid = tokens[extra:].unflatten(0, (before.rows, before.columns))
+        grid = tokens[extra:].unflatten(0, (before.rows, before.columns))  # type: ignore[no-untyped-call]
         grid = resize_positions(grid, after.rows, after.columns)
         state["position_embedding.tokens"] = torch.cat([tokens[:extra], grid.flatten(0, 1)])
     if old.position_embedding == "2d":
@@ -123,7 +123,7 @@ def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
 
 
 def _read(arrays: Arrays, image_size: ImageSize) -> tuple[Inferred, dict[str, Tensor]]:
-    """The network of a file and the values of its parameters, by our names."""
+    """Return the network of a file and the values of its parameters, by our names."""
     has_words = {"model", "config"} & arrays.metadata.keys()
     inferred = described(arrays.metadata) if has_words else infer(arrays.shapes, image_size)
     parameters = _meta_state(inferred.config, inferred.num_classes or 1)
@@ -154,7 +154,7 @@ def load_checkpoint(
     image_size: ImageSize = None,
     num_classes: int | None = None,
 ) -> nn.Module:
-    """The network that a file holds, in float32; see `models.load_checkpoint`."""
+    """Return the network in a file, in float32; see `models.load_checkpoint`."""
     path = Path(path)
     try:
         with open_arrays(path) as arrays:
@@ -208,7 +208,7 @@ def _ours(network: nn.Module) -> ViT | BiT:
 
 
 def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.ndarray]:
-    """The network's arrays as the published files name and shape them.
+    """Return the network's arrays as the published files name and shape them.
 
     Reading them back gives the same network to the last bit. Raises CheckpointError for one that
     such a file cannot express, such as one with the erf GELU of timm.

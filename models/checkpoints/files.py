@@ -53,7 +53,7 @@ class Arrays:
 
 @contextmanager
 def open_arrays(path: Path) -> Iterator[Arrays]:
-    """The arrays of an `.npz` or `.safetensors` file, which its first bytes tell apart.
+    """Return the arrays of an `.npz` or `.safetensors` file, told apart by its first bytes.
 
     Raises CheckpointError for a file that is missing, foreign, damaged, or over MAX_BYTES, also
     while arrays are read within the `with`.
@@ -106,7 +106,7 @@ def _npz(archive: zipfile.ZipFile) -> Arrays:
 
 
 def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
-    """The shape an array says it has, once its type and size are seen to be true."""
+    """Return the shape in an array's header, after checking its type and size."""
     with archive.open(info) as file:
         try:
             shape, dtype = _read_header(file)
@@ -135,7 +135,7 @@ def _plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _plain_names(raw: list[str]) -> dict[str, str]:
-    """The names in the file by the names they mean, without the optimizer's."""
+    """Map canonical names to the names in the file, without the optimizer's."""
     prefix = next((p for p in PREFIXES if any(name.startswith(p) for name in raw)), "")
     names: dict[str, str] = {}
     for name in raw:
@@ -155,7 +155,7 @@ def _safetensors(tensors: Any, num_bytes: int) -> Arrays:
     shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
 
     def read(name: str) -> Tensor:
-        tensor = tensors.get_tensor(name)
+        tensor: Tensor = tensors.get_tensor(name)
         if not tensor.is_floating_point():
             raise CheckpointError(f"{name}: expected floating-point numbers, got {tensor.dtype}")
         return tensor.float()

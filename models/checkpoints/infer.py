@@ -85,7 +85,7 @@ class Inferred:
 
 
 def _size(shapes: Shapes, pattern: str, axis: int, missing: int = 1) -> int:
-    """What most arrays of this name have along this axis, so that one odd one is found out.
+    """Return the majority size along an axis of the arrays that match `pattern`.
 
     `missing` stands in where there is none: whoever compares the names then says which are missing.
     """
@@ -131,7 +131,7 @@ def _make(family: str, values: dict[str, Any]) -> Config:
 
 
 def _known(made: Config) -> Config:
-    """The config by its registered name, where it has one."""
+    """Return the config under its registered name, if it has one."""
     for known in REGISTRY.values():
         same = (getattr(known, key, None) == getattr(made, key, None) for key in STRUCTURE)
         if known.family == made.family and all(same):
@@ -142,7 +142,7 @@ def _known(made: Config) -> Config:
 def _with_positions(
     family: str, values: dict[str, Any], shapes: Shapes, layout: Layout, image_size: ImageSize
 ) -> tuple[Config, Layout]:
-    """The config with its pooling and grid, and the layout with its position embedding."""
+    """Return the config with its pooling and grid, and the layout with its position embedding."""
     is_timm = layout.naming == "timm"
     given = None
     if is_timm and image_size is not None:  # an .npz always holds a square
@@ -237,7 +237,7 @@ def _bit(shapes: Shapes, layout: Layout, names: _BiTNames, axes: tuple[int, int]
 
 
 def infer(shapes: Shapes, image_size: ImageSize = None) -> Inferred:
-    """The network of a published file, but for what its names and shapes lack.
+    """Return the config of a published file, as far as names and shapes determine it.
 
     `image_size` is what the user asks for: it tells a grid of timm that is no square from one that
     is. Raises CheckpointError where the names are of no known layout.
@@ -256,13 +256,13 @@ def infer(shapes: Shapes, image_size: ImageSize = None) -> Inferred:
 
 
 def describe(network_config: Config, num_classes: int) -> dict[str, str]:
-    """The metadata with which a file of ours says what it holds."""
+    """Return the metadata that describe the network in a file of ours."""
     values = {"family": network_config.family, **asdict(network_config)}
     return {"config": json.dumps(values), "num_classes": str(num_classes)}
 
 
 def described(metadata: Mapping[str, str]) -> Inferred:
-    """The network that a file of ours says it holds.
+    """Return the config that the metadata of a file of ours describe.
 
     Either as `describe` wrote it, or as `model`, `image_size` and `model_options`, which the
     weights of a run carry. Raises CheckpointError.

@@ -99,14 +99,14 @@ def _flax_attention(theirs: str, ours: str, num_heads: int) -> list[Rule]:
                 f"{theirs}/{name}/kernel",
                 f"{ours}.qkv.weight",
                 lambda x: x.flatten(1).mT,
-                lambda x: x.mT.unflatten(1, (num_heads, -1)),
+                lambda x: x.mT.unflatten(1, (num_heads, -1)),  # type: ignore[no-untyped-call]
                 third,
             ),
             Rule(
                 f"{theirs}/{name}/bias",
                 f"{ours}.qkv.bias",
                 lambda x: x.flatten(),
-                lambda x: x.unflatten(0, (num_heads, -1)),
+                lambda x: x.unflatten(0, (num_heads, -1)),  # type: ignore[no-untyped-call]
                 third,
             ),
         ]
@@ -114,7 +114,7 @@ def _flax_attention(theirs: str, ours: str, num_heads: int) -> list[Rule]:
         f"{theirs}/out/kernel",
         f"{ours}.out.weight",
         lambda x: x.flatten(0, 1).mT,
-        lambda x: x.mT.unflatten(0, (num_heads, -1)),
+        lambda x: x.mT.unflatten(0, (num_heads, -1)),  # type: ignore[no-untyped-call]
     )
     return [*rules, out, Rule(f"{theirs}/out/bias", f"{ours}.out.bias")]
 
@@ -268,7 +268,7 @@ def _timm_bit(config: BiTConfig) -> list[Rule]:
 
 
 def rules(config: Config, layout: Layout) -> list[Rule]:
-    """A rule for every array that a file of this layout holds for the network of this config."""
+    """Return a rule for every array that a file of this layout has for a network of this config."""
     if isinstance(config, BiTConfig):
         by_naming = {"flax": _flax_bit, "tensorflow": _tensorflow_bit, "timm": _timm_bit}
         return by_naming[layout.naming](config)

@@ -29,7 +29,7 @@ class Positions:
 
 
 def _readings(length: int, squares: bool, given: Grid | None) -> list[tuple[Grid, bool]]:
-    """What the length allows, as (grid, whether the class token has a place): at most one."""
+    """Return the grid, and whether the class token has a place, if the length allows just one."""
     found = []
     for has_place in (True, False):
         area = length - has_place
@@ -59,7 +59,7 @@ def _read(length: int, has_token: bool, given: Grid | None) -> tuple[Grid, bool]
 def find_positions(
     shapes: Mapping[str, tuple[int, ...]], *, is_timm: bool, given: Grid | None = None
 ) -> Positions:
-    """The positions of a file of timm or flax; a single cell where there are none.
+    """Return the positions of a file of timm or flax; a single cell where there are none.
 
     Published grids are square. `given` is the grid of the image size that the user asks for, for
     files that may hold another. Raises CheckpointError where that leaves the grid open.

@@ -59,7 +59,7 @@ def _together(name: str, parts: Iterable[Part], times: int = 1) -> Part:
 
 
 def _dense(name: str, inputs: int, outputs: int, rows: int, *, bias: bool = True) -> Part:
-    """A matrix product of `rows` vectors with a weight of (inputs, outputs)."""
+    """Return the matrix product of `rows` vectors with a weight of (inputs, outputs)."""
     macs = rows * inputs * outputs
     params = (inputs + bias) * outputs
     return Part(name, params, macs, macs, activations=rows * outputs)
@@ -78,7 +78,7 @@ def _taps(size: int, kernel_size: int, stride: int, before: int, out: int) -> in
 def _std_conv(
     config: ResNetFields, inputs: int, outputs: int, size: Grid, kernel_size: int, stride: int = 1
 ) -> Part:
-    """A weight-standardised convolution on a map of this size."""
+    """Return a weight-standardised convolution on a map of this size."""
     out = size.strided(stride)
     taps = 1
     for side, out_side in ((size.rows, out.rows), (size.columns, out.columns)):
@@ -98,7 +98,7 @@ def _std_conv(
 
 
 def _root(config: ResNetFields, size: Grid) -> tuple[Part, Grid]:
-    """The root with its norm, if it has one, and the size of the map that it leaves."""
+    """Return the root with its norm, if any, and the size of the feature map after it."""
     kernel_size, stride = (7, 2) if config.root == "large" else (3, 1)
     parts = [_std_conv(config, 3, config.root_width, size, kernel_size, stride)]
     size = size.strided(stride)
@@ -108,7 +108,7 @@ def _root(config: ResNetFields, size: Grid) -> tuple[Part, Grid]:
 
 
 def _unit(config: ResNetFields, inputs: int, width: int, size: Grid, stride: int) -> Part:
-    """A bottleneck: norms behind the convolutions in a hybrid, before them in BiT."""
+    """Return a bottleneck unit: norms after the convolutions in a hybrid, before them in BiT."""
     outputs, out = 4 * width, size.strided(stride)
     parts = [
         _std_conv(config, inputs, width, size, 1),

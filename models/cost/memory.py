@@ -54,7 +54,7 @@ def _widths(precision: Precision, device: Device) -> _Widths:
 
 
 def _attention(config: ViTConfig, w: _Widths) -> int:
-    """What attention keeps beside query, key, value and output: a log-sum a query.
+    """Return the bytes attention saves beside query, key, value, output: a log-sum per query.
 
     Relative positions keep their products and a bias like the attention weights, twice. Dropout
     and a bias have no fused kernel on a CPU: there the weights are kept, with dropout also its mask
@@ -92,7 +92,7 @@ def _block(config: ViTConfig, w: _Widths) -> Kept:
 
 
 def _embedding(config: ViTConfig, channels: int, pixels: Grid, w: _Widths) -> Kept:
-    """The patches' convolution keeps the images, or in bf16 a copy of the feature map."""
+    """Return the bytes the patch embedding saves: the images, or in bf16 a copy of its input."""
     d = config.width
     is_shared = isinstance(config, HybridConfig)
     size = w.copy if is_shared else w.operand
@@ -109,7 +109,7 @@ def _embedding(config: ViTConfig, channels: int, pixels: Grid, w: _Widths) -> Ke
 
 
 def _head(config: ViTConfig, num_classes: int, w: _Widths) -> Kept:
-    """The last norm, what the head reads, and the logarithms of the probabilities."""
+    """Return the bytes of the last norm, the head's input, and the log-probabilities."""
     n, d = config.num_tokens, config.width
     features = config.representation_size or d
     kept = _FP32 * (n * d + 2 * n + num_classes) + _LABEL
@@ -155,7 +155,7 @@ def _statistics(config: ResNetFields, num_norms: int) -> int:
 
 
 def _padded(config: ResNetFields, size: Grid, kernel_size: int, stride: int) -> Grid:
-    """The size of the map with the zeros that are laid around it as a copy, or without."""
+    """Return the size of the feature map, with zero padding where a padded copy is made."""
     if config.padding != "same" or stride == 1:
         return size
     out = size.strided(stride)
@@ -198,7 +198,7 @@ def _unit(
 
 
 def _root(config: ResNetFields, image: Grid, w: _Widths) -> tuple[Kept, Grid]:
-    """The root convolution, in a hybrid its norm, and the pooling (its input, and indices)."""
+    """Return the bytes of the root convolution, a hybrid's norm, and the pooling with indices."""
     is_large, is_hybrid = config.root == "large", isinstance(config, HybridConfig)
     kernel_size, stride = (7, 2) if is_large else (3, 1)
     channels, size = config.root_width, image.strided(stride)
@@ -238,7 +238,7 @@ def kept(
     precision: Precision = "fp32",
     device: Device = "cuda",
 ) -> tuple[Kept, ...]:
-    """The parts of a network in the order in which an image meets them, loss included.
+    """Return the parts of a network in forward order, loss included.
 
     `device` tells where dropout and biases of attention take more; there it is exact from two
     images on. Raises ConfigError for an image size that does not fit.

@@ -79,5 +79,6 @@ class Hybrid(ViT):
         self.resnet = resnet
 
     def stem(self, images: Tensor) -> Tensor:
-        """The feature map, (B, C, H, W) with C and H, W of the ResNet."""
-        return self.resnet(images)
+        """Return the feature map of the ResNet, (B, C, H, W)."""
+        features: Tensor = self.resnet(images)
+        return features

@@ -49,10 +49,11 @@ class Attention(nn.Module):
         bias = None if self.relative is None else self.relative(query)
         dropout = self.dropout if self.training else 0.0
         x = F.scaled_dot_product_attention(query, key, value, bias, dropout)  # (B, h, N, K)
-        return self.out(x.transpose(1, 2).flatten(2))
+        mixed: Tensor = self.out(x.transpose(1, 2).flatten(2))
+        return mixed
 
     def weights(self, x: Tensor) -> Tensor:
-        """What each token attends to: (B, N, D) to (B, h, N, N), rows that sum to 1."""
+        """Return attention weights: (B, N, D) to (B, h, N, N), rows sum to 1."""
         query, key, _ = self.heads(x)
         logits = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
         if self.relative is not None:
@@ -79,7 +80,7 @@ class RelativePosition(nn.Module):
         by_offset = query @ self.embedding.T / math.sqrt(query.shape[3])  # (B, h, N, 2N - 1)
         # Row q needs the offsets -q to N - 1 - q, columns N - 1 - q and after: in the flat array
         # each row's part begins 2N - 2 after the last one's.
-        slid = by_offset.flatten(2)[..., N - 1 : -1].unflatten(2, (N, 2 * N - 2))
+        slid: Tensor = by_offset.flatten(2)[..., N - 1 : -1].unflatten(2, (N, 2 * N - 2))  # type: ignore[no-untyped-call]
         return slid[..., :N]  # (B, h, N, N)
 
 
@@ -99,7 +100,8 @@ class Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
         x = F.gelu(self.hidden(x), approximate=self.approximate)
-        return self.dropout(self.out(self.dropout(x)))
+        out: Tensor = self.dropout(self.out(self.dropout(x)))
+        return out
 
 
 class Block(nn.Module):
@@ -116,7 +118,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
         x = x + self.dropout(self.attention(self.norm1(x)))
-        return x + self.mlp(self.norm2(x))
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
 
 
 class Position1d(nn.Module):
@@ -191,11 +194,11 @@ class ViT(nn.Module):
         nn.init.constant_(self.head.bias, config.head_bias_init)
 
     def stem(self, images: Tensor) -> Tensor:
-        """What patches are cut from: the images themselves, (B, C, H, W)."""
+        """Return the input of the patch embedding: the images themselves, (B, C, H, W)."""
         return images
 
     def embed(self, images: Tensor) -> Tensor:
-        """The sequence that enters the first block, (B, N, D)."""
+        """Return the sequence that enters the first block, (B, N, D)."""
         image, given = self.config.image, tuple(images.shape)
         if given[2:] != (image.rows, image.columns):
             expected = f"(B, 3, {image.rows}, {image.columns})"
@@ -203,10 +206,11 @@ class ViT(nn.Module):
         x = self.embedding(self.stem(images)).flatten(2).transpose(1, 2)  # (B, H W, D)
         if self.class_token is not None:
             x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)  # (B, N, D)
-        return self.dropout(self.position_embedding(x))
+        embedded: Tensor = self.dropout(self.position_embedding(x))
+        return embedded
 
     def features(self, images: Tensor) -> Tensor:
-        """The representation that the head reads, (B, D) or (B, representation_size)."""
+        """Return the representation that the head reads, (B, D) or (B, representation_size)."""
         x = self.embed(images)
         for block in self.blocks:
             x = block(x)
@@ -216,10 +220,11 @@ class ViT(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (B, num_classes)."""
-        return self.head(self.features(images))
+        logits: Tensor = self.head(self.features(images))
+        return logits
 
     def attention_maps(self, images: Tensor) -> list[Tensor]:
-        """What each token attends to in each layer: depth times (B, h, N, N), rows sum to 1."""
+        """Return the attention weights of each layer: depth times (B, h, N, N), rows sum to 1."""
         x = self.embed(images)
         maps = []
         for block in self.blocks:

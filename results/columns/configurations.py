@@ -34,14 +34,14 @@ class MissingColumn(ResultsError):
 
 
 def check_columns(runs: pd.DataFrame, names: Sequence[str]) -> None:
-    """Raises MissingColumn unless `runs` has all of `names`."""
+    """Raise MissingColumn unless `runs` has all of `names`."""
     for name in names:
         if name not in runs:
             raise MissingColumn(f"column {name!r} is missing; {suggestion(name, map(str, runs))}")
 
 
 def model_column(runs: pd.DataFrame) -> str:
-    """The column that names the models: `label`, or `model` where there are no labels."""
+    """Return the column that names the models: `label`, or `model` without labels."""
     has_labels = "label" in runs and runs["label"].notna().all()
     return "label" if has_labels or "model" not in runs else "model"
 
@@ -97,7 +97,7 @@ def _family_order(family: pd.Series) -> pd.Series:
 
 
 def in_order(runs: pd.DataFrame) -> pd.DataFrame:
-    """`runs` by family, then size of the model, then training images, as far as known."""
+    """Sort `runs` by family, then model size, then training images, as far as known."""
     by = [name for name in ORDER if name in runs]
     if not by:
         return runs

@@ -68,7 +68,7 @@ def keep(rows: pd.DataFrame, condition: Condition) -> pd.DataFrame:
         mask = _ORDERS[condition.operator](column, value)
     else:
         mask = _equal(column, condition)
-    chosen = rows[mask.fillna(False).astype(bool)]
+    chosen: pd.DataFrame = rows[mask.fillna(False).astype(bool)]
     if chosen.empty and not rows.empty:
         raise FilterError(f"--where {condition}: no row is left; {_what_there_is(column)}")
     return chosen

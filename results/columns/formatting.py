@@ -54,17 +54,17 @@ def is_fraction(column: str) -> bool:
 
 
 def higher_is_better(metric: str) -> bool:
-    """True for accuracies and other fractions, False for losses."""
+    """Return True for accuracies and other fractions, False for losses."""
     return is_fraction(metric)
 
 
 def name(column: str) -> str:
-    """The column's name for people: `train_examples` is "training images"."""
+    """Return the column's name for people: `train_examples` is "training images"."""
     return HEADERS.get(column, column.replace("_", " "))
 
 
 def header(column: str) -> str:
-    """The same with the unit of fractions: `top1_accuracy` is "top-1 (%)"."""
+    """Return the name with the unit of fractions: `top1_accuracy` is "top-1 (%)"."""
     return f"{name(column)} (%)" if is_fraction(column) else name(column)
 
 
@@ -81,7 +81,7 @@ def number(value: float) -> str:
 
 
 def short_count(value: float) -> str:
-    """A count as on an axis.
+    """Return a count as it stands on an axis.
 
     >>> short_count(1437), short_count(9e6), short_count(1.3e6)
     ('1.4k', '9M', '1.3M')
@@ -111,7 +111,7 @@ def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
 
 
 def amount(column: str, value: float) -> str:
-    """A cost with its unit.
+    """Return a cost with its unit.
 
     >>> amount("train_flops_valid", 1.567e21), amount("train_examples", 4e7)
     ('1,567 exaFLOPs', '40M images')
@@ -124,7 +124,7 @@ def amount(column: str, value: float) -> str:
 
 
 def score(mean: float, std: float, metric: str) -> str:
-    """A mean with its spread, accuracies in per cent; nothing for unknown.
+    """Return a mean with its spread, accuracies in per cent; "" if unknown.
 
     >>> score(0.8712, 0.0004, "top1_accuracy"), score(0.8712, math.nan, "top1_accuracy")
     ('87.12 ± 0.04', '87.12')

@@ -7,17 +7,19 @@ TIE_BITS = 40  # values that agree in so many binary digits (1e-12) tie: a mean'
 
 
 def settled(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The values (N,) without the digits in which two ways of adding up may differ.
+    """Round values (N,) to 40 binary digits, so that sums in another order compare equal.
 
     >>> 0.1 + 0.2 == 0.3, bool(settled([0.1 + 0.2]) == settled([0.3]))
     (False, True)
     """
     mantissas, exponents = np.frexp(np.asarray(values, dtype=float))
-    return np.ldexp(np.round(np.ldexp(mantissas, TIE_BITS)), exponents - TIE_BITS)
+    rounded = np.round(np.ldexp(mantissas, TIE_BITS))
+    found: npt.NDArray[np.float64] = np.ldexp(rounded, exponents - TIE_BITS)
+    return found
 
 
 def frontier(cost: npt.ArrayLike, error: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """The mask (N,) of the points on the Pareto frontier of cost and error (N,), both minimised.
+    """Return the mask (N,) of the Pareto frontier of cost and error (N,), both minimised.
 
     A point is on it if no other has both at most as large and at least one of them smaller. So of
     two points with equal error only the cheaper one is on it, and exact duplicates both are or

@@ -23,7 +23,7 @@ def only_of_evals() -> frozenset[str]:
 
 
 def of_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """The `metrics` of the runs themselves: `runs` once a metric, with `metric` and `value`.
+    """Return the runs' own `metrics` in long form: `runs` once a metric, with `metric` and `value`.
 
     Also `pretrain_dataset`, for a run's own score the same as `dataset`. Raises MissingColumn.
     """
@@ -36,7 +36,7 @@ def of_runs(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def of_evals(runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """The rows of `evals` that hold one of `metrics`, each with the columns of its run.
+    """Return the rows of `evals` with one of `metrics`, each with the columns of its run.
 
     `dataset` and `image_size` are then those of the evaluation, the run's are called
     `pretrain_dataset` and `pretrain_image_size`; `draw` is the evaluation's seed. Of weights that
@@ -53,7 +53,7 @@ def of_evals(runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]) ->
 
 
 def describe(scores: pd.DataFrame) -> pd.Series:
-    """A text per row that names its evaluation: data set, protocol or shots, and metric.
+    """Return a text per row that names its evaluation: data set, protocol or shots, metric.
 
     Only what differs within `scores` is named, and the data set unless nothing but metrics do.
     """
@@ -89,7 +89,7 @@ def _text(fields: Mapping[Any, Any], varied: set[str]) -> str:
 def wide(
     runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """`runs` with a column per evaluation, the mean over a run's draws; and the columns' names.
+    """Return `runs` with a column per evaluation (mean over draws), and the columns' names.
 
     They are called as `describe` does, as "digits, 5-shot accuracy".
     """

@@ -44,7 +44,7 @@ class Compacted:
 
 
 def _retire(study: Path, name: str, which: Identity, table: str) -> int:
-    """Removes a part that has been merged; returns how many files went.
+    """Remove a part that has been merged; return the number of files removed.
 
     It is renamed first, into the folder of the merged files, where readers still see it: so it
     cannot be the part's successor that goes, whose writer has just put it in its place.
@@ -63,7 +63,7 @@ def _retire(study: Path, name: str, which: Identity, table: str) -> int:
 
 
 def _write(study: Path, table: str, whole: Whole) -> list[PartFile]:
-    """Writes all rows into one new file, but for parts with columns that only they have.
+    """Write all rows into one new file, except parts with columns that only they have.
 
     Returns the parts that are safe in it; none where it has been merged further already.
     """
@@ -83,7 +83,7 @@ def _write(study: Path, table: str, whole: Whole) -> list[PartFile]:
 
 
 def _compact_table(study: Path, table: str) -> Compacted:
-    """Merges one table of a study into one file, and removes what it replaces."""
+    """Merge one table of a study into one file, and remove the files it replaces."""
     whole = files.read_table(study, table)
     merged = whole.parts
     removed = remove_abandoned(study / COMPACT / table)
@@ -100,7 +100,7 @@ def _compact_table(study: Path, table: str) -> Compacted:
 
 
 def compact(study: Path | str) -> list[Compacted]:
-    """Merges the files of each table of a study, whatever else is at work on them.
+    """Merge the files of each table of a study, safely beside other readers and writers.
 
     Raises NotAStudy, and NotWritten where a merged file cannot be read back; then nothing is
     removed.

@@ -26,7 +26,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
-    """Makes `path` hold what `fill` writes into the stream it is given; returns `path`.
+    """Write the file `path` atomically with what `fill` writes to its stream; return `path`.
 
     A reader sees the old file or the new one, never a part: the bytes go to a hidden `.tmp` file
     in the same folder, which is made if need be. When this returns, a power cut cannot undo it.
@@ -67,7 +67,7 @@ def is_temporary(name: str) -> bool:
 
 
 def remove_abandoned(folder: Path, seconds: float = 3600.0) -> int:
-    """Removes what killed writers left half written, untouched for so long; how many files went."""
+    """Remove temporary files of killed writers older than `seconds`; return their number."""
     before, removed = time.time() - seconds, 0
     for path in folder.glob(".*.tmp"):
         with suppress(FileNotFoundError):  # its writer has just put it in its place

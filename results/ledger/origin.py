@@ -66,7 +66,8 @@ def _find(study: Path, run_id: str) -> Path:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
     except FileNotFoundError:
         return {}
 
@@ -77,7 +78,7 @@ def _rows(study: Path, run: str, table: str, names: Iterable[str]) -> list[Row]:
 
 
 def _attempts(run_dir: Path) -> list[Row]:
-    """The recorded attempts, and from its heartbeat one that has no row yet."""
+    """Return the recorded attempts, and one without a row yet from its heartbeat."""
     folder = run_dir / "attempts"
     names = [f"attempts/{path.name}" for path in sorted(folder.glob("[0-9]*.parquet"))]
     rows = {row["attempt"]: row for row in _rows(run_dir.parent, run_dir.name, "attempts", names)}
@@ -91,7 +92,7 @@ def _attempts(run_dir: Path) -> list[Row]:
 
 
 def _code(study: Path, attempts: Iterable[Row]) -> list[Code]:
-    """What the attempts ran, each code once, in the order of its first attempt."""
+    """Return the code that the attempts ran, deduplicated, in the order of first attempts."""
     found: dict[tuple[Any, ...], list[int]] = {}
     names = [column.name for column in SOFTWARE]
     for row in attempts:

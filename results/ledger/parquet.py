@@ -42,7 +42,7 @@ class WrongColumns(ResultsError):
 
 
 def arrow_schema(table: str) -> pa.Schema:
-    """The Arrow schema of one of our tables; raises SchemaError for an unknown one."""
+    """Return the Arrow schema of one of our tables; raise SchemaError for an unknown one."""
     return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in tables.columns(table)])
 
 
@@ -57,7 +57,7 @@ def _metadata(table: str) -> dict[str, str]:
 
 
 def _row_text(row: Row, data: bytes) -> str:
-    """The only row of a file as JSON, after a checksum of it and of the data that it repeats."""
+    """Return the only row of a file as JSON, after a checksum of it and of the data it repeats."""
     times = [name for name, value in row.items() if isinstance(value, datetime)]
     plain = row | {name: row[name].isoformat() for name in times}
     text = json.dumps({"times": times, "row": plain})
@@ -65,7 +65,7 @@ def _row_text(row: Row, data: bytes) -> str:
 
 
 def write(path: Path | str, table: str, rows: Iterable[Mapping[str, Any]]) -> Path:
-    """Writes `rows` of `table` (a name of `schema.TABLES`) as one whole file; returns its path.
+    """Write `rows` of `table` (a name of `schema.TABLES`) as one whole file; return its path.
 
     Missing columns become null. The file's metadata hold table, schema version, writer version
     and units. A lone row stands in the footer a second time, as JSON: reading thousands of such
@@ -89,7 +89,7 @@ def write(path: Path | str, table: str, rows: Iterable[Mapping[str, Any]]) -> Pa
 def write_table(
     path: Path | str, table: str, rows: pa.Table, pairs: Mapping[str, str] | None = None
 ) -> Path:
-    """Writes an Arrow table with exactly the columns of `table` as one whole file.
+    """Write an Arrow table with exactly the columns of `table` as one whole file.
 
     `pairs` go into the file's metadata, besides our own; every page has a checksum.
     """
@@ -103,7 +103,7 @@ def write_table(
 
 
 def lone_row(content: bytes, pairs: Mapping[bytes, bytes]) -> Row | None:
-    """The row that the footer of a whole file repeats; takes a third of the time of its columns.
+    """Return the row that the footer of a file repeats, in a third of the time of its columns.
 
     None where there is none, it is of another schema version, or the file was changed by a tool
     that left our metadata in it.
@@ -119,7 +119,7 @@ def lone_row(content: bytes, pairs: Mapping[bytes, bytes]) -> Row | None:
 
 
 def decode(content: bytes, path: Path | str) -> pa.Table:
-    """The bytes of a whole file as an Arrow table; raises NotParquet naming `path`."""
+    """Return the bytes of a whole file as an Arrow table; raise NotParquet naming `path`."""
     with _opened(path, pa.BufferReader(content)) as file:
         return file.read(use_threads=False)
 
@@ -144,7 +144,7 @@ def read_table(path: Path | str) -> pa.Table:
 
 
 def read_rows(path: Path | str) -> list[Row]:
-    """The rows of one file of ours, with the columns the file has (an old one lacks new ones).
+    """Return the rows of one file of ours, with the columns that the file has.
 
     Raises NotParquet, and FileNotFoundError where there is nothing.
     """
@@ -157,7 +157,7 @@ def read_rows(path: Path | str) -> list[Row]:
 
 @contextmanager
 def _opened(path: Path | str, source: Any = None, **options: Any) -> Iterator[pq.ParquetFile]:
-    """An open file; raises NotParquet, also for what turns up while it is read inside."""
+    """Open a file; raise NotParquet, also for errors while it is read inside the block."""
     try:
         with pq.ParquetFile(path if source is None else source, **options) as file:
             yield file
@@ -169,20 +169,20 @@ def _opened(path: Path | str, source: Any = None, **options: Any) -> Iterator[pq
 
 
 def schema(path: Path | str) -> pa.Schema:
-    """The Arrow schema of any Parquet file, its metadata included; raises NotParquet."""
+    """Return the Arrow schema of any Parquet file with its metadata; raise NotParquet."""
     with _opened(path) as file:
         return file.schema_arrow
 
 
 def metadata(path: Path | str) -> dict[str, str]:
-    """The key-value metadata of any Parquet file as text; raises NotParquet."""
+    """Return the key-value metadata of any Parquet file as text; raise NotParquet."""
     with _opened(path) as file:
         pairs = file.metadata.metadata or {}
     return {key.decode(): value.decode(errors="replace") for key, value in pairs.items()}
 
 
 def columns(path: Path | str) -> list[str]:
-    """The names of the top-level columns of any Parquet file; raises NotParquet."""
+    """Return the names of the top-level columns of any Parquet file; raise NotParquet."""
     return list(schema(path).names)
 
 
@@ -204,7 +204,8 @@ def read_column(path: Path | str, name: str) -> npt.NDArray[Any]:
         column = file.read(columns=[name]).column(name)
     if column.null_count:
         raise WrongColumns(f"{path}: column {name!r} has {column.null_count} nulls, expected none")
-    return column.to_numpy()
+    labels: npt.NDArray[Any] = column.to_numpy()
+    return labels
 
 
 # --- a data set of images, in the layout of the Hugging Face hub
@@ -213,7 +214,7 @@ def read_column(path: Path | str, name: str) -> npt.NDArray[Any]:
 def image_labels(
     path: Path | str, image: str = "image", label: str = "label"
 ) -> npt.NDArray[np.int64]:
-    """The labels (N,) of a data set's file with images as `struct<bytes, path>`.
+    """Return the labels (N,) of a data set's file with images as `struct<bytes, path>`.
 
     The images are not read. Raises NotParquet, and WrongColumns naming what was expected.
     """
@@ -237,7 +238,7 @@ def image_labels(
 
 
 def class_names(path: Path | str, label: str = "label") -> tuple[str, ...] | None:
-    """The names of the classes, as the `datasets` library leaves them in a file's metadata.
+    """Return the class names that the `datasets` library leaves in a file's metadata.
 
     None where the file has none. Raises NotParquet.
     """

@@ -57,7 +57,7 @@ class Read:
 
 
 def identity(status: os.stat_result) -> Identity:
-    """What tells a file from any other that had or will have its name."""
+    """Return (mtime_ns, inode): tells a file from an earlier or later one of the same name."""
     return status.st_mtime_ns, status.st_ino
 
 
@@ -65,7 +65,7 @@ def identity(status: os.stat_result) -> Identity:
 
 
 def list_own(study: Path, table: str) -> dict[str, Identity]:
-    """The parts of one table where their writers put them, by run and name."""
+    """List the parts of one table where their writers put them, by run and name."""
     found = {}
     for run in sorted(os.listdir(study)):
         if run.startswith("_") or is_temporary(run):
@@ -88,7 +88,7 @@ def list_own(study: Path, table: str) -> dict[str, Identity]:
 
 
 def list_merged(study: Path, table: str) -> list[str]:
-    """The names of the merged files of one table.
+    """List the names of the merged files of one table.
 
     A folder that changes while it is listed may show neither a file that has just been made nor
     those it replaces; two equal listings in a row say that this did not happen.
@@ -160,7 +160,7 @@ def _read_chunk(study: Path, names: Iterable[str], table: str) -> Read:
 
 
 def read_own(study: Path, names: list[str], table: str) -> Read:
-    """The rows of these parts; whatever state they are in, nothing is raised."""
+    """Read the rows of these parts; damaged or missing ones are reported, not raised."""
     chunks = [names[at : at + CHUNK_FILES] for at in range(0, len(names), CHUNK_FILES)]
     together = Read()
     with ThreadPoolExecutor(THREADS) as pool:
@@ -174,12 +174,12 @@ def read_own(study: Path, names: list[str], table: str) -> Read:
 
 
 def index_text(parts: Iterable[PartFile]) -> str:
-    """The index of a merged file, for its metadata."""
+    """Return the index of a merged file, for its metadata."""
     return json.dumps([[part.name, *part.identity, part.num_rows] for part in parts])
 
 
 def read_merged(study: Path, name: str, table: str) -> Read:
-    """The rows of one merged file; one without an index counts as a part of its own name."""
+    """Read the rows of one merged file; one without an index counts as a part by its name."""
     path = study / COMPACT / table / name
     try:
         content = parquet.read_table(path)
@@ -219,7 +219,7 @@ class Whole:
 
 
 def _read_all_merged(study: Path, table: str, before: dict[str, Read]) -> dict[str, Read]:
-    """The merged files that there are, those in `before` not being read again."""
+    """Read the merged files that there are, except those in `before`."""
     while True:
         found = {
             name: before.get(name) or read_merged(study, name, table)
@@ -255,7 +255,7 @@ def _chosen(study: Path, reads: list[Read], own: dict[str, Identity], table: str
 def select(
     rows: pa.Table, parts: list[PartFile], kept: list[bool]
 ) -> tuple[pa.Table, list[PartFile]]:
-    """The rows of the kept parts, by the names of the parts; those without an index first."""
+    """Return the rows of the chosen parts by the names of the parts; without an index first."""
     names = [(not part.name.startswith(COMPACT), part.name.split("/")) for part in parts]
     order = sorted((at for at, keep in enumerate(kept) if keep), key=names.__getitem__)
     if order == list(range(len(parts))):

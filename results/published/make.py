@@ -68,7 +68,7 @@ class MakeError(ResultsError):
 
 
 def _typed(name: str, cells: list[str]) -> pa.Array:
-    """A column of text as flags, whole numbers or floats where all of it is; empty is null."""
+    """Convert a column of text to flags, whole numbers or floats if all of it is; empty is null."""
     given = {cell for cell in cells if cell}
     kind: pa.DataType = pa.string()
     convert: Callable[[str], Any] = str
@@ -93,7 +93,7 @@ def _fractions(cells: list[str], units: list[str]) -> pa.Array:
 
 
 def _add_fractions(table: dict[str, pa.Array], text: dict[str, list[str]]) -> None:
-    """Adds a `_fraction` column beside each column of accuracies."""
+    """Add a `_fraction` column beside each column of accuracies."""
     for name, cells in text.items():
         match = ACCURACIES_IN_PERCENT.fullmatch(name)
         if match:
@@ -133,7 +133,7 @@ def convert(source: Path) -> pa.Table:
 
 
 def make(folder: Path, target: Path) -> None:
-    """Writes `target`/*.parquet from `folder`/*.csv; raises MakeError where a CSV is missing."""
+    """Write `target`/*.parquet from `folder`/*.csv; raise MakeError if a CSV is missing."""
     found = {path.stem: path for path in sorted(folder.glob("*.csv"))}
     if found.keys() != DESCRIPTIONS.keys():
         differing = ", ".join(sorted(found.keys() ^ DESCRIPTIONS.keys()))

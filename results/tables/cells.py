@@ -14,7 +14,7 @@ Columns = list[tuple[str, list[str]]]  # header and texts
 
 
 def keys(values: pd.Series) -> list[str]:
-    """The values of a key column: numbers with thousands separated, families by their names."""
+    """Return the values of a key column as text: thousands separated, families by name."""
     if values.name == "family":
         values = values.map(lambda family: configurations.FAMILIES.get(family, family))
     if values.name == "metric":
@@ -31,7 +31,7 @@ def keys(values: pd.Series) -> list[str]:
 
 
 def _places(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The distinct values of `names`: numbers by size, words in the order they come in."""
+    """Return the distinct values of `names`: numbers by size, words in order of appearance."""
     found = frame[list(names)].drop_duplicates()
     ranks = [
         found[name].rank(method="dense").to_numpy(float)
@@ -67,7 +67,7 @@ class Scores:
 def arrange(
     frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], aggregate: str
 ) -> Scores:
-    """The scores of `frame`, one row per `rows` and `columns`, as lines and sides."""
+    """Arrange the scores of `frame`, one row per `rows` and `columns`, as lines and sides."""
     lines, sides = _places(frame, rows), _places(frame, columns)
     every = lines.merge(sides, how="cross") if columns else lines
     found = every.merge(frame, how="left", on=list(every.columns))
@@ -88,7 +88,7 @@ def arrange(
 
 
 def _best(values: Sequence[float], metrics: Sequence[Any]) -> list[int]:
-    """The places of the best of several scores of one metric; none where there is no other."""
+    """Return the indices of the best of several scores of one metric; none of a single score."""
     known = [place for place, value in enumerate(values) if np.isfinite(value)]
     if len(known) < 2 or len({metrics[place] for place in known}) > 1:
         return []
@@ -98,7 +98,7 @@ def _best(values: Sequence[float], metrics: Sequence[Any]) -> list[int]:
 
 
 def bold(scores: Scores, along_rows: bool) -> set[tuple[int, int]]:
-    """The (row, side) of the best scores, along each row or down each column."""
+    """Return the (row, side) of the best scores, along each row or down each column."""
     if along_rows:
         pairs = zip(scores.value, scores.metric, strict=True)
         return {(row, at) for row, pair in enumerate(pairs) for at in _best(*pair)}
@@ -107,7 +107,7 @@ def bold(scores: Scores, along_rows: bool) -> set[tuple[int, int]]:
 
 
 def titles(sides: pd.DataFrame) -> list[str]:
-    """The headers of what stands side by side: the values of the keys, one after the other."""
+    """Return the headers of the columns of scores: the values of the keys, joined."""
     parts = [
         [f"{text}-shot" if text else "" for text in keys(sides[name])]
         if name == "shots"
@@ -135,7 +135,7 @@ def texts(scores: Scores, side: int) -> list[str]:
 
 
 def costs(frame: pd.DataFrame, names: Sequence[str], places: pd.DataFrame) -> Columns:
-    """A header with unit and the texts of each cost at `places`: the mean over their cells."""
+    """Return each cost's header with unit and texts at `places`: the mean over their cells."""
     if not names:
         return []
     by = list(places.columns)

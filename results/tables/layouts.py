@@ -42,13 +42,13 @@ def _known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _best_known(table: pd.DataFrame, names: Iterable[str]) -> tuple[str, ...]:
-    """That of `names` which the fewest rows lack, the first of equals."""
+    """Return the one of `names` that the fewest rows lack, the first of equals."""
     known = _known(table, names)
     return (max(known, key=lambda name: table[name].notna().sum()),) if known else ()
 
 
 def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> TableLayout:
-    """A row per family, model and whatever else was varied but the seed; the usual costs."""
+    """Return a layout of a row per family, model and whatever was varied besides the seed."""
     model = configurations.model_column(table)
     configurations.check_columns(table, [model, *columns])
     family = ("family",) if "family" in table and "family" not in columns else ()
@@ -68,7 +68,7 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> TableLayout:
 
 
 def of_paper(name: str, table: pd.DataFrame) -> tuple[pd.DataFrame, TableLayout]:
-    """What a form shows of `table`, and its layout: Tables 2, 5 and 6 of arXiv:2010.11929v2.
+    """Return the rows of a form and its layout: Tables 2, 5 and 6 of arXiv:2010.11929v2.
 
     Raises UnknownForm.
     """

@@ -71,10 +71,11 @@ def _matrix(found: pd.DataFrame, rows: Sequence[str], columns: Sequence[str]) ->
     keys = [*rows, *columns]
     table = found.drop_duplicates(keys).set_index(keys)
     pairs = pd.Series(list(zip(table["value"], table["text"], strict=True)), index=table.index)
-    wide = pairs.unstack(list(columns), sort=False)
-    return wide.apply(
+    wide: pd.DataFrame = pairs.unstack(list(columns), sort=False)
+    filled: pd.DataFrame = wide.apply(
         lambda column: column.map(lambda p: p if isinstance(p, tuple) else (None, ""))
     )
+    return filled
 
 
 def _bold(values: pd.DataFrame, along_rows: bool) -> set[tuple[int, int]]:

@@ -59,7 +59,7 @@ def _map_cells(made: TableGrid, escape: Callable[[str], str], bold: str) -> list
 
 
 def to_markdown(made: TableGrid) -> str:
-    """A table of GitHub's Markdown, the best in bold, the footnote under it."""
+    """Return a table in GitHub's Markdown, the best in bold, the footnote below."""
 
     def escape(cell: str) -> str:
         return re.sub(r"([\\|*_<>`\[\]])", r"\\\1", " ".join(cell.split()))
@@ -71,7 +71,7 @@ def to_markdown(made: TableGrid) -> str:
 
 
 def to_latex(made: TableGrid) -> str:
-    """A `tabular` of the booktabs package, the best in bold, the footnote under it."""
+    """Return a `tabular` of the booktabs package, the best in bold, the footnote below."""
 
     def escape(cell: str) -> str:
         text = "".join(LATEX.get(letter, letter) for letter in " ".join(cell.split()))
@@ -91,7 +91,7 @@ def to_latex(made: TableGrid) -> str:
 
 
 def to_html(made: TableGrid) -> str:
-    """A `figure` that holds the table and its footnote, escaped, to be put into any page."""
+    """Return a `figure` with the table and its footnote, escaped for any page."""
     line, right = "border-top:1px solid", "text-align:right"
 
     def cell(tag: str, text: str, at: int, ruled: bool) -> str:
@@ -132,7 +132,7 @@ def to_text(made: TableGrid) -> str:
 
 
 def to_csv(made: TableGrid) -> str:
-    """The frame as numbers for programs: fractions, FLOPs, days; unknown is an empty cell.
+    """Return the numbers as CSV for programs: fractions, FLOPs, days; unknown is an empty cell.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
