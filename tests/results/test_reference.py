@@ -1,6 +1,7 @@
 """The shipped figures are the papers', typed, with their sources."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -92,7 +93,7 @@ C,5.5,,hours,99,2.10,,3,,other,yes
 """
 
 
-def convert(tmp_path: Path, text):
+def convert(tmp_path: Path, text: str) -> Any:
     path = tmp_path / "datasets.csv"
     path.write_text(text)
     return make.convert(path)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_times_become_utc() -> None:
         ("created_at", "2026-01-01", "a datetime"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_place(column: str, value, expected) -> None:
+def test_a_wrong_value_is_named_with_its_place(column: str, value: Any, expected: Any) -> None:
     with pytest.raises(schema.SchemaError) as error:
         schema.check("runs", [RUN, RUN | {column: value}])
     for part in ("table runs", "row 1", f"column {column}", repr(value), expected):

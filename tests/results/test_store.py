@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -19,17 +20,17 @@ NOW = datetime(2026, 7, 1, 10, 30, tzinfo=UTC)
 V1_DONE = ("n100-s0-015ee1bc2bf7", "n200-s0-a2cbc70b0f30")
 
 
-def run_row(run_id, study="digits", **values):
+def run_row(run_id: str, study: str = "digits", **values: Any) -> dict[str, Any]:
     return {"study": study, "run_id": run_id, "state": "done", "created_at": NOW} | values
 
 
-def curve_rows(run_id, steps, attempt=1):
+def curve_rows(run_id: str, steps: Any, attempt: int = 1) -> list[dict[str, Any]]:
     ids = {"study": "digits", "run_id": run_id, "attempt": attempt}
     return [ids | {"step": step, "loss": 1.0} for step in steps]
 
 
 @pytest.fixture
-def study(tmp_path: Path):
+def study(tmp_path: Path) -> Path:
     """Two runs of three: `a` is done, `b` is half way, `c` has not begun."""
     folder = tmp_path / "runs" / "digits"
     for run_id in "abc":
@@ -43,7 +44,7 @@ def study(tmp_path: Path):
     return folder
 
 
-def test_parts_of_a_half_finished_study_are_united(study) -> None:
+def test_parts_of_a_half_finished_study_are_united(study: Path) -> None:
     loaded = store.load(study)
     assert loaded.runs.run_id.tolist() == ["a"]
     assert loaded.curve.groupby("run_id").step.apply(list).to_dict() == {
@@ -53,14 +54,14 @@ def test_parts_of_a_half_finished_study_are_united(study) -> None:
     assert loaded.skipped == []
 
 
-def test_a_table_without_rows_has_its_columns(study) -> None:
+def test_a_table_without_rows_has_its_columns(study: Path) -> None:
     for table, columns in STUDY_TABLES.items():
         frame = getattr(store.load(study), table)
         assert list(frame.columns) == [column.name for column in columns]
     assert store.load(study).evals.empty
 
 
-def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study) -> None:
+def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study: Path) -> None:
     parquet.write(study / "b" / "run.parquet", "runs", [run_row("b")])
     runs = store.load(study).runs
     assert runs.seed.dtype == "Int64"
@@ -70,14 +71,14 @@ def test_whole_numbers_stay_whole_beside_nulls_and_times_are_utc(study) -> None:
     assert str(runs.created_at.dt.tz) == "UTC"
 
 
-def test_several_studies_are_taken_together_and_each_once(study) -> None:
+def test_several_studies_are_taken_together_and_each_once(study: Path) -> None:
     other = study.parent / "more"
     parquet.write(other / "a" / "run.parquet", "runs", [run_row("a", study="more")])
     runs = store.load([study, other, str(study)]).runs
     assert sorted(zip(runs.study, runs.run_id, strict=True)) == [("digits", "a"), ("more", "a")]
 
 
-def test_a_pattern_stands_for_the_studies_that_match_it(study) -> None:
+def test_a_pattern_stands_for_the_studies_that_match_it(study: Path) -> None:
     parquet.write(study.parent / "more" / "a" / "run.parquet", "runs", [run_row("a", study="more")])
     (study.parent / "throughput").mkdir()
     runs = store.load(f"{study.parent}/*").runs
@@ -86,7 +87,7 @@ def test_a_pattern_stands_for_the_studies_that_match_it(study) -> None:
         store.load(f"{study.parent}/none-*")
 
 
-def test_temporary_and_foreign_names_are_passed_over(study) -> None:
+def test_temporary_and_foreign_names_are_passed_over(study: Path) -> None:
     (study / "a" / "curve" / ".1-2.parquet.0f.tmp").write_bytes(b"PAR1 half of it")
     (study / "a" / "curve" / "1-3.parquet.tmp").write_bytes(b"PAR1 half of it")
     (study / "a" / "curve" / "notes.txt").write_text("mine")
@@ -96,7 +97,7 @@ def test_temporary_and_foreign_names_are_passed_over(study) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"a,b\n1,2\n"])
-def test_unreadable_files_are_named_and_the_rest_is_read(study, content) -> None:
+def test_unreadable_files_are_named_and_the_rest_is_read(study: Path, content: bytes) -> None:
     bad = study / "b" / "curve" / "1-1.parquet"
     bad.write_bytes(content)
     loaded = store.load(study)
@@ -105,21 +106,21 @@ def test_unreadable_files_are_named_and_the_rest_is_read(study, content) -> None
     assert str(bad) in line
 
 
-def test_an_unreadable_row_of_a_run_is_named_from_the_start(study) -> None:
+def test_an_unreadable_row_of_a_run_is_named_from_the_start(study: Path) -> None:
     (study / "b" / "run.parquet").write_bytes(b"")
     loaded = store.load(study)
     assert "b/run.parquet: expected a whole Parquet file" in loaded.skipped[0]
     assert loaded.runs.run_id.tolist() == ["a"]
 
 
-def test_a_foreign_parquet_file_is_named(study) -> None:
+def test_a_foreign_parquet_file_is_named(study: Path) -> None:
     pd.DataFrame({"x": [1]}).to_parquet(study / "b" / "curve" / "1-1.parquet")
     loaded = store.load(study)
     assert len(loaded.curve) == 13
     assert "1-1.parquet: column study is missing" in loaded.skipped[0]
 
 
-def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study) -> None:
+def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study: Path) -> None:
     path = study / "a" / "run.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["energy_joules", "seed"]), path)
     parquet.write(study / "b" / "run.parquet", "runs", [run_row("b", energy_joules=5.0, seed=1)])
@@ -130,7 +131,7 @@ def test_an_older_file_gets_nulls_for_the_columns_it_lacks(study) -> None:
     assert runs.seed.dtype == "Int64"
 
 
-def test_a_newer_files_unknown_columns_are_left_out(study) -> None:
+def test_a_newer_files_unknown_columns_are_left_out(study: Path) -> None:
     path = study / "a" / "run.parquet"
     table = pq.read_table(path)
     pq.write_table(table.append_column("water_liters", [[1.0]]), path)
@@ -148,7 +149,7 @@ def test_a_newer_files_unknown_columns_are_left_out(study) -> None:
         ("runs/digits/a", "neither study.json nor runs"),
     ],
 )
-def test_what_is_no_study_is_named(study, path, match: str) -> None:
+def test_what_is_no_study_is_named(study: Path, path: Path, match: str) -> None:
     with pytest.raises(store.NotAStudy, match=match):
         store.load(study.parent.parent / path)
 
@@ -169,7 +170,7 @@ for part in range(40):
 """
 
 
-def test_a_reader_sees_whole_parts_only_while_two_processes_write(study) -> None:
+def test_a_reader_sees_whole_parts_only_while_two_processes_write(study: Path) -> None:
     commands = [[sys.executable, "-c", WRITER, str(study), run_id] for run_id in "de"]
     writers = [subprocess.Popen(command) for command in commands]
     seen = 13  # rows that were there before

@@ -3,6 +3,7 @@
 import doctest
 import math
 import statistics
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from results.tables import layouts, render
 SCORES = {("vit_s8", 100): [0.50, 0.54], ("vit_s8", 400): [0.80], ("bit_r8", 100): [0.60, 0.60]}
 
 
-def make_runs(scores=SCORES, **values):
+def make_runs(scores: Any = SCORES, **values: Any) -> Any:
     family = {"vit_s8": "vit", "bit_r8": "bit"}
     rows = [
         {
@@ -39,7 +40,7 @@ def make_runs(scores=SCORES, **values):
     return pd.DataFrame(rows)
 
 
-def rows_of(made):
+def rows_of(made: Any) -> Any:
     return [dict(zip(made.header, cells, strict=True)) for cells in made.cells]
 
 
@@ -133,7 +134,7 @@ def test_a_missing_column_comes_with_the_near_match() -> None:
 # --- evaluations, forms, other summaries
 
 
-def make_evals(runs, value=0.9, draws=(0, 1), shots=(1, 5)):
+def make_evals(runs: Any, value: Any = 0.9, draws: Any = (0, 1), shots: Any = (1, 5)) -> Any:
     """Upstream top-1 of each run, and few-shot accuracies that rise with shots and draw."""
     shared = {"split": "eval", "metric": "top1_accuracy", "lr": None, "step": 10, "num_examples": 9}
     rows = []
@@ -151,7 +152,7 @@ def make_evals(runs, value=0.9, draws=(0, 1), shots=(1, 5)):
     return made.assign(manifest=None, image_size=8).astype({"shots": "Int64", "seed": "Int64"})
 
 
-def make_ledger(scores=SCORES):
+def make_ledger(scores: Any = SCORES) -> Any:
     runs = make_runs(scores)
     runs["run_id"] = [f"run-{at}" for at in range(len(runs))]
     return runs, make_evals(runs)
@@ -212,7 +213,7 @@ def test_form_of_table_6_has_a_row_per_run_its_data_sets_and_its_compute() -> No
     ("aggregate", "text"),
     [("median", "54.00"), ("min", "50.00"), ("max", "70.00"), ("best", "70.00"), ("mean", "58.00")],
 )
-def test_other_summaries_have_no_spread(aggregate, text: str) -> None:
+def test_other_summaries_have_no_spread(aggregate: str, text: str) -> None:
     runs = make_runs({("vit_s8", 100): [0.50, 0.54, 0.70]})
     made = table.comparison(runs, aggregate=aggregate)
     cell = made.cells[0][-2]
@@ -265,7 +266,7 @@ def test_costs_of_several_models_together_are_left_out_unless_asked_for() -> Non
 
 
 @pytest.mark.parametrize("given", [{"form": "table3"}, {"aggregate": "mode"}])
-def test_what_does_not_exist_comes_with_the_choices(given) -> None:
+def test_what_does_not_exist_comes_with_the_choices(given: Any) -> None:
     with pytest.raises(layouts.UnknownForm, match=r"choices|did you mean"):
         table.comparison(*make_ledger(), **given)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.core import TyperGroup
@@ -198,7 +199,8 @@ def test_convert_makes_the_folder_and_gives_a_headless_network_a_head(
     source, target = str(tmp_path / "body.npz"), tmp_path / "new" / "folder" / "x.safetensors"
     assert "num_classes must be given" in refused(capsys, "convert", source, "-o", str(target))
     code, _, _ = run(capsys, "convert", source, "-o", str(target), "--num-classes", "7")
-    assert code == 0 and models.load_checkpoint(target).head.out_features == 7
+    head: Any = models.load_checkpoint(target).head
+    assert code == 0 and head.out_features == 7
     impossible = str(tmp_path / "body.npz" / "x.safetensors")
     assert "body.npz" in refused(capsys, "convert", str(target), "-o", impossible)
 

@@ -1,13 +1,14 @@
 """The verb `compare`, on published rows and on a ledger."""
 
 import json
+from typing import Any
 
 import pytest
 
 from bench.cli.app import main
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments):
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     with pytest.raises(SystemExit) as end:
         main(["compare", *arguments])
     out, err = capsys.readouterr()
@@ -68,7 +69,7 @@ def test_a_crossing_in_data_needs_no_cost(capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_what_is_wrong_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments, said: str
+    capsys: pytest.CaptureFixture[str], arguments: Any, said: str
 ) -> None:
     code, out, err = run(capsys, *arguments)
     assert (code, out) == (2, "")
@@ -86,7 +87,7 @@ def test_what_is_wrong_is_one_line(
     ],
 )
 def test_places_that_are_no_positive_numbers_are_refused(
-    capsys: pytest.CaptureFixture[str], arguments
+    capsys: pytest.CaptureFixture[str], arguments: Any
 ) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,20 +13,22 @@ from tests.helpers.paths import DATA
 
 
 @pytest.fixture
-def root(tmp_path: Path):
+def root(tmp_path: Path) -> Any:
     for run_id in "ab":
         row = {"study": "s", "run_id": run_id, "state": "done"}
         parquet.write(tmp_path / "s" / run_id / "run.parquet", "runs", [row])
     return tmp_path
 
 
-def scalestudy(*arguments):
+def scalestudy(*arguments: object) -> Any:
     with pytest.raises(SystemExit) as end:
         main([str(argument) for argument in arguments])
     return end.value.code
 
 
-def test_compact_says_what_became_of_each_table(root, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compact_says_what_became_of_each_table(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert scalestudy("compact", "s", "--root", root, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["table"] for row in found] == ["runs", "evals", "curve", "attempts"]
@@ -42,7 +45,9 @@ def test_compact_says_what_became_of_each_table(root, capsys: pytest.CaptureFixt
     assert store.load(root / "s").runs.run_id.tolist() == ["a", "b"]
 
 
-def test_compact_of_what_is_no_study_is_refused(root, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compact_of_what_is_no_study_is_refused(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert scalestudy("compact", "other", "--root", root) == 2
     assert "other, which does not exist; expected the folder of a study" in capsys.readouterr().err
 
@@ -59,6 +64,6 @@ def test_trace_names_what_made_a_row(capsys: pytest.CaptureFixture[str]) -> None
     assert found["row"]["attempts"] == len(found["attempts"]) == 2
 
 
-def test_a_run_that_is_not_there_is_refused(root, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_not_there_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert scalestudy("trace", "s", "c", "--root", root) == 2
     assert "has no run 'c'; choices: a, b" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ LEDGER = str(paths.LEDGER)
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments, code=0):
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
     with pytest.raises(SystemExit) as end:
         main(["plot", *arguments])
     assert end.value.code == code
@@ -35,7 +36,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments, code=0):
     ],
     ids=" ".join,
 )
-def test_a_figure_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments) -> None:
+def test_a_figure_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: Any
+) -> None:
     target = tmp_path / "figure.svg"
     assert "rows" in run(capsys, *arguments, "-o", str(target))
     assert target.read_text().rstrip().endswith("</svg>")
@@ -43,7 +46,7 @@ def test_a_figure_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path,
 
 @pytest.mark.parametrize("cost", ["params", "forward_macs_per_image", "accelerator_days"])
 def test_a_cost_that_the_paper_lacks_is_drawn_of_the_study_alone(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, cost
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, cost: Any
 ) -> None:
     arguments = ("frontier", LEDGER, "--cost", cost, "-o")
     alone, beside = tmp_path / "alone.svg", tmp_path / "beside.svg"
@@ -89,7 +92,7 @@ def test_measured_speed_is_drawn_of_a_folder(
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments, said: str
+    capsys: pytest.CaptureFixture[str], arguments: Any, said: str
 ) -> None:
     error = run(capsys, *arguments, code=2)
     assert said in error

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.helpers import paths
 LEDGER = str(paths.LEDGER)
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments, code=0):
+def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> Any:
     with pytest.raises(SystemExit) as end:
         main(["table", *arguments])
     assert end.value.code == code
@@ -19,7 +20,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments, code=0):
 
 
 @pytest.mark.parametrize("format", ["text", "markdown", "latex", "csv", "html"])
-def test_each_format_prints_the_ledger(capsys: pytest.CaptureFixture[str], format) -> None:
+def test_each_format_prints_the_ledger(capsys: pytest.CaptureFixture[str], format: str) -> None:
     assert "ViT-nano/2" in run(capsys, LEDGER, "--format", format).out
 
 
@@ -43,7 +44,7 @@ def test_rows_columns_summary_and_choice(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("form", ["table2", "table5", "table6"])
-def test_forms_with_the_papers_rows_beside(capsys: pytest.CaptureFixture[str], form) -> None:
+def test_forms_with_the_papers_rows_beside(capsys: pytest.CaptureFixture[str], form: str) -> None:
     text = run(capsys, LEDGER, "--form", form, "--with-published").out
     assert "ViT-nano/2" in text and "ViT-H/14" in text
 
@@ -71,7 +72,7 @@ def test_the_papers_own_table_needs_no_study(
     ],
 )
 def test_what_cannot_be_answered_is_one_line(
-    capsys: pytest.CaptureFixture[str], arguments, said: str
+    capsys: pytest.CaptureFixture[str], arguments: Any, said: str
 ) -> None:
     error = run(capsys, *arguments, code=2).err
     assert said in error

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from results.columns import configurations
 
 
-def make_runs(*rows):
+def make_runs(*rows: Any) -> Any:
     base = {
         "family": "vit",
         "label": "ViT-S/8",

@@ -14,7 +14,9 @@ ROWS = pd.DataFrame(
         "seed": pd.array([0, 1, 2, None], "Int64"),
         "epochs": [7.0, 14.0, 0.5, float("nan")],
         "git_dirty": pd.array([True, False, None, False], "boolean"),
-        "created_at": pd.to_datetime(["2026-01-01", "2026-02-01", "2026-03-01", None], utc=True),
+        "created_at": pd.to_datetime(
+            pd.Series(["2026-01-01", "2026-02-01", "2026-03-01", None]), utc=True
+        ),
     }
 )
 

@@ -2,6 +2,7 @@
 
 import doctest
 import math
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,12 @@ def test_the_examples_in_the_docstrings_hold() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(1437, "1.4k"), (100, "100"), (9e6, "9M"), (1.3e6, "1.3M"), (3e9, "3B")]
 )
-def test_counts_are_short_on_axes(value, text: str) -> None:
+def test_counts_are_short_on_axes(value: Any, text: str) -> None:
     assert formatting.short_count(value) == text
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_an_unknown_number_is_empty(value) -> None:
+def test_an_unknown_number_is_empty(value: Any) -> None:
     assert formatting.number(value) == ""
     assert formatting.score(value, 0.1, "loss") == ""
 

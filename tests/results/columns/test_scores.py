@@ -1,5 +1,7 @@
 """Scores in long form: of runs, and of evaluations with the columns of their runs."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -18,7 +20,7 @@ RUNS = pd.DataFrame(
 )
 
 
-def make_evals(**columns):
+def make_evals(**columns: Any) -> Any:
     base = {
         "study": "s",
         "run_id": "a",
@@ -86,7 +88,7 @@ def test_evaluations_of_runs_that_have_not_ended_and_other_metrics_are_left_out(
         ({"split": ["eval", "test"], "shots": None}, ["pets, eval", "pets, test"]),
     ],
 )
-def test_an_evaluation_is_named_by_what_differs(columns, texts) -> None:
+def test_an_evaluation_is_named_by_what_differs(columns: Any, texts: Any) -> None:
     assert scores.describe(make_evals(**columns)).tolist() == texts
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from functools import partial, partialmethod
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -17,22 +18,22 @@ from results.schema import STUDY_TABLES
 from tests.helpers.paths import DATA, ROOT
 
 
-def run_row(run_id, **values):
+def run_row(run_id: str, **values: Any) -> dict[str, Any]:
     return {"study": "s", "run_id": run_id, "state": "done"} | values
 
 
-def curve_rows(run_id, steps, **values):
+def curve_rows(run_id: str, steps: Any, **values: Any) -> list[dict[str, Any]]:
     ids = {"study": "s", "run_id": run_id, "attempt": 1}
     return [ids | {"step": step, "loss": float("nan")} | values for step in steps]
 
 
-def eval_row(run_id, **values):
+def eval_row(run_id: str, **values: Any) -> dict[str, Any]:
     ids = {"study": "s", "run_id": run_id, "protocol": "upstream", "dataset": "d"}
     return ids | {"split": "eval", "metric": "loss", "value": 1.0} | values
 
 
 @pytest.fixture
-def study(tmp_path: Path):
+def study(tmp_path: Path) -> Path:
     """Two runs that are done, one that is at work."""
     folder = tmp_path / "s"
     for run_id in "ab":
@@ -47,23 +48,23 @@ def study(tmp_path: Path):
     return folder
 
 
-def tables(study):
+def tables(study: Path) -> Any:
     loaded = store.load(study)
     found = {table: getattr(loaded, table) for table in STUDY_TABLES}
     assert loaded.skipped == []
     return found
 
 
-def assert_equal(found, expected) -> None:
+def assert_equal(found: Any, expected: Any) -> None:
     for table, frame in expected.items():
         pd.testing.assert_frame_equal(found[table], frame)
 
 
-def merged_files(study, table):
+def merged_files(study: Path, table: str) -> list[Path]:
     return sorted((study / "_compact" / table).glob("*.parquet"))
 
 
-def test_the_tables_are_the_same_afterwards_in_the_same_order(study) -> None:
+def test_the_tables_are_the_same_afterwards_in_the_same_order(study: Path) -> None:
     before = tables(study)
     done = compact.compact(study)
     assert_equal(tables(study), before)
@@ -76,14 +77,14 @@ def test_the_tables_are_the_same_afterwards_in_the_same_order(study) -> None:
     assert all(len(merged_files(study, table)) == 1 for table in STUDY_TABLES)
 
 
-def test_the_curves_parts_go_and_what_jobs_look_for_by_name_stays(study) -> None:
+def test_the_curves_parts_go_and_what_jobs_look_for_by_name_stays(study: Path) -> None:
     compact.compact(study)
     assert list(study.glob("*/curve/*")) == [*merged_files(study, "curve")]
     for name in ("a/run.parquet", "c/attempts/0001.parquet", "a/evals/upstream.parquet"):
         assert (study / name).is_file()
 
 
-def test_any_tool_reads_a_merged_file(study) -> None:
+def test_any_tool_reads_a_merged_file(study: Path) -> None:
     compact.compact(study)
     (file,) = merged_files(study, "curve")
     found = pq.read_table(file)
@@ -91,14 +92,14 @@ def test_any_tool_reads_a_merged_file(study) -> None:
     assert found.num_rows == 30
 
 
-def test_a_second_time_nothing_changes(study) -> None:
+def test_a_second_time_nothing_changes(study: Path) -> None:
     compact.compact(study)
     files = merged_files(study, "curve")
     assert [one.removed_files for one in compact.compact(study)] == [0] * 4
     assert merged_files(study, "curve") == files
 
 
-def test_what_comes_later_is_read_beside_and_merged_the_next_time(study) -> None:
+def test_what_comes_later_is_read_beside_and_merged_the_next_time(study: Path) -> None:
     compact.compact(study)
     later = curve_rows("b", range(10, 15))
     parquet.write(study / "b" / "curve" / "1-10.parquet", "curve", later)
@@ -109,7 +110,7 @@ def test_what_comes_later_is_read_beside_and_merged_the_next_time(study) -> None
     assert len(merged_files(study, "curve")) == 1
 
 
-def test_a_part_that_is_written_again_replaces_its_merged_rows(study) -> None:
+def test_a_part_that_is_written_again_replaces_its_merged_rows(study: Path) -> None:
     two = [eval_row("a"), eval_row("a", metric="top1_accuracy")]
     parquet.write(study / "a" / "evals" / "upstream.parquet", "evals", two)
     compact.compact(study)
@@ -122,7 +123,7 @@ def test_a_part_that_is_written_again_replaces_its_merged_rows(study) -> None:
         compact.compact(study)
 
 
-def test_a_run_whose_folder_is_removed_is_gone(study) -> None:
+def test_a_run_whose_folder_is_removed_is_gone(study: Path) -> None:
     compact.compact(study)
     shutil.rmtree(study / "a")
     for frame in tables(study).values():
@@ -131,7 +132,7 @@ def test_a_run_whose_folder_is_removed_is_gone(study) -> None:
     assert len(tables(study)["curve"]) == 20
 
 
-def test_a_merged_part_that_got_cut_off_still_has_its_rows(study) -> None:
+def test_a_merged_part_that_got_cut_off_still_has_its_rows(study: Path) -> None:
     compact.compact(study)
     (study / "a" / "run.parquet").write_bytes(b"PAR1")
     loaded = store.load(study)
@@ -139,7 +140,7 @@ def test_a_merged_part_that_got_cut_off_still_has_its_rows(study) -> None:
     assert "a/run.parquet: expected a whole Parquet file" in loaded.skipped[0]
 
 
-def test_unreadable_files_are_named_and_left_alone(study) -> None:
+def test_unreadable_files_are_named_and_left_alone(study: Path) -> None:
     bad = study / "a" / "curve" / "1-9.parquet"
     bad.write_bytes(b"PAR1 half")
     (_, _, curve, _) = compact.compact(study)
@@ -151,7 +152,7 @@ def test_unreadable_files_are_named_and_left_alone(study) -> None:
     assert file.exists()
 
 
-def test_a_part_of_a_newer_version_keeps_its_columns(study) -> None:
+def test_a_part_of_a_newer_version_keeps_its_columns(study: Path) -> None:
     path = study / "a" / "curve" / "1-0.parquet"
     newer = pq.read_table(path).append_column("water_liters", [[1.0] * 5])
     pq.write_table(newer, path)
@@ -162,13 +163,13 @@ def test_a_part_of_a_newer_version_keeps_its_columns(study) -> None:
 
 
 def test_a_part_replaced_while_it_is_merged_is_not_removed(
-    study, monkeypatch: pytest.MonkeyPatch
+    study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = study / "a" / "curve" / "1-0.parquet"
     more = curve_rows("a", range(5), lr=0.5)
     index_text = segments.index_text
 
-    def write_again(merged):
+    def write_again(merged: Any) -> Any:
         parquet.write(path, "curve", more)
         return index_text(merged)
 
@@ -179,7 +180,7 @@ def test_a_part_replaced_while_it_is_merged_is_not_removed(
 
 
 def test_after_a_kill_before_any_of_its_steps_every_row_is_there_once(
-    study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compact.compact(study)
     for at in (10, 11):
@@ -190,7 +191,7 @@ def test_after_a_kill_before_any_of_its_steps_every_row_is_there_once(
     while died:
         left = iter(range(deaths))
 
-        def step(call, path, *arguments, left=left, **options):
+        def step(call: Any, path: Any, *arguments: Any, left: Any = left, **options: Any) -> Any:
             if next(left, None) is None:
                 raise KeyboardInterrupt
             return real[call](path, *arguments, **options)

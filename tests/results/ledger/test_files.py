@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,16 +24,16 @@ files.write_whole(sys.argv[1], fill)
 
 
 @pytest.fixture
-def path(tmp_path: Path):
+def path(tmp_path: Path) -> Path:
     return files.write_whole(tmp_path / "new" / "folder" / "file", lambda s: s.write(b"old"))
 
 
-def test_folders_are_made(path) -> None:
+def test_folders_are_made(path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
 def test_file_and_folder_are_flushed_before_a_write_returns(
-    path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushes = record_flushes(monkeypatch)
     files.write_bytes(path.parent / "deep" / "new", b"content")
@@ -43,8 +44,8 @@ def test_file_and_folder_are_flushed_before_a_write_returns(
     assert flushes[0].names == {"file", "deep"} and flushes[-1].names == {"new"}
 
 
-def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path) -> None:
-    def fail(stream) -> None:
+def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path: Path) -> None:
+    def fail(stream: Any) -> None:
         stream.write(b"half of the n")
         raise KeyboardInterrupt
 
@@ -55,7 +56,7 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(path) -> 
 
 
 def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pass_over(
-    path,
+    path: Path,
 ) -> None:
     assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -9
     assert path.read_bytes() == b"old"
@@ -70,12 +71,12 @@ def test_a_writer_that_is_killed_leaves_the_old_file_and_a_name_that_readers_pas
 
 
 def test_an_error_of_the_disk_names_the_file_that_was_to_appear(
-    path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(descriptor) -> None:
+    def full(descriptor: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as caught:
         files.write_whole(path, lambda stream: stream.write(b"new"))
     assert caught.value.filename == str(path)

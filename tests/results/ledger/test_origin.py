@@ -17,13 +17,14 @@ COMMIT = "a320a28da57ce4f5e9964be2f3557762e4ef5626"
 
 
 @pytest.fixture
-def study(tmp_path: Path):
+def study(tmp_path: Path) -> Path:
     return Path(shutil.copytree(LEDGER, tmp_path / "first"))
 
 
-def test_a_row_leads_to_code_seeds_images_hosts_and_attempts(study) -> None:
+def test_a_row_leads_to_code_seeds_images_hosts_and_attempts(study: Path) -> None:
     found = store.trace(study, LONG)
     assert (found.study, found.run_id) == ("first", LONG)
+    assert found.row is not None and found.manifest is not None
     assert (
         found.row["top1_accuracy"]
         == store.load(study).runs.set_index("run_id").loc[LONG, "top1_accuracy"]
@@ -39,7 +40,7 @@ def test_a_row_leads_to_code_seeds_images_hosts_and_attempts(study) -> None:
     assert (code.patch, code.environment) == (None, None)  # it was not submitted
 
 
-def test_the_changes_and_packages_of_each_code_are_named(study) -> None:
+def test_the_changes_and_packages_of_each_code_are_named(study: Path) -> None:
     path = study / LONG / "attempts" / "0002.parquet"
     (row,) = parquet.read_rows(path)
     parquet.write(path, "attempts", [row | {"git_dirty": True, "code_hash": "0123456789ab"}])
@@ -53,13 +54,13 @@ def test_the_changes_and_packages_of_each_code_are_named(study) -> None:
     assert second.environment == kept / "environment.txt"
 
 
-def test_a_merged_study_is_traced_alike(study) -> None:
+def test_a_merged_study_is_traced_alike(study: Path) -> None:
     before = store.trace(study, LONG)
     compact(study)
     assert store.trace(study, LONG) == before
 
 
-def test_an_attempt_under_way_is_there_from_its_heartbeat(study) -> None:
+def test_an_attempt_under_way_is_there_from_its_heartbeat(study: Path) -> None:
     (study / LONG / "attempts" / "0002.parquet").unlink()
     found = store.trace(study, LONG)
     assert [row["attempt"] for row in found.attempts] == [1, 2]
@@ -67,13 +68,13 @@ def test_an_attempt_under_way_is_there_from_its_heartbeat(study) -> None:
     assert found.attempts[1]["git_commit"] == COMMIT
 
 
-def test_a_run_that_never_began_has_its_config(study) -> None:
+def test_a_run_that_never_began_has_its_config(study: Path) -> None:
     found = store.trace(study, NEVER_BEGUN)
     assert (found.row, found.attempts, found.code, found.manifest) == (None, (), (), None)
     assert found.config["config"]["model"] == "bit_nano"
 
 
-def test_an_id_may_be_cut_short_but_not_too_short(study) -> None:
+def test_an_id_may_be_cut_short_but_not_too_short(study: Path) -> None:
     assert store.trace(study, "bit_nano-digits-n100").run_id == NEVER_BEGUN
     with pytest.raises(origin.UnknownRun, match=r"given run 'vit', which may be .* or vit_nano2"):
         store.trace(study, "vit")

@@ -6,6 +6,7 @@ import math
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ RUN = {
 }
 
 
-def curve_rows(num_rows, attempt=1):
+def curve_rows(num_rows: int, attempt: int = 1) -> list[dict[str, Any]]:
     ids = {"study": "digits", "run_id": RUN["run_id"], "attempt": attempt}
     return [ids | {"step": step, "loss": 1 / (step + 1)} for step in range(num_rows)]
 
@@ -110,7 +111,7 @@ def test_a_refused_row_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1, -8])
-def test_a_file_that_is_cut_off_is_named(tmp_path: Path, keep) -> None:
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path, keep: int) -> None:
     path = parquet.write(tmp_path / "run.parquet", "runs", [RUN])
     path.write_bytes(path.read_bytes()[:keep])
     for read in (parquet.read_rows, parquet.columns, parquet.num_rows):
@@ -130,7 +131,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
 IMAGES = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
-def write_images(path, labels, kind=IMAGES, names=None):
+def write_images(path: Path, labels: Any, kind: Any = IMAGES, names: Any = None) -> Path:
     images = pa.array([{"bytes": b"png", "path": "a.png"}] * len(labels), type=kind)
     table = pa.table({"image": images, "label": labels})
     if names is not None:
@@ -165,7 +166,7 @@ def test_a_data_set_without_class_names_has_none(tmp_path: Path) -> None:
     ],
 )
 def test_a_data_set_of_another_form_is_refused_with_its_column(
-    tmp_path: Path, labels, kind: str, match: str
+    tmp_path: Path, labels: Any, kind: str, match: str
 ) -> None:
     path = write_images(tmp_path / "train.parquet", labels, kind)
     with pytest.raises(parquet.WrongColumns, match=match):

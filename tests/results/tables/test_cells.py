@@ -1,5 +1,7 @@
 """Cells: where a score stands, how it is written, which is the best."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,12 @@ import pytest
 from results.tables import cells
 
 
-def make_scores(values=(0.5, 0.7, 0.6), std=(0.01, np.nan, 0.02), n=(2, 1, 3), **columns):
+def make_scores(
+    values: Any = (0.5, 0.7, 0.6),
+    std: Any = (0.01, np.nan, 0.02),
+    n: Any = (2, 1, 3),
+    **columns: Any,
+) -> Any:
     base = {
         "label": ["A", "A", "B"],
         "shots": [5, 1, 1],
@@ -48,7 +55,9 @@ def test_without_any_spread_one_run_among_more_is_said_too() -> None:
         ("loss", True, {(0, 1)}),
     ],
 )
-def test_the_best_is_bold_where_there_is_another(metric: str, along_rows, expected) -> None:
+def test_the_best_is_bold_where_there_is_another(
+    metric: str, along_rows: Any, expected: Any
+) -> None:
     assert cells.bold(make_scores(metric=metric), along_rows) == expected
 
 

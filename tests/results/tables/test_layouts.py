@@ -1,12 +1,14 @@
 """What stands where in a table, by what was varied and what is known."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
 from results.tables import layouts
 
 
-def make_table(**columns):
+def make_table(**columns: Any) -> Any:
     base = {
         "label": ["A", "A", "B", "B"],
         "family": ["vit", "vit", "bit", "bit"],

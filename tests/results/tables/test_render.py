@@ -3,6 +3,7 @@
 import csv
 import io
 from html.parser import HTMLParser
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from results.tables import render
 FRAME = pd.DataFrame({"label": ["A", "B"], "flops": [5.1e10, None], "top1": [0.5, 0.25]})
 
 
-def make_grid(name="A", frame=FRAME, rules=frozenset()):
+def make_grid(name: str = "A", frame: Any = FRAME, rules: Any = frozenset()) -> Any:
     return render.TableGrid(
         header=("model", "top-1 (%)"),
         cells=((name, "50.00 ± 1.00"), ("B", "25.00")),
@@ -34,7 +35,7 @@ def test_csv_holds_raw_numbers_and_nothing_for_unknown() -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "  ="])
-def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(start) -> None:
+def test_a_cell_that_a_spreadsheet_would_run_is_neutralised(start: str) -> None:
     label = f'{start}HYPERLINK("http://x")'
     text = render.to_csv(make_grid(frame=FRAME.assign(label=[label, "B"])))
     cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
@@ -63,21 +64,23 @@ def test_markdown_keeps_its_columns_whatever_a_name_holds() -> None:
 class Reader(HTMLParser):
     """The tags of a page, and the text of each cell."""
 
-    def __init__(self, text) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.open, self.tags, self.cells = [], [], []
+        self.open: list[Any] = []
+        self.tags: list[Any] = []
+        self.cells: list[Any] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.open.append(tag)
         self.tags.append(tag)
         if tag in ("td", "th"):
             self.cells.append("")
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-    def handle_data(self, data) -> None:
+    def handle_data(self, data: str) -> None:
         if {"td", "th"} & set(self.open):
             self.cells[-1] += data
 
