@@ -73,7 +73,10 @@ def _say_version(wanted: bool) -> None:
 @app.callback(help=app.info.help)
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Take the options that belong to no verb."""

@@ -1,8 +1,47 @@
-"""Help that lists what there is: protocols, data sources, schedulers, figures; imported late."""
+"""Verbs as typer makes them, with help for people: no Python types, and lists of what there is."""
 
+from collections.abc import Callable
 from typing import Any
 
-from typer.core import TyperCommand, TyperOption
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+# What stands after an option, by the type that typer would print.
+METAVARS = {
+    "<str>": "NAME",
+    "<list[str]>": "NAME,…",
+    "<int>": "N",
+    "<list[int]>": "N",
+    "<int range>": "N",
+    "<float>": "NUMBER",
+    "<list[float]>": "NUMBER",
+    "<float range>": "NUMBER",
+    "<str,str>": "NAME NAME",
+}
+
+
+class Verb(TyperCommand):
+    """A verb whose help shows what to type after an option instead of Python's types."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help."""
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument):
+                parameter.display_type = lambda ctx: ""  # type: ignore[method-assign]
+            elif isinstance(parameter, TyperOption) and parameter.metavar is None:
+                known = METAVARS.get(parameter.display_type(ctx), "FILE")
+                parameter.metavar = None if parameter.is_flag else known
+        super().format_help(ctx, formatter)
+
+
+class Verbs(typer.Typer):
+    """A group of verbs."""
+
+    def command(
+        self, name: str | None = None, *, cls: type[TyperCommand] | None = Verb, **given: Any
+    ) -> Callable[..., Any]:
+        """Return the decorator that makes a function a verb."""
+        return super().command(name, cls=cls, **given)
 
 
 def _protocols() -> str:
@@ -27,7 +66,7 @@ def _clusters() -> str:
 LISTS = {"protocol": _protocols, "source": _sources, "cluster": _clusters}
 
 
-class ListingCommand(TyperCommand):
+class ListingCommand(Verb):
     """A verb whose help lists what a registry has, from outside programs too."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

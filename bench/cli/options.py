@@ -28,7 +28,7 @@ Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where stud
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
 Studies = Annotated[
-    list[str], typer.Argument(metavar="STUDY…", help="Studies, by name or by folder.")
+    list[str], typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
 ]
 WithPublished = Annotated[
     bool,

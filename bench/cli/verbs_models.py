@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from bench.cli import output as show
+from bench.cli.lists import Verbs
 from bench.cli.options import RUNS, Json, Root
 
-app = typer.Typer()
+app = Verbs()
 
 NUM_CLASSES = 1000
 
@@ -23,7 +24,7 @@ def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
 
 @app.command()
 def models(
-    name: Annotated[list[str] | None, typer.Argument(metavar="[NAME…]")] = None,
+    name: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None,
     json: Json = False,
 ) -> None:
     """List the registered models with their parameters and forward multiply-adds."""
@@ -34,7 +35,7 @@ def models(
 
 @app.command()
 def cost(
-    model: Annotated[list[str] | None, typer.Argument(metavar="[MODEL…]")] = None,
+    model: Annotated[list[str] | None, typer.Argument(metavar="MODEL")] = None,
     image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
     num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = NUM_CLASSES,
     examples: Annotated[int | None, typer.Option(help="Images an epoch.", min=1)] = None,
@@ -44,7 +45,7 @@ def cost(
     ] = False,
     published: Annotated[
         str | None,
-        typer.Option(help="table6: the ViT paper's exaFLOPs beside ours; timm: its GMACs."),
+        typer.Option(help="Figures to lay beside: table6 (ViT paper, exaFLOPs) or timm (GMACs)."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -89,8 +90,8 @@ def throughput(
     batch_sizes: Annotated[
         str, typer.Option(help="Such as 1,8,64; default: up to the largest that fits.")
     ] = "",
-    mode: Annotated[str, typer.Option(help="train or infer.")] = "train",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    mode: Annotated[str, typer.Option(help="What is timed: train or infer.")] = "train",
+    precision: Annotated[str, typer.Option(help="Precision: fp32 or bf16.")] = "fp32",
     image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     seconds: Annotated[float, typer.Option(help="Time for each batch size.", min=0)] = 5.0,

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from bench.cli.lists import Verb, Verbs
 from bench.cli.options import (
     RUNS,
     Json,
@@ -22,7 +22,7 @@ from bench.cli.options import (
 )
 from results.figures.kinds import KINDS
 
-app = typer.Typer()
+app = Verbs()
 PublishedRuns = Annotated[
     str | None,
     typer.Option(
@@ -34,12 +34,14 @@ Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, suc
 
 @app.command()
 def table(
-    study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
+    study: Annotated[
+        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
+    ] = None,
     format: Annotated[
-        str, typer.Option("--format", "-f", help="text, markdown, latex, csv or html.")
+        str, typer.Option("--format", "-f", help="Format: text, markdown, latex, csv or html.")
     ] = "text",
     form: Annotated[
-        str | None, typer.Option(help="table2, table5 or table6: that of the ViT paper's.")
+        str | None, typer.Option(help="Layout of the ViT paper's table2, table5 or table6.")
     ] = None,
     rows: Annotated[
         list[str] | None, typer.Option(help="Columns of the ledger: label,train_examples.")
@@ -51,7 +53,9 @@ def table(
         list[str] | None, typer.Option(help="Columns of metrics.  [default: top1_accuracy]")
     ] = None,
     cost: Annotated[list[str] | None, typer.Option(help="Columns of costs.")] = None,
-    aggregate: Annotated[str, typer.Option(help="mean, median, min, max or best.")] = "mean",
+    aggregate: Annotated[
+        str, typer.Option(help="Over seeds: mean, median, min, max or best.")
+    ] = "mean",
     evals: Evals = False,
     where: Where = None,
     output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
@@ -88,7 +92,7 @@ def table(
     )
 
 
-class PlotCommand(TyperCommand):
+class PlotCommand(Verb):
     """Help of `plot`, with a section that lists the kinds of figures."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -103,7 +107,9 @@ def plot(
         typer.Argument(metavar="KIND", help="A kind of figure, from the list below."),
     ],
     output: Annotated[Path, typer.Option("-o", help="A .png, .pdf or .svg file.")],
-    study: Annotated[list[str] | None, typer.Argument(metavar="STUDY…")] = None,
+    study: Annotated[
+        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
+    ] = None,
     cost: Annotated[str | None, typer.Option(help="The cost axis of frontier.")] = None,
     metric: Annotated[
         list[str] | None,
@@ -160,20 +166,21 @@ def report(
 @app.command()
 def fit(
     study: Annotated[
-        list[str] | None, typer.Argument(metavar="STUDY…", help="Studies, by name or by folder.")
+        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
     ] = None,
     x: Annotated[str, typer.Option(help="The column of x: a cost, params, train_examples.")] = (
         "train_flops"
     ),
     metric: Metric = "top1_accuracy",
     form: Annotated[
-        str, typer.Option(help="auto, power, shifted, saturating or double_saturating.")
+        str,
+        typer.Option(help="Law: auto, power, shifted, saturating or double_saturating."),
     ] = "auto",
     by: Annotated[list[str] | None, typer.Option(help="Columns of a group: family.")] = None,
     at: Annotated[
         list[float] | None, typer.Option(callback=positive, help="Predict the error at this x.")
     ] = None,
-    points: Annotated[str, typer.Option(help="all, or frontier: what nothing beats.")] = "all",
+    points: Annotated[str, typer.Option(help="Runs to fit: all, or frontier (Pareto's).")] = "all",
     isoflop: Annotated[
         bool, typer.Option("--isoflop", help="The best size at each budget, x being the budget.")
     ] = False,
@@ -228,7 +235,7 @@ def fit(
 @app.command()
 def compare(
     study: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY…]", help="Studies, by name or folder.")
+        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
     ] = None,
     families: Annotated[
         tuple[str, str] | None,
@@ -251,7 +258,7 @@ def compare(
     level: Level = 0.9,
     replicas: Replicas = 1000,
     method: Annotated[
-        str, typer.Option(help="frontier: between the best runs; law: between fitted laws.")
+        str, typer.Option(help="What is compared: frontier (the best runs) or law (fitted laws).")
     ] = "frontier",
     where: Where = None,
     with_published: WithPublished = False,

@@ -8,7 +8,7 @@ import typer
 
 from bench.cli import output
 from bench.cli.evaluate import request
-from bench.cli.lists import ListingCommand
+from bench.cli.lists import ListingCommand, Verbs
 from bench.cli.options import (
     RUNS,
     Json,
@@ -24,7 +24,7 @@ from bench.cli.options import (
 if TYPE_CHECKING:
     from sweeps.status import RunStatus, StudyStatus
 
-app = typer.Typer()
+app = Verbs()
 
 
 @app.command()
@@ -151,7 +151,7 @@ def status(
 @app.command()
 def cancel(
     study: Study,
-    run: Annotated[list[str] | None, typer.Argument(metavar="[RUN…]")] = None,
+    run: Annotated[list[str] | None, typer.Argument(metavar="RUN")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     root: Root = RUNS,
     json: Json = False,
