@@ -6,6 +6,7 @@ import pytest
 
 from sweeps.resources import Resources
 from sweeps.schedulers import slurm
+from sweeps.schedulers.base import After
 from sweeps.spec import SpecError, load
 
 
@@ -56,3 +57,18 @@ def test_control_characters_are_refused(tmp_path: Path, key: str, value: str) ->
     spec.write_text(f"study: s\nbase: {{data: digits, epochs: 1}}\nresources: {{{key}: {value}}}\n")
     with pytest.raises(SpecError, match=f"resources.{key}: given .*, expected printable text"):
         load(str(spec), [])
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (After(), None),
+        (After(("17_0", "17_1", "9")), "afterany:17:9"),
+        (After(("17_0", "17_1"), each=True), "aftercorr:17"),
+        (After(("17",), each=True), "afterok:17"),
+    ],
+)
+def test_a_dependency_is_on_arrays_or_on_their_elements_one_by_one(
+    after: After, expected: str | None
+) -> None:
+    assert slurm.dependency_of(after) == expected
