@@ -15,8 +15,11 @@ from results import table as tables
 from results.columns import filters, scores
 from results.ledger.files import write_bytes
 from results.tables import paper as printed
-from results.tables.layouts import COSTS
+from results.tables.layouts import usual_costs
 from results.tables.render import RENDERERS, TableGrid
+
+# The paper's figures count no taps on zero padding: the column to compare them by.
+COUNTED_BY_PAPER = {"train_flops": "train_flops_valid"}
 
 
 class AnswerError(BenchError):
@@ -112,7 +115,7 @@ def _comparison(studies: Sequence[Path], question: Question, with_published: boo
         paper = reference.scores(question.form or "table6")
     elif with_published:
         runs = pd.concat([runs, ledgers.beside()])
-        costs = costs or (*COSTS[:2], "train_flops_valid", "accelerator_days")
+        costs = costs or tuple(COUNTED_BY_PAPER.get(name, name) for name in usual_costs())
     return tables.comparison(
         runs,
         evals,

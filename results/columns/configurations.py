@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.columns import formatting
-from results.schema import ResultsError, suggestion
+from results.schema import ResultsError, of_role, suggestion
 
 FAMILIES = {"vit": "ViT", "hybrid": "Hybrid", "bit": "ResNet"}  # in this order everywhere
 THEIRS = ", ViT paper"  # after a family of the paper's runs, where it stands beside a study's
@@ -24,9 +24,6 @@ CONFIGURATION = (
     "study",
 )
 ORDER = ("family", "params", "train_examples", "epochs")
-KNOWN_BEFOREHAND = frozenset(
-    {"params", "forward_macs_per_image", "forward_macs_valid_per_image", "image_size"}
-)
 
 
 class MissingColumn(ResultsError):
@@ -128,7 +125,8 @@ def over_seeds(
     values = runs[[*costs, metric]].astype(float)
     values = values.where(np.isfinite(values))
     if "state" in runs:
-        measured = [name for name in values if name not in KNOWN_BEFOREHAND]
+        beforehand = {"image_size", *(one.name for one in of_role("size"))}
+        measured = [name for name in values if name not in beforehand]
         values.loc[runs["state"].notna() & (runs["state"] != "done"), measured] = np.nan
     groups = pd.concat([runs[list(by)], values.add_prefix("value ")], axis=1)
     grouped = groups.groupby(list(by), dropna=False, sort=False)

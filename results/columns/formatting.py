@@ -3,54 +3,16 @@
 import math
 from collections.abc import Iterable
 
-from results.schema import RUNS
+from results import schema
 
-HEADERS = {
-    "label": "model",
-    "train_examples": "training images",
-    "pretrain_dataset": "pre-training set",
-    "dataset": "data set",
-    "params": "parameters",
-    "top1_accuracy": "top-1",
-    "top5_accuracy": "top-5",
-    "train_flops": "training compute",
-    "train_flops_valid": "training compute without padding",
-    "accelerator_days": "accelerator time",
-    "energy_joules": "energy",
-    "average_of_five_accuracy": "average of five",
-    "imagenet_accuracy": "ImageNet top-1",
-    "imagenet_real_accuracy": "ImageNet ReaL",
-    "cifar10_accuracy": "CIFAR-10",
-    "cifar100_accuracy": "CIFAR-100",
-    "pets_accuracy": "Pets",
-    "flowers_accuracy": "Flowers",
-}
-PREFIXES = ((1e18, "exa"), (1e15, "peta"), (1e12, "tera"), (1e9, "giga"), (1e6, "mega"), (1.0, ""))
-LETTERS = tuple((scale, prefix[:1].upper()) for scale, prefix in PREFIXES[1:])
-# Units per column, largest first: shown in the largest that does not exceed the column's maximum.
-UNITS = {
-    "params": ((1e6, "params (M)"), (1e3, "params (k)"), (1.0, "params")),
-    "forward_macs_per_image": tuple((s, f"forward {p}MACs") for s, p in LETTERS),
-    "forward_macs_valid_per_image": tuple((s, f"forward {p}MACs, valid") for s, p in LETTERS),
-    "train_flops": tuple((s, f"train {p}FLOPs") for s, p in PREFIXES),
-    "train_flops_valid": tuple((s, f"train {p}FLOPs, valid") for s, p in PREFIXES),
-    "accelerator_days": (
-        (1.0, "accelerator days"),
-        (1 / 24, "accelerator hours"),
-        (1 / 1440, "accelerator minutes"),
-        (1 / 86400, "accelerator seconds"),
-    ),
-    "energy_joules": ((3.6e6, "energy (kWh)"), (3600.0, "energy (Wh)"), (1.0, "energy (J)")),
-    "peak_memory_bytes": ((2.0**30, "peak memory (GiB)"), (2.0**20, "peak memory (MiB)")),
-}
-FRACTIONS = frozenset(column.name for column in RUNS if column.unit == "fraction")
 TOO_SMALL = 1e-4  # of a column's unit, for plain digits
 SUFFIXES = ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
 def is_fraction(column: str) -> bool:
     """Whether the column holds fractions, which people read as per cent."""
-    return column in FRACTIONS or column.endswith("accuracy")
+    known = schema.column(column)
+    return column.endswith("accuracy") or (known is not None and known.unit == "fraction")
 
 
 def higher_is_better(metric: str) -> bool:
@@ -60,12 +22,19 @@ def higher_is_better(metric: str) -> bool:
 
 def name(column: str) -> str:
     """Return the column's name for people: `train_examples` is "training images"."""
-    return HEADERS.get(column, column.replace("_", " "))
+    known = schema.column(column)
+    return known.words if known is not None else column.replace("_", " ")
 
 
 def header(column: str) -> str:
     """Return the name with the unit of fractions: `top1_accuracy` is "top-1 (%)"."""
     return f"{name(column)} (%)" if is_fraction(column) else name(column)
+
+
+def display(column: str) -> schema.Display:
+    """Return the units that a column is shown in, largest first, each with its header."""
+    known = schema.column(column)
+    return known.display if known is not None else ()
 
 
 def number(value: float) -> str:
@@ -101,7 +70,7 @@ def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
     numbers = list(values)
     if is_fraction(column):
         return header(column), [number(100 * value) for value in numbers]
-    units = UNITS.get(column, ((1.0, header(column)),))
+    units = display(column) or ((1.0, header(column)),)
     largest = max((value for value in numbers if math.isfinite(value)), default=0.0)
     scale, words = next((unit for unit in units if unit[0] <= largest), units[-1])
     if any(0 < value / scale < TOO_SMALL for value in numbers):

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
+from results import schema
 from results.columns import configurations, formatting
-from results.schema import RUNS, THROUGHPUT
 
 # Colours that people of all kinds of colour vision tell apart (Okabe and Ito, 2008).
 STYLES = {"vit": ("#0072B2", "o"), "hybrid": ("#D55E00", "D"), "bit": ("#009E73", "s")}
@@ -65,7 +65,8 @@ def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
 
 def unit_of(column: str) -> str:
     """Return the unit of a column, empty if it has none."""
-    return next((known.unit for known in (*RUNS, *THROUGHPUT) if known.name == column), "")
+    known = schema.column(column)
+    return known.unit if known is not None else ""
 
 
 def axis_title(column: str) -> str:

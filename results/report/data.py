@@ -10,39 +10,18 @@ import pandas as pd
 
 from results.columns import configurations, formatting
 from results.figures import style
-from results.schema import RUNS, protocol_keys
+from results.schema import Role, column, of_role, protocol_keys
 
-AXES = (
-    "train_flops",
-    "train_flops_valid",
-    "accelerator_days",
-    "normalized_accelerator_days",
-    "energy_joules",
-    "train_seconds",
-    "params",
-    "forward_macs_per_image",
-    "forward_macs_valid_per_image",
-    "train_examples",
-    "examples_seen",
-    "epochs",
-    "steps",
-    "image_size",
-    "peak_memory_bytes",
-    "images_per_second",
-)
-SHOWN_FIRST = (
-    "label",
-    "dataset",
-    "train_examples",
-    "epochs",
-    "seed",
+# Of a run's columns by their roles: axes of the charts, and what the ledger shows first.
+AXES: tuple[Role, ...] = ("cost", "size", "scale", "performance")
+SHOWN_FIRST: tuple[Role, ...] = (
+    "identity",
+    "scale",
+    "setting",
     "state",
-    "top1_accuracy",
-    "loss",
-    "train_flops",
-    "accelerator_days",
-    "energy_joules",
-    "git_commit",
+    "metric",
+    "cost",
+    "provenance",
 )
 SYMBOLS = {
     "o": "circle",
@@ -133,9 +112,12 @@ def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFra
     return runs.merge(wide.reset_index(), on=list(IDENTITY), how="left"), list(wide.columns)
 
 
-def _column(name: str, values: pd.Series) -> dict[str, str]:
-    """Describe a column for the page: name, words, title with unit, kind, unit, meaning."""
-    known = next((column for column in RUNS if column.name == name), None)
+def _column(name: str, values: pd.Series) -> dict[str, str | bool]:
+    """Describe a column for the page: name, words, title with unit, kind, meaning.
+
+    `prefixed` says whether its unit takes prefixes, as FLOPs do and days do not.
+    """
+    known = column(name)
     if formatting.is_fraction(name):
         kind = "fraction"
     elif known is not None and known.type in ("text", "bool", "time"):
@@ -147,7 +129,7 @@ def _column(name: str, values: pd.Series) -> dict[str, str]:
         "words": formatting.name(name),
         "title": formatting.name(name) if kind == "fraction" else style.axis_title(name),
         "kind": kind,
-        "unit": known.unit if known is not None else "",
+        "prefixed": bool(formatting.display(name)) and style.unit_of(name) != "days",
         "meaning": known.meaning if known is not None else "",
     }
 
@@ -185,13 +167,16 @@ def payload(
     ordered = configurations.in_order(runs.reset_index(drop=True))
     wide, measured = add_evaluations(ordered, evals)
     known = [str(name) for name in wide if wide[name].notna().any()]
-    own = [name for name in known if name.endswith("accuracy") or name == "loss"]
+    metrics = {one.name for one in of_role("metric")}
+    own = [name for name in known if name.endswith("accuracy") or name in metrics]
     several = runs["study"].nunique() > 1
-    first = [name for name in SHOWN_FIRST if name in known]
+    first = [one.name for one in of_role(*SHOWN_FIRST, shown="report") if one.name in known]
     return {
         "columns": [_column(name, wide[name]) for name in known],
         "shown": (["study"] if several else []) + first,
-        "axes": [name for name in AXES if name in known],
+        "axes": [
+            one.name for one in of_role(*AXES) if one.name in known and one.unit != "fraction"
+        ],
         "metrics": list(dict.fromkeys([*own, *measured])),
         "cost": cost,
         "metric": metric,

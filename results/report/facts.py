@@ -9,20 +9,10 @@ from typing import Any
 import pandas as pd
 
 from results.columns import configurations, formatting
+from results.figures import style
+from results.schema import columns, of_role
 from results.store import Study
 
-COSTS = ("train_flops", "accelerator_days", "energy_joules")
-SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
-ORIGIN = (
-    "study",
-    "git_commit",
-    "git_dirty",
-    "code_hash",
-    "torch_version",
-    "deepspeed_version",
-    "device",
-    "host",
-)
 MOST_ROWS = 200  # of a table that people read in a page
 
 
@@ -57,10 +47,15 @@ def in_units(column: str, value: float) -> str:
     ('4.20 petaFLOPs', '2.00 kWh')
     """
     words, (number,) = formatting.scaled(column, [value])
-    if column not in formatting.UNITS:
+    if not formatting.display(column):
         return f"{number} {words}"
     inside = words.split("(")[-1].rstrip(")").removesuffix(", valid")
     return f"{number} {inside.removeprefix('train ').removeprefix('accelerator ')}"
+
+
+def summed() -> tuple[str, ...]:
+    """Return the costs that the report sums up."""
+    return tuple(one.name for one in of_role("cost", shown="report"))
 
 
 def total(values: pd.Series, column: str) -> str:
@@ -69,9 +64,9 @@ def total(values: pd.Series, column: str) -> str:
     if known.empty:
         return ""
     part = "" if len(known) == len(values) else f" ({len(known):,} of {len(values):,})"
-    if column.endswith("_seconds"):
+    if style.unit_of(column) == "seconds":
         return duration(known.sum()) + part
-    return (in_units(column, known.sum()) if column in COSTS else f"{known.sum():,.0f}") + part
+    return (in_units(column, known.sum()) if column in summed() else f"{known.sum():,.0f}") + part
 
 
 def _capped(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Facts:
@@ -83,15 +78,17 @@ def _capped(title: str, header: Sequence[str], rows: Sequence[Sequence[object]])
 def costs(study: Study) -> list[Facts]:
     """Return tables of costs by study and family, of ends of attempts, and of failures."""
     runs = study.runs
-    header = ["study", "family", "runs", "done", "failed", "attempts", *map(formatting.name, COSTS)]
-    header += [name.removesuffix("_seconds") for name in SECONDS]
+    sizes = summed()
+    seconds = [one.name for one in columns("runs") if one.unit == "seconds"]
+    header = ["study", "family", "runs", "done", "failed", "attempts", *map(formatting.name, sizes)]
+    header += [name.removesuffix("_seconds") for name in seconds]
     rows = []
     parts: list[tuple[Any, pd.DataFrame]] = list(runs.groupby(["study", "family"], dropna=False))
     for (name, given), part in parts if len(parts) == 1 else [*parts, (("all", ""), runs)]:
         family = "" if pd.isna(given) else configurations.FAMILIES.get(given, given)
         states = part["state"]
         counts = [len(part), (states == "done").sum(), (states == "failed").sum()]
-        sums = [total(part[column], column) for column in ("attempts", *COSTS, *SECONDS)]
+        sums = [total(part[column], column) for column in ("attempts", *sizes, *seconds)]
         rows.append([name, family, *(f"{count:,}" for count in counts), *sums])
     made = [_capped("By family", header, rows)]
     ended = study.attempts.assign(ended=study.attempts["ended"].fillna("not ended"))
@@ -99,7 +96,7 @@ def costs(study: Study) -> list[Facts]:
         spent = ended.groupby("ended")["train_seconds"]
         ways = [(str(how), len(part), total(part, "train_seconds")) for how, part in spent]
         ways.sort(key=lambda way: -way[1])
-        lines = [(how, f"{n:,}", seconds) for how, n, seconds in ways]
+        lines = [(how, f"{n:,}", trained) for how, n, trained in ways]
         made.append(_capped("How attempts ended", ("ended", "attempts", "training time"), lines))
     failures = runs["failure"].dropna().value_counts()
     if len(failures):
@@ -133,8 +130,9 @@ def provenance(study: Study) -> list[Facts]:
     runs = study.runs
     data = ("dataset", "data_manifest", "train_examples")
     seeds = _counted(runs, "Seeds", ("seed",))
+    origin = ("study", *(one.name for one in of_role("provenance")))
     return [
-        _counted(runs, "Code, software and machines", ORIGIN),
+        _counted(runs, "Code, software and machines", origin),
         _counted(runs, "Training images (manifests)", data),
         seeds,
     ]

@@ -40,7 +40,7 @@ def _tiles(study: Study, metric: str) -> list[tuple[str, str]]:
     runs = study.runs
     done = int((runs["state"] == "done").sum())
     tiles = [("runs done", f"{done:,} of {len(runs):,}")]
-    for column in facts.COSTS:
+    for column in facts.summed():
         text = facts.total(runs[column], column)
         tiles += [(formatting.name(column), text)] if text else []
     scores = runs.loc[runs["state"] == "done", metric].dropna()

@@ -7,9 +7,8 @@ import pandas as pd
 
 from results.columns import configurations
 from results.columns import scores as long
-from results.schema import ResultsError, suggestion
+from results.schema import ResultsError, Role, of_role, suggestion
 
-COSTS = ("params", "forward_macs_per_image", "train_flops", "accelerator_days")
 FORMS = ("table2", "table5", "table6")
 
 
@@ -29,6 +28,11 @@ class TableLayout:
     costs: tuple[str, ...] = ()
     costs_at: str = "left"
     note: str = ""
+
+
+def usual_costs(*roles: Role) -> tuple[str, ...]:
+    """Return the columns of these roles, by default sizes and costs, that a table shows unasked."""
+    return tuple(one.name for one in of_role(*(roles or ("size", "cost")), shown="table"))
 
 
 def pooled() -> tuple[str, ...]:
@@ -63,7 +67,8 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> TableLayout:
     apart = [n for n in shown if table[n].nunique(dropna=False) > 1 and n not in varied]
     varied = (*apart, *varied)
     rows = [name for name in (*family, model, *varied) if name not in columns]
-    costs = [name for name in (COSTS[:2] if columns else COSTS) if name not in rows]
+    offered = usual_costs("size") if columns else usual_costs()
+    costs = [name for name in offered if name not in rows]
     return TableLayout(tuple(rows), columns, _known(table, costs))
 
 

@@ -6,7 +6,6 @@ const FAMILIES = new Map(DATA.families.map((family) => [family.name, family]));
 const WHOLE = new Intl.NumberFormat("en");
 const BROKEN = new Intl.NumberFormat("en", { maximumSignificantDigits: 5 });
 const SI = [[1e24, "Y"], [1e21, "Z"], [1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-const SCALED = new Set(["FLOPs", "joules", "bytes", "multiply-adds per image", "parameters"]);
 
 function decode(encoded, count) {
   if (Array.isArray(encoded)) return encoded;
@@ -43,9 +42,9 @@ function percent(value, digits = 2) {
   return `${(100 * value).toFixed(digits)}%`;
 }
 
-function number(value, unit) {
+function number(value, prefixed) {
   const size = Math.abs(value);
-  if (SCALED.has(unit) && size >= 1e3) {
+  if (prefixed && size >= 1e3) {
     const [scale, letter] = SI.find(([least]) => size >= least);
     return `${Number((value / scale).toPrecision(4))} ${letter}`;
   }
@@ -57,11 +56,11 @@ function number(value, unit) {
 // A cell as text; nothing for unknown.
 function text(name, value) {
   if (value === null || value === undefined) return "";
-  const { kind, unit } = COLUMNS.get(name) ?? { kind: name.endsWith("accuracy") ? "fraction" : "" };
+  const { kind, prefixed } = COLUMNS.get(name) ?? { kind: name.endsWith("accuracy") ? "fraction" : "" };
   if (kind === "fraction") return percent(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return String(value);
-  return name === "seed" ? String(value) : number(value, unit);
+  return name === "seed" ? String(value) : number(value, prefixed);
 }
 
 function isNumeric(name) {
