@@ -2,12 +2,14 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from results.ledger.files import write_json
+from results.schema import columns
 
 Ended = Literal["done", "failed", "killed", "preempted", "timeout", "lost", "out_of_memory", "hang"]
 # Why an attempt counts as lost whose last heartbeat does not say how it ended.
@@ -20,7 +22,8 @@ class Heartbeat:
 
     `pid_started` is in seconds since 1970, `interval` the seconds between two heartbeats; `hosts`
     are separated by commas. Examples and seconds count from the start of the run and of the
-    attempt, respectively.
+    attempt, respectively. `measured` are the columns of `attempts` that meters read, by name
+    (`bench.training.meters`); in the file they stand beside the other fields.
     """
 
     host: str
@@ -49,8 +52,7 @@ class Heartbeat:
     eval_seconds: float | None = None
     checkpoint_seconds: float | None = None
     startup_seconds: float | None = None
-    energy_joules: float | None = None
-    peak_memory_bytes: int | None = None
+    measured: Mapping[str, float | None] = field(default_factory=dict)
     ended: Ended | None = None
     reason: str | None = None
     ended_at: datetime | None = None
@@ -65,16 +67,18 @@ class Heartbeat:
 
         `from_json` reads it back.
         """
+        known = asdict(self)
+        known |= known.pop("measured")
         content = {
             name: value
-            for name, value in asdict(self).items()
+            for name, value in known.items()
             if value is not None or name in ("job_id", "cluster", "ended")
         }
         times = {name: content[name].isoformat() for name in _TIMES if name in content}
         return content | times
 
 
-_NAMES = frozenset(field.name for field in fields(Heartbeat))
+_NAMES = frozenset(one.name for one in fields(Heartbeat)) - {"measured"}
 _TIMES = ("created_at", "ended_at")
 
 
@@ -87,7 +91,9 @@ def from_json(content: dict[str, Any]) -> Heartbeat:
     for name in _TIMES:
         if known.get(name) is not None:
             known[name] = datetime.fromisoformat(known[name])
-    return Heartbeat(**known)
+    others = content.keys() - _NAMES
+    measured = others and {column.name for column in columns("attempts")} & others
+    return Heartbeat(**known, measured={name: content[name] for name in measured})
 
 
 def path(run_dir: Path, number: int) -> Path:

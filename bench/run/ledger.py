@@ -1,7 +1,7 @@
 """Make the ledger's rows: of an attempt from its last heartbeat, of a run from its attempts."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,24 +15,11 @@ from bench.run.config import Run
 from bench.run.heartbeat import NO_REPORT, Ended, Heartbeat
 from models.cost.macs import train_flops
 from results.ledger import parquet
-from results.schema import columns
+from results.schema import Total, columns
 
 Row = dict[str, Any]
 
-SECONDS = ("train_seconds", "eval_seconds", "checkpoint_seconds", "startup_seconds")
 SECONDS_PER_DAY = 86_400
-METRICS = ("loss", "top1_accuracy", "top5_accuracy")
-# Columns of a run that are those of its last attempt.
-OF_LAST_ATTEMPT = (
-    "device",
-    "num_devices",
-    "ended_at",
-    "git_commit",
-    "git_dirty",
-    "code_hash",
-    "torch_version",
-    "deepspeed_version",
-)
 
 
 @dataclass(frozen=True)
@@ -45,9 +32,12 @@ class Evaluation:
     top5_accuracy: float | None
 
 
+METRICS = tuple(field.name for field in fields(Evaluation) if field.name != "num_examples")
+
+
 def write_attempt(run_dir: Path, run: Run, number: int, beat: Heartbeat) -> None:
     """Write the row of an attempt that has ended, from its last heartbeat."""
-    known = asdict(beat)
+    known = {**asdict(beat), **beat.measured}
     row: Row = {column.name: known.get(column.name) for column in columns("attempts")}
     row |= {"study": run.study, "run_id": run.run_id, "attempt": number}
     row["state"] = "done" if beat.ended == "done" else "failed"
@@ -115,15 +105,16 @@ def totals(attempts: Iterable[Row]) -> Row:
     An attempt that ended before its first step adds nothing to device-seconds and images.
     """
     rows = list(attempts)
-    summed: Row = {key: _sum(row[key] for row in rows) for key in (*SECONDS, "energy_joules")}
+    summed: Row = {key: _sum(row.get(key) for row in rows) for key in _added_by("sum")}
+    for key in _added_by("max"):
+        peaks: list[Any] = [row.get(key) for row in rows]
+        summed[key] = None if None in peaks else max(peaks, default=None)
     trained = [row for row in rows if row["train_seconds"] != 0.0]
     device_seconds = _sum(_times(row["num_devices"], row["train_seconds"]) for row in trained)
     images = _sum(_minus(row["to_examples"], row["from_examples"]) for row in trained)
-    peaks = [row["peak_memory_bytes"] for row in rows]
     summed["accelerator_days"] = (
         None if device_seconds is None else device_seconds / SECONDS_PER_DAY
     )
-    summed["peak_memory_bytes"] = None if None in peaks else max(peaks, default=None)
     seconds = summed["train_seconds"]
     summed["images_per_second"] = images / seconds if images and seconds else None
     return summed
@@ -146,7 +137,7 @@ def run_row(
     last = attempts[-1]
     seen = last["to_examples"]
     precision = run.config.recipe.precision
-    row: Row = asdict(run.summary()) | {name: last[name] for name in OF_LAST_ATTEMPT}
+    row: Row = asdict(run.summary()) | {name: last[name] for name in _added_by("last")}
     row |= {
         "study": run.study,
         "state": state,
@@ -215,6 +206,11 @@ def _utilization(row: Row, forward_macs: int | None, precision: str) -> float | 
 
 def _flops(macs: int | None, examples_seen: int | None) -> float | None:
     return None if macs is None or examples_seen is None else train_flops(macs, examples_seen)
+
+
+def _added_by(total: Total) -> tuple[str, ...]:
+    """Return the columns of `runs` that come from those of the attempts in this way."""
+    return tuple(column.name for column in columns("runs") if column.total == total)
 
 
 def _sum(values: Iterable[Any]) -> Any:

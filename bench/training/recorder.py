@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import models.cost.macs
 from bench.engine.checkpoint import check_room
-from bench.engine.devices import energy_meter, peak_memory_bytes
 from bench.engine.world import World
 from bench.run import ledger
 from bench.run.accelerators import peak_flops
@@ -19,6 +18,7 @@ from bench.run.environment import environment
 from bench.run.heartbeat import Ended
 from bench.run.ledger import Evaluation
 from bench.run.provenance import software
+from bench.training import meters
 from bench.training.clock import Clock
 from results.ledger import parquet
 
@@ -74,7 +74,7 @@ class Recorder(NullRecorder):
         self._interval = run.config.engine.heartbeat_seconds
         self._curve: list[dict[str, Any]] = []
         self._last = (0, 0.0)
-        self._device: Callable[[], dict[str, Any]] = dict
+        self._measured: Callable[[], dict[str, float | None]] = dict
         self.manifest: str | None = None
         self.cost = models.cost.macs.count(
             models.config(run.config.model, **run.config.model_options),
@@ -84,11 +84,7 @@ class Recorder(NullRecorder):
 
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         check_room(self.run_dir, self.cost.params)
-        joules = energy_meter(world.device)
-        self._device = lambda: {
-            "energy_joules": joules(),
-            "peak_memory_bytes": peak_memory_bytes(world.device),
-        }
+        self._measured = meters.start(world.device)
         hosts = ",".join(environment().hosts) or self.attempt.last.host
         precision = self.run.config.recipe.precision
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
@@ -204,4 +200,4 @@ class Recorder(NullRecorder):
         return progress | self._costs()
 
     def _costs(self) -> dict[str, Any]:
-        return self.clock.all_seconds() | self._device()
+        return {**self.clock.all_seconds(), "measured": self._measured()}

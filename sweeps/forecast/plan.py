@@ -16,6 +16,7 @@ from bench.run.config import Run
 from bench.run.ledger import SECONDS_PER_DAY
 from bench.run.memory import training_memory
 from models.cost.macs import train_flops
+from results.schema import of_role
 from sweeps.expand import Planned
 from sweeps.forecast import predict, probe
 from sweeps.forecast.predict import Kind, Speed
@@ -25,13 +26,6 @@ from sweeps.spec import SpecError, StudySpec
 
 Row = dict[str, Any]
 
-SUMMED = (
-    "train_flops",
-    "train_flops_valid",
-    "accelerator_days",
-    "predicted_energy_joules",
-    "predicted_price",
-)
 SECONDS_PER_HOUR = 3600
 SECONDS_PER_MINUTE = 60
 
@@ -98,7 +92,8 @@ def totals(rows: list[Row], resources: Resources | None = None) -> Row:
     """
     open_rows = [row for row in rows if row["state"] not in ("done", "running")]
     found: Row = {"runs": len(rows), "runs_to_do": len(open_rows)}
-    for key in SUMMED:
+    costs = [column.planned for column in of_role("cost") if column.plan]
+    for key in (*costs, "predicted_price"):
         found[key] = _sum(row[key] for row in rows)
         found[f"{key}_to_do"] = _sum(row[key] for row in open_rows)
     if resources is not None:
@@ -214,17 +209,18 @@ class _Speeds:
 
 def _predicted(run: Run, resources: Resources, speed: Speed | None) -> Row:
     """Start-up, evaluation and checkpoints are in the wall time where they were measured."""
+    predicted = [column for column in of_role("cost") if column.plan == "predicted"]
     if speed is None:
-        keys = ("accelerator_days", "predicted_wall_seconds", "predicted_energy_joules")
+        keys = ["accelerator_days", "predicted_wall_seconds", *(c.planned for c in predicted)]
         return dict.fromkeys((*keys, "predicted_price", "prediction"))
     seconds = run.examples_seen / speed.images_per_second_and_device
     price = resources.price_per_accelerator_hour
     wall = seconds / resources.num_devices + (speed.other_seconds or 0.0)
-    joules = speed.joules_per_image
+    seen, each = run.examples_seen, speed.costs_per_image
     return {
         "accelerator_days": seconds / SECONDS_PER_DAY,
         "predicted_wall_seconds": wall,
-        "predicted_energy_joules": None if joules is None else joules * run.examples_seen,
+        **{c.planned: each[c.name] * seen if c.name in each else None for c in predicted},
         "predicted_price": None if price is None else price * seconds / SECONDS_PER_HOUR,
         "prediction": speed.source,
     }

@@ -2,7 +2,7 @@
 
 import os
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from bench.run.accelerators import find, peak_flops
 from bench.run.config import Run
 from models.cost.macs import train_flops
 from results.ledger import parquet
+from results.schema import of_role
 from sweeps.resources import Resources
 from sweeps.spec import SpecError
 
@@ -21,20 +22,20 @@ MAX_READ = 50
 MAX_USED = 5
 # Networks with another head do nearly the same work; those with other options do not.
 SAME_WORK = 0.02
-OTHER_SECONDS = ("startup_seconds", "eval_seconds", "checkpoint_seconds")
 
 
 @dataclass(frozen=True)
 class Speed:
     """What a run's cost follows from, and where it was found: ledger, probe or utilization.
 
-    `other_seconds` is what a run needs besides training: start-up, evaluation, checkpoints.
+    `other_seconds` is what a run needs besides training: start-up, evaluation, checkpoints;
+    `costs_per_image` are the costs that the schema has predicted, by column, as far as known.
     """
 
     source: str
     images_per_second_and_device: float
-    joules_per_image: float | None
     other_seconds: float | None
+    costs_per_image: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -135,17 +136,17 @@ def _closest(rows: list[Row], kind: Kind) -> list[Row]:
 
 def _measured(source: str, rows: list[Row]) -> Speed:
     speeds = [row["images_per_second"] / row["num_devices"] for row in rows]
-    joules = [row["energy_joules"] / row["examples_seen"] for row in rows if row["energy_joules"]]
-    watts = _watts(rows[0]["device"])
     found = statistics.median(speeds)
-    others = [_sum(row[key] for key in OTHER_SECONDS) for row in rows]
+    overhead = [column.name for column in of_role("overhead")]
+    others = [_sum(row[key] for key in overhead) for row in rows]
     known = [other for other in others if other is not None]
-    return Speed(
-        source,
-        found,
-        statistics.median(joules) if joules else None if watts is None else watts / found,
-        statistics.median(known) if known else None,
-    )
+    costs = _energy_at_board_power(rows[0]["device"], found)
+    for column in of_role("cost"):
+        name = column.name
+        if column.plan == "predicted":
+            each = [row[name] / row["examples_seen"] for row in rows if row.get(name)]
+            costs |= {name: statistics.median(each)} if each else {}
+    return Speed(source, found, statistics.median(known) if known else None, costs)
 
 
 def _stated(accelerator: str, utilization: float, kind: Kind) -> Speed:
@@ -156,13 +157,15 @@ def _stated(accelerator: str, utilization: float, kind: Kind) -> Speed:
             f"{kind.precision} in the table of accelerators"
         )
     found = peak * utilization / train_flops(kind.forward_macs, 1)
-    watts = _watts(accelerator)
-    return Speed("utilization", found, None if watts is None else watts / found, None)
+    return Speed("utilization", found, None, _energy_at_board_power(accelerator, found))
 
 
-def _watts(device: str | None) -> float | None:
+def _energy_at_board_power(device: str | None, images_per_second: float) -> dict[str, float]:
+    """Return the energy per image at the power of the board; nothing for unknown devices."""
     known = find(device) if device else None
-    return None if known is None else known.board_watts
+    if known is None or known.board_watts is None:
+        return {}
+    return {"energy_joules": known.board_watts / images_per_second}
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

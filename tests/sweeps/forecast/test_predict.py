@@ -46,7 +46,7 @@ def test_speed_is_that_of_one_device_with_what_else_a_run_takes() -> None:
     assert found is not None and found.source == "ledger"
     assert found.images_per_second_and_device == 200.0 / 2
     assert found.other_seconds == 5.0 + 1.0 + 2.0
-    assert found.joules_per_image is None
+    assert not found.costs_per_image
 
 
 def test_the_median_of_the_newest_alike_counts() -> None:
@@ -86,11 +86,11 @@ def test_only_the_specs_accelerator_counts_and_its_energy() -> None:
     found = speed(KIND, resources, ledger)
     assert found is not None
     assert found.images_per_second_and_device == 400.0
-    assert found.joules_per_image == 320.0 / 640
+    assert found.costs_per_image["energy_joules"] == 320.0 / 640
     # Without a counter the board's power stands in: 700 W for 400 images a second.
     ledger[1]["energy_joules"] = None
     found = speed(KIND, resources, ledger)
-    assert found is not None and found.joules_per_image == 700 / 400
+    assert found is not None and found.costs_per_image["energy_joules"] == 700 / 400
 
 
 def test_a_probe_goes_before_what_is_stated_and_after_the_ledger() -> None:
@@ -100,7 +100,9 @@ def test_a_probe_goes_before_what_is_stated_and_after_the_ledger() -> None:
     assert stated is not None and stated.source == "utilization"
     # Six FLOPs a multiply-add and image, half of 19.5 TFLOP/s; 400 W.
     assert stated.images_per_second_and_device == pytest.approx(0.5 * 19.5e12 / (6 * MACS))
-    assert stated.joules_per_image == pytest.approx(400 / (0.5 * 19.5e12 / (6 * MACS)))
+    assert stated.costs_per_image["energy_joules"] == pytest.approx(
+        400 / (0.5 * 19.5e12 / (6 * MACS))
+    )
     assert stated.other_seconds is None
     probed = speed(KIND, resources, [], probe)
     assert probed is not None and probed.source == "probe"
