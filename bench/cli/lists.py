@@ -62,8 +62,14 @@ def _clusters() -> str:
     return f"{', '.join(SCHEDULERS)}; by default what the spec says."
 
 
+def _costs() -> str:
+    from results.schema import of_role
+
+    return f"{', '.join(column.name for column in of_role('cost'))}."
+
+
 # Parameters of verbs whose help ends with a list.
-LISTS = {"protocol": _protocols, "source": _sources, "cluster": _clusters}
+LISTS = {"protocol": _protocols, "source": _sources, "cluster": _clusters, "cost": _costs}
 
 
 class ListingCommand(Verb):
@@ -71,9 +77,13 @@ class ListingCommand(Verb):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; what it lists is imported only now."""
-        for parameter in self.params:
-            if isinstance(parameter, TyperOption) and parameter.name in LISTS:
-                own = parameter.help or ""
-                listed = LISTS[parameter.name]()
-                parameter.help = own if own.endswith(listed) else f"{own} {listed}".strip()
-        super().format_help(ctx, formatter)
+        listing = [p for p in self.params if isinstance(p, TyperOption) and p.name in LISTS]
+        own = [parameter.help for parameter in listing]
+        try:
+            for parameter in listing:
+                listed = LISTS[str(parameter.name)]()
+                parameter.help = f"{parameter.help or ''} {listed}".strip()
+            super().format_help(ctx, formatter)
+        finally:
+            for parameter, text in zip(listing, own, strict=True):
+                parameter.help = text

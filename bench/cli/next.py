@@ -65,7 +65,7 @@ def show_all(
     if output is None:
         sys.stdout.write(spec)
     else:
-        show.rows(rows, json=False, columns=show.PLAN)
+        show.rows(rows, json=False, columns=show.plan_columns())
     for now, then in zip(made.before, made.after, strict=True):
         show.note(
             f"{now.name}: {now.value:.3g} [{now.low:.3g}, {now.high:.3g}], "

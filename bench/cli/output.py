@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from results.columns import formatting
+from results.schema import of_role
+
 Row = Mapping[str, Any]
 Format = Callable[[Any], str]
 # Indentation is the slow part of json: ten times the seconds for 10,000 rows.
@@ -121,30 +124,49 @@ THROUGHPUT: list[Column] = [
     ("peak_memory_bytes", "memory (B)", count),
     ("model_flops_utilization", "MFU", _percent),
 ]
-PLAN: list[Column] = [
-    ("state", "state", _text),
-    ("model", "model", _text),
-    ("train_examples", "images", lambda value: f"{value:,}"),
-    ("dataset", "data", _text),
-    ("image_size", "px", _text),
-    ("batch_size", "batch", _text),
-    ("recipe", "recipe", _text),
-    ("seed", "seed", _text),
-    ("steps", "steps", lambda value: f"{value:,}"),
-    ("params", "params", count),
-    ("train_flops", "train FLOPs", count),
-    ("accelerator_days", "acc.-days", _days),
-    ("predicted_wall_seconds", "time", duration),
-    ("predicted_energy_joules", "energy (J)", count),
-    ("predicted_price", "price", lambda value: f"{value:,.2f}"),
-    ("prediction", "from", _text),
-    ("predicted_memory_bytes", "memory (B)", count),
-]
-PLAN_TOTALS: list[Column] = [
-    ("predicted_wall_seconds_to_do", "time", duration),
-    ("predicted_energy_joules_to_do", "energy in J", count),
-    ("predicted_price_to_do", "price", lambda value: f"{value:,.2f}"),
-]
+
+
+def predicted_costs() -> list[Column]:
+    """Return the columns of a plan for the costs that earlier runs predict."""
+    costs = [column for column in of_role("cost") if column.plan == "predicted"]
+    return [(column.planned, formatting.in_smallest_unit(column.name), count) for column in costs]
+
+
+def plan_columns() -> list[Column]:
+    """Return the columns of a plan: settings, then costs."""
+    return [
+        ("state", "state", _text),
+        ("model", "model", _text),
+        ("train_examples", "images", lambda value: f"{value:,}"),
+        ("dataset", "data", _text),
+        ("image_size", "px", _text),
+        ("batch_size", "batch", _text),
+        ("recipe", "recipe", _text),
+        ("seed", "seed", _text),
+        ("steps", "steps", lambda value: f"{value:,}"),
+        ("params", "params", count),
+        ("train_flops", "train FLOPs", count),
+        ("accelerator_days", "acc.-days", _days),
+        ("predicted_wall_seconds", "time", duration),
+        *predicted_costs(),
+        ("predicted_price", "price", lambda value: f"{value:,.2f}"),
+        ("prediction", "from", _text),
+        ("predicted_memory_bytes", "memory (B)", count),
+    ]
+
+
+def plan_totals() -> list[Column]:
+    """Return the totals of a plan, besides compute, as "energy in J"."""
+    return [
+        ("predicted_wall_seconds_to_do", "time", duration),
+        *(
+            (f"{key}_to_do", heading.replace(" (", " in ").rstrip(")"), form)
+            for key, heading, form in predicted_costs()
+        ),
+        ("predicted_price_to_do", "price", lambda value: f"{value:,.2f}"),
+    ]
+
+
 STATUS: list[Column] = [
     ("run_id", "run", _text),
     ("state", "state", _text),
@@ -209,7 +231,11 @@ def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None
         document({"study": study, "totals": totals, "runs": content})
         return
     same = {key for key in IF_VARIED if len({row[key] for row in content}) < 2}
-    _print(make_table(content[:MAX_ROWS], [column for column in PLAN if column[0] not in same]))
+    _print(
+        make_table(
+            content[:MAX_ROWS], [column for column in plan_columns() if column[0] not in same]
+        )
+    )
     _say_more(content)
     days = totals["accelerator_days_to_do"]
     said = "not known before a run was measured" if days is None else f"{days:.3g}"
@@ -218,7 +244,7 @@ def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None
         f"{totals['runs_to_do']} runs, {count(totals['train_flops_to_do'])}FLOPs, "
         f"accelerator-days: {said}"
     )
-    for key, name, form in PLAN_TOTALS:
+    for key, name, form in plan_totals():
         if totals[key] is not None:
             line += f", {name}: {form(totals[key])}"
     note(line)

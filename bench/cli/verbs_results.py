@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli.lists import Verb, Verbs
+from bench.cli.lists import ListingCommand, Verbs
 from bench.cli.options import (
     RUNS,
     Json,
@@ -32,7 +32,7 @@ PublishedRuns = Annotated[
 Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, such as few-shot.")]
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def table(
     study: Annotated[
         list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
@@ -52,7 +52,7 @@ def table(
     metric: Annotated[
         list[str] | None, typer.Option(help="Columns of metrics.  [default: top1_accuracy]")
     ] = None,
-    cost: Annotated[list[str] | None, typer.Option(help="Columns of costs.")] = None,
+    cost: Annotated[list[str] | None, typer.Option(help="Columns of costs:")] = None,
     aggregate: Annotated[
         str, typer.Option(help="Over seeds: mean, median, min, max or best.")
     ] = "mean",
@@ -92,7 +92,7 @@ def table(
     )
 
 
-class PlotCommand(Verb):
+class PlotCommand(ListingCommand):
     """Help of `plot`, with a section that lists the kinds of figures."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
@@ -110,7 +110,7 @@ def plot(
     study: Annotated[
         list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
     ] = None,
-    cost: Annotated[str | None, typer.Option(help="The cost axis of frontier.")] = None,
+    cost: Annotated[str | None, typer.Option(help="The cost axis of frontier:")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="Columns of metrics or data sets, an axes each."),
@@ -140,11 +140,11 @@ def plot(
     )
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def report(
     study: Studies,
     output: Annotated[Path, typer.Option("-o", help="An .html file.")],
-    cost: Annotated[str, typer.Option(help="The cost the charts show first.")] = "train_flops",
+    cost: Annotated[str, typer.Option(help="The cost the charts show first:")] = "train_flops",
     metric: Metric = "top1_accuracy",
     where: Where = None,
     with_published: WithPublished = False,
@@ -232,7 +232,7 @@ def fit(
         )
 
 
-@app.command()
+@app.command(cls=ListingCommand)
 def compare(
     study: Annotated[
         list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
@@ -247,7 +247,7 @@ def compare(
         str, typer.Option(help="A metric's column, or a data set as imagenet.")
     ] = "top1_accuracy",
     cost: Annotated[
-        str | None, typer.Option(help="A cost's column; by default training FLOPs.")
+        str | None, typer.Option(help="A cost's column, by default training FLOPs:")
     ] = None,
     at_accuracy: Annotated[
         float | None, typer.Option(help="Costs at this value of the metric: 0.85.")

@@ -137,7 +137,7 @@ def run_row(
     last = attempts[-1]
     seen = last["to_examples"]
     precision = run.config.recipe.precision
-    row: Row = asdict(run.summary()) | {name: last[name] for name in _added_by("last")}
+    row: Row = asdict(run.summary()) | {name: last.get(name) for name in _added_by("last")}
     row |= {
         "study": run.study,
         "state": state,

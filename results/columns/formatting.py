@@ -31,10 +31,36 @@ def header(column: str) -> str:
     return f"{name(column)} (%)" if is_fraction(column) else name(column)
 
 
+def unit(column: str) -> str:
+    """Return the unit of a column, empty if it has none."""
+    known = schema.column(column)
+    return known.unit if known is not None else ""
+
+
+def title(column: str) -> str:
+    """Return the name of a column with its unit.
+
+    >>> title("train_flops"), title("train_examples")
+    ('training compute (FLOPs)', 'training images')
+    """
+    words, own = name(column), unit(column)
+    return words if words.endswith(own) else f"{words} ({own})"
+
+
 def display(column: str) -> schema.Display:
     """Return the units that a column is shown in, largest first, each with its header."""
     known = schema.column(column)
     return known.display if known is not None else ()
+
+
+def in_smallest_unit(column: str) -> str:
+    """Return the header of a column in its smallest unit.
+
+    >>> in_smallest_unit("energy_joules"), in_smallest_unit("train_seconds")
+    ('energy (J)', 'train seconds')
+    """
+    units = display(column)
+    return units[-1][1] if units else title(column)
 
 
 def number(value: float) -> str:

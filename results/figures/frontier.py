@@ -68,7 +68,7 @@ def _frontier(
     found["frontier"] = on_frontier(found["x"], found["error"])
     best = found[found["frontier"]].sort_values("x")
     title = style.metric_title(metric, "error")
-    ax.set(xscale="log", yscale="log", xlabel=style.axis_title(cost), ylabel=title)
+    ax.set(xscale="log", yscale="log", xlabel=formatting.title(cost), ylabel=title)
     style.tidy(ax)
     (line,) = ax.plot(best["x"], best["y"], color=style.GREY, linewidth=1.4, zorder=2)
     line.set_label("Pareto frontier")

@@ -120,7 +120,7 @@ def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:
     first = next(iter(known.values()))
     is_fraction = formatting.is_fraction(first.metric)
     title = style.metric_title(first.metric, "error")
-    ax.set(xscale="log", yscale="log", xlabel=style.axis_title(first.x_name), ylabel=title)
+    ax.set(xscale="log", yscale="log", xlabel=formatting.title(first.x_name), ylabel=title)
     style.tidy(ax)
     ends = {name: _curve(ax, name, made) for name, made in known.items()}
     shown = np.concatenate(
@@ -175,10 +175,10 @@ def fit_panels(laws: Mapping[str, LawFit | FitError]) -> Figure:
 
 
 def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget: str) -> Drawn:
-    unit = style.unit_of(budget)
+    unit = formatting.unit(budget)
     is_fraction = formatting.is_fraction(metric)
     title = style.metric_title(metric, "error")
-    ax.set(xscale="log", yscale="log", xlabel=style.axis_title(size), ylabel=title)
+    ax.set(xscale="log", yscale="log", xlabel=formatting.title(size), ylabel=title)
     style.tidy(ax)
     labels, lines = [], []
     for place, profile in enumerate(found):

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from results import schema
 from results.columns import configurations, formatting
 
 # Colours that people of all kinds of colour vision tell apart (Okabe and Ito, 2008).
@@ -63,22 +62,6 @@ def new_axes(width: float = 6.4, height: float = 4.4) -> Axes:
     return figure.add_subplot()
 
 
-def unit_of(column: str) -> str:
-    """Return the unit of a column, empty if it has none."""
-    known = schema.column(column)
-    return known.unit if known is not None else ""
-
-
-def axis_title(column: str) -> str:
-    """Return the name of a column with its unit.
-
-    >>> axis_title("train_flops"), axis_title("train_examples")
-    ('training compute (FLOPs)', 'training images')
-    """
-    unit, name = unit_of(column), formatting.name(column)
-    return name if name.endswith(unit) else f"{name} ({unit})"
-
-
 def metric_title(metric: str, word: str) -> str:
     """Return the title of an axis of accuracies or errors, of losses with their unit.
 
@@ -86,7 +69,7 @@ def metric_title(metric: str, word: str) -> str:
     ('top-1 error', 'loss (nats)')
     """
     if not formatting.is_fraction(metric):
-        return axis_title(metric)
+        return formatting.title(metric)
     return f"{formatting.name(metric).removesuffix(' accuracy')} {word}"
 
 

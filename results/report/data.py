@@ -127,9 +127,9 @@ def _column(name: str, values: pd.Series) -> dict[str, str | bool]:
     return {
         "name": name,
         "words": formatting.name(name),
-        "title": formatting.name(name) if kind == "fraction" else style.axis_title(name),
+        "title": formatting.name(name) if kind == "fraction" else formatting.title(name),
         "kind": kind,
-        "prefixed": bool(formatting.display(name)) and style.unit_of(name) != "days",
+        "prefixed": bool(formatting.display(name)) and formatting.unit(name) != "days",
         "meaning": known.meaning if known is not None else "",
     }
 

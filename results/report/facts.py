@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from results.columns import configurations, formatting
-from results.figures import style
 from results.schema import columns, of_role
 from results.store import Study
 
@@ -64,7 +63,7 @@ def total(values: pd.Series, column: str) -> str:
     if known.empty:
         return ""
     part = "" if len(known) == len(values) else f" ({len(known):,} of {len(values):,})"
-    if style.unit_of(column) == "seconds":
+    if formatting.unit(column) == "seconds":
         return duration(known.sum()) + part
     return (in_units(column, known.sum()) if column in summed() else f"{known.sum():,.0f}") + part
 

@@ -1,5 +1,6 @@
 """The tables' columns are those of the design, and wrong rows are refused with their place."""
 
+import doctest
 import subprocess
 import sys
 import tomllib
@@ -33,6 +34,35 @@ def test_every_number_with_a_unit_in_its_name_has_that_unit() -> None:
                     assert column.unit == unit
             if column.name.endswith("accuracy"):
                 assert column.unit == "fraction"
+
+
+def test_what_adds_up_over_attempts_is_in_both_tables() -> None:
+    attempts = {column.name for column in schema.columns("attempts")}
+    added = {column.name for column in schema.RUNS if column.total}
+    assert added <= attempts
+    assert {column.name for column in schema.of_role("cost") if column.total} <= added
+
+
+def test_columns_of_a_role_come_by_role_and_rank() -> None:
+    assert doctest.testmod(schema) == (0, 1)
+    costs = [column.name for column in schema.of_role("cost", shown="report")]
+    assert costs == ["train_flops", "accelerator_days", "energy_joules"]
+    assert schema.of_role("cost", "size")[-1].role == "size"
+    assert schema.of_role("cost")[-1].name == "train_seconds"  # a rank of its own
+
+
+def test_units_for_people_come_largest_first() -> None:
+    for table in schema.TABLES:
+        for column in schema.columns(table):
+            sizes = [size for size, _ in column.display]
+            assert sizes == sorted(sizes, reverse=True), column.name
+
+
+def test_a_column_is_found_by_name_that_of_runs_first() -> None:
+    found = schema.column("image_size")
+    assert found is not None and found.role == "scale"
+    assert schema.column("shots") in schema.columns("evals")
+    assert schema.column("nonsense") is None
 
 
 def test_missing_columns_become_none_and_order_is_the_schemas() -> None:

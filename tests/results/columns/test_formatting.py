@@ -10,7 +10,7 @@ from results.columns import formatting
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert doctest.testmod(formatting) == (0, 5)
+    assert doctest.testmod(formatting) == (0, 7)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def tick_texts(axis: Axis) -> list[str]:
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(style) == (0, 4)
+    assert doctest.testmod(style) == (0, 3)
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own() -> None:
