@@ -71,7 +71,7 @@ def ratio_at(pair: Pair, accuracy: float) -> PairAnswer:
     >>> round(ratio_at(pair, 0.85).value, 2)
     1.89
     >>> ratio_at(pair, 0.88).reason.partition(";")[0]
-    'not comparable at 88.00 %: on the frontiers ViT spans 80.73 % to 88.08 %'
+    'not comparable at 88.00%: on the frontiers ViT spans 80.73% to 88.08%'
     """
 
     def ratio(a: Polyline, b: Polyline) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.cli import ledgers, output
+from bench.cli import layouts, ledgers, output
 from bench.run.errors import BenchError
 from results import compare, frontier
 from results.columns import configurations, filters, formatting
@@ -68,7 +68,7 @@ def answer(runs: pd.DataFrame, question: ComparisonQuestion, *, json: bool) -> N
     metric = lines.column(runs, question.metric)
     if question.accuracy is not None and formatting.is_fraction(metric) and question.accuracy > 1:
         raise ComparisonError(
-            f"--at-accuracy: given {question.accuracy:g}, expected a fraction, as 0.85 for 85 %"
+            f"--at-accuracy: given {question.accuracy:g}, expected a fraction, as 0.85 for 85%"
         )
     if question.method not in METHODS:
         expected = ", ".join(METHODS)
@@ -215,7 +215,7 @@ def _say(line: str) -> None:
 
 def _print(document: Row) -> None:
     metric, cost = document["metric"], document["cost"]
-    columns: list[output.Column] = [
+    columns: list[layouts.Column] = [
         ("name", "run", str),
         ("family", "family", group),
         ("cost", formatting.name(cost) if cost else "", lambda x: formatting.amount(cost, x)),
@@ -242,7 +242,10 @@ def _print(document: Row) -> None:
             remarks.append(f"method: {answer['method']}")
     for line in dict.fromkeys(remarks):
         output.note(line)
-    output.note(f"intervals: {document['level']:.0%}, configurations and their seeds drawn anew")
+    output.note(
+        f"intervals: {formatting.percent(document['level'])}, configurations and their seeds "
+        "drawn anew"
+    )
 
 
 def _membership(row: Row) -> str:

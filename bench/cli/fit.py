@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.cli import ledgers, output
+from bench.cli import layouts, ledgers, output
 from bench.run.errors import BenchError
 from results import fit as fits
 from results import reference
@@ -15,7 +16,7 @@ from results.laws import joint as joint_laws
 
 Record = dict[str, Any]
 ENDS = ("low", "high")
-LAWS: list[output.Column] = [
+LAWS: list[layouts.Column] = [
     ("group", "group", str),
     ("formula", "law", str),
     ("unit", "C in", str),
@@ -31,7 +32,7 @@ LAWS: list[output.Column] = [
     ("miss", "miss", str),
     ("codes", "warnings", str),
 ]
-PROFILES: list[output.Column] = [
+PROFILES: list[layouts.Column] = [
     ("group", "group", str),
     ("budget", "budget", str),
     ("sizes", "sizes", str),
@@ -39,20 +40,20 @@ PROFILES: list[output.Column] = [
     ("error", "error", str),
     ("codes", "warnings", str),
 ]
-DIVISIONS: list[output.Column] = [
+DIVISIONS: list[layouts.Column] = [
     ("group", "group", str),
     ("budget", "budget", str),
     ("params", "best parameters", str),
     ("data", "best data", str),
     ("error", "error", str),
 ]
-CONSTANTS: list[output.Column] = [
+CONSTANTS: list[layouts.Column] = [
     ("metric", "metric", str),
     ("symbol", "constant", str),
     ("published", "published", "{:g}".format),
     ("ours", "ours", str),
 ]
-PREDICTIONS: list[output.Column] = [
+PREDICTIONS: list[layouts.Column] = [
     ("group", "group", str),
     ("x", "at", str),
     ("curve", "error", str),
@@ -115,7 +116,7 @@ def profiles(
             refused[name] = str(error)
     _refuse_if_none(found, refused)
     documents, lines, notes = [], [], [f"{name}: {why}" for name, why in refused.items()]
-    form = _error(settings["metric"])
+    form = partial(formatting.metric_value, settings["metric"])
     for name, made in found.items():
         document: Record = {"group": name, "profiles": isoflop.record(made), "growth": None}
         try:
@@ -164,7 +165,8 @@ def joint(
     if json:
         output.document({"joint": records, "not_fitted": refused})
         return
-    form, lines, divisions = _error(settings["metric"]), [], []
+    form = partial(formatting.metric_value, settings["metric"])
+    lines, divisions = [], []
     for record in records:
         units_of = f"{record['n_unit']:.0e} {record['n_name']}, {record['d_unit']:.0e} "
         line = {key: record[key] for key in ("group", "formula", "num_configurations", "num_runs")}
@@ -213,13 +215,6 @@ def _refuse_if_none(found: Mapping[str, Any], refused: Mapping[str, str]) -> Non
         raise FitRefused("; ".join(f"{name}: {reason}" for name, reason in refused.items()))
 
 
-def _error(metric: str) -> Callable[[float], str]:
-    """How errors are written: those of accuracies in per cent."""
-    if formatting.higher_is_better(metric):
-        return lambda value: f"{100 * value:.2f} %"
-    return lambda value: f"{value:.4g}"
-
-
 def _with_interval(
     values: Mapping[str, Any], form: Callable[[float], str], key: str, ends: tuple[str, str]
 ) -> str:
@@ -230,7 +225,7 @@ def _with_interval(
 
 
 def _print(records: Sequence[Record], metric: str) -> None:
-    form = _error(metric)
+    form = partial(formatting.metric_value, metric)
     lines, predictions = [], []
     for record in records:
         line = {key: record[key] for key in ("group", "formula", "num_configurations", "num_runs")}
@@ -252,7 +247,7 @@ def _print(records: Sequence[Record], metric: str) -> None:
     output.rows(lines, json=False, columns=LAWS)
     if predictions:
         output.rows(predictions, json=False, columns=PREDICTIONS)
-    level = f"{100 * records[0]['level']:g} %"
+    level = formatting.percent(records[0]["level"])
     output.note(
         f"error of {formatting.name(metric)}; {level} intervals by a bootstrap over configurations"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.cli import layouts
 from bench.cli import output as show
 from results.comparison import design
 
@@ -65,7 +66,7 @@ def show_all(
     if output is None:
         sys.stdout.write(spec)
     else:
-        show.rows(rows, json=False, columns=show.plan_columns())
+        show.rows(rows, json=False, columns=layouts.plan_columns())
     for now, then in zip(made.before, made.after, strict=True):
         show.note(
             f"{now.name}: {now.value:.3g} [{now.low:.3g}, {now.high:.3g}], "

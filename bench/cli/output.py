@@ -1,184 +1,24 @@
 """What the command line prints: one JSON document, or tables that line up."""
 
 import json as jsonlib
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from bench.cli.layouts import BY_MODULE as BY_MODULE
+from bench.cli.layouts import COST as COST
+from bench.cli.layouts import MODELS as MODELS
+from bench.cli.layouts import PUBLISHED as PUBLISHED
+from bench.cli.layouts import STATUS, Column, plan_columns, plan_totals, text
+from bench.cli.layouts import THROUGHPUT as THROUGHPUT
 from results.columns import formatting
-from results.schema import of_role
 
 Row = Mapping[str, Any]
-Format = Callable[[Any], str]
 # Indentation is the slow part of json: ten times the seconds for 10,000 rows.
 _encode = jsonlib.JSONEncoder(default=str, allow_nan=False).encode
 
 
-def count(value: Any) -> str:
-    """Return a count with three significant digits and a prefix.
-
-    >>> [count(n) for n in (86_567_656, 1_000, 12)]
-    ['86.6 M', '1.00 k', '12']
-    """
-    if value < 1000:
-        return f"{value:g}" if isinstance(value, int) else f"{value:.3g}"
-    power = min(int(math.log10(value) + 1e-12) // 3, 7)
-    scaled = value / 1000**power
-    digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
-    return f"{scaled:.{digits}f} {' kMGTPEZ'[power]}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them.
-
-    >>> duration(42), duration(4000)
-    ('42 s', '1 h 07 min')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return (
-        f"{minutes} min"
-        if minutes < 120 and minutes < 60
-        else f"{minutes // 60} h {minutes % 60:02d} min"
-    )
-
-
-def _text(value: Any) -> str:
-    return str(value)
-
-
-def _gmacs(value: Any) -> str:
-    return f"{value / 1e9:.2f}" if value >= 1e7 else f"{value / 1e9:.5f}"
-
-
-def _percent(value: Any) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _millions(value: Any) -> str:
-    return f"{value / 1e6:.2f}"
-
-
-def _days(value: Any) -> str:
-    return f"{value:.3g}"
-
-
-# Key of the row, heading with its unit, format.
-Column = tuple[str, str, Format]
-
-_MODEL: list[Column] = [
-    ("name", "name", _text),
-    ("label", "label", _text),
-    ("family", "family", _text),
-    ("image_size", "px", _text),
-    ("params", "params (M)", _millions),
-    ("forward_macs_per_image", "GMACs", _gmacs),
-]
-MODELS: list[Column] = [
-    *_MODEL,
-    ("published_names", "published as", lambda names: ", ".join(names)),
-]
-COST: list[Column] = [
-    *_MODEL,
-    ("forward_macs_valid_per_image", "GMACs valid", _gmacs),
-    ("norm_operations_per_image", "norm Gops", _gmacs),
-    ("forward_flops_per_image", "GFLOPs", _gmacs),
-    ("train_exaflops", "train exaFLOPs", lambda value: f"{value:.4g}"),
-    ("train_exaflops_valid", "valid", lambda value: f"{value:.4g}"),
-]
-BY_MODULE: list[Column] = [
-    ("name", "name", _text),
-    ("module", "module", _text),
-    ("params", "params", lambda value: f"{value:,}"),
-    ("forward_macs_per_image", "MACs", lambda value: f"{value:,}"),
-    ("norm_operations_per_image", "norm operations", lambda value: f"{value:,}"),
-]
-PUBLISHED: list[Column] = [
-    ("label", "published as", _text),
-    ("name", "name", _text),
-    ("image_size", "px", _text),
-    ("epochs", "epochs", _text),
-    ("train_exaflops_valid", "exaFLOPs", lambda value: f"{value:.1f}"),
-    ("published_exaflops", "published", lambda value: f"{value:.0f}"),
-    ("gmacs", "GMACs", lambda value: f"{value:.2f}"),
-    ("gmacs_with_norms", "with norms", lambda value: f"{value:.2f}"),
-    ("published_gmacs", "published", lambda value: f"{value:.2f}"),
-    ("deviation", "deviation", lambda value: f"{100 * value:+.2f} %"),
-    ("published_core_days", "core-days", _text),
-    ("implied_utilization", "utilization", _percent),
-    ("note", "note", _text),
-]
-THROUGHPUT: list[Column] = [
-    ("model", "model", _text),
-    ("mode", "mode", _text),
-    ("precision", "precision", _text),
-    ("image_size", "px", _text),
-    ("batch_size", "batch", _text),
-    ("images_per_second", "images/s", lambda value: f"{value:.4g}"),
-    ("step_seconds", "ms a step", lambda value: f"{1e3 * value:.1f}"),
-    ("step_seconds_low", "25 %", lambda value: f"{1e3 * value:.1f}"),
-    ("step_seconds_high", "75 %", lambda value: f"{1e3 * value:.1f}"),
-    ("num_steps", "steps", _text),
-    ("peak_memory_bytes", "memory (B)", count),
-    ("model_flops_utilization", "MFU", _percent),
-]
-
-
-def predicted_costs() -> list[Column]:
-    """Return the columns of a plan for the costs that earlier runs predict."""
-    costs = [column for column in of_role("cost") if column.plan == "predicted"]
-    return [(column.planned, formatting.in_smallest_unit(column.name), count) for column in costs]
-
-
-def plan_columns() -> list[Column]:
-    """Return the columns of a plan: settings, then costs."""
-    return [
-        ("state", "state", _text),
-        ("model", "model", _text),
-        ("train_examples", "images", lambda value: f"{value:,}"),
-        ("dataset", "data", _text),
-        ("image_size", "px", _text),
-        ("batch_size", "batch", _text),
-        ("recipe", "recipe", _text),
-        ("seed", "seed", _text),
-        ("steps", "steps", lambda value: f"{value:,}"),
-        ("params", "params", count),
-        ("train_flops", "train FLOPs", count),
-        ("accelerator_days", "acc.-days", _days),
-        ("predicted_wall_seconds", "time", duration),
-        *predicted_costs(),
-        ("predicted_price", "price", lambda value: f"{value:,.2f}"),
-        ("prediction", "from", _text),
-        ("predicted_memory_bytes", "memory (B)", count),
-    ]
-
-
-def plan_totals() -> list[Column]:
-    """Return the totals of a plan, besides compute, as "energy in J"."""
-    return [
-        ("predicted_wall_seconds_to_do", "time", duration),
-        *(
-            (f"{key}_to_do", heading.replace(" (", " in ").rstrip(")"), form)
-            for key, heading, form in predicted_costs()
-        ),
-        ("predicted_price_to_do", "price", lambda value: f"{value:,.2f}"),
-    ]
-
-
-STATUS: list[Column] = [
-    ("run_id", "run", _text),
-    ("state", "state", _text),
-    ("attempts", "tries", _text),
-    ("progress", "done", _percent),
-    ("images_per_second", "images/s", count),
-    ("loss", "loss", lambda value: f"{value:.3f}"),
-    ("eta_seconds", "left", duration),
-    ("evaluated", "evals", _text),
-    ("nodes", "nodes", _text),
-    ("reason", "reason", _text),
-]
 # Of a plan shown where they differ between its runs.
 IF_VARIED = ("dataset", "image_size", "batch_size", "recipe")
 MAX_ROWS = 100
@@ -239,10 +79,10 @@ def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None
     _say_more(content)
     days = totals["accelerator_days_to_do"]
     said = "not known before a run was measured" if days is None else f"{days:.3g}"
+    flops, to_do = (formatting.count(totals[f"train_flops{part}"]) for part in ("", "_to_do"))
     line = (
-        f"study {study}: {totals['runs']} runs, {count(totals['train_flops'])}FLOPs; to do: "
-        f"{totals['runs_to_do']} runs, {count(totals['train_flops_to_do'])}FLOPs, "
-        f"accelerator-days: {said}"
+        f"study {study}: {totals['runs']} runs, {flops}FLOPs; to do: {totals['runs_to_do']} runs, "
+        f"{to_do}FLOPs, accelerator-days: {said}"
     )
     for key, name, form in plan_totals():
         if totals[key] is not None:
@@ -296,9 +136,9 @@ def doctor(checks: Sequence[Row], *, json: bool) -> None:
         return
     marks = {True: "ok", False: "MISSING"}
     columns: list[Column] = [
-        ("mark", "", _text),
-        ("name", "what", _text),
-        ("found", "found", _text),
+        ("mark", "", text),
+        ("name", "what", text),
+        ("found", "found", text),
     ]
     _print(
         make_table(
@@ -321,12 +161,11 @@ def evaluations(
     keys = ("metric", *varied)
     cases = sorted({tuple(row[name] for name in keys) for row in content})
     metrics = sorted({row["metric"] for row in content})
-    columns: list[Column] = [("run_id", "run", _text)]
+    columns: list[Column] = [("run_id", "run", text)]
     for case in cases:
         words = [_case(name, value) for name, value in zip(varied, case[1:], strict=True)]
-        words += [_metric(case[0])] if len(metrics) > 1 or not words else []
-        form = _percent if case[0].endswith("accuracy") else "{:.4g}".format
-        columns.append((str(case), ", ".join(words), form))
+        words += [formatting.name(case[0])] if len(metrics) > 1 or not words else []
+        columns.append((str(case), ", ".join(words), partial(formatting.metric_value, case[0])))
     lines = []
     for run in runs:
         line: dict[str, Any] = {"run_id": run["run_id"]}
@@ -338,15 +177,11 @@ def evaluations(
     _print(make_table(lines, columns))
     seeds = sorted({str(row["seed"]) for row in content if row.get("seed") is not None})
     over = f", mean over seeds {', '.join(seeds)}" if seeds else ""
-    note(f"{' and '.join(map(_metric, metrics))}{over}")
+    note(f"{' and '.join(map(formatting.name, metrics))}{over}")
 
 
 def _case(name: str, value: Any) -> str:
     return f"{value} shot{'s' * (value > 1)}" if name == "shots" else f"{name} {value}"
-
-
-def _metric(name: str) -> str:
-    return name.replace("top1", "top-1").replace("top5", "top-5").replace("_", " ")
 
 
 def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:

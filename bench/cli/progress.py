@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.cli import output
 from bench.run.heartbeat import Heartbeat
+from results.columns import formatting
 from sweeps.status import RunStatus, StudyStatus, counts, study_status
 
 POLL_SECONDS = 0.5
@@ -131,6 +132,6 @@ def _name(run: RunStatus) -> str:
 
 
 def _speed(beat: Heartbeat | None) -> str:
-    if beat is None or beat.loss is None:
+    if beat is None or beat.loss is None or beat.images_per_second is None:
         return "starting"
-    return f"loss {beat.loss:.3f}, {output.count(beat.images_per_second)} images/s"
+    return f"loss {beat.loss:.3f}, {formatting.count(beat.images_per_second)} images/s"

@@ -9,6 +9,7 @@ from bench.run.errors import BenchError
 from bench.run.ledger import SECONDS_PER_DAY
 from models.cost.macs import train_flops
 from results import reference
+from results.columns import formatting
 
 Row = dict[str, Any]
 
@@ -118,7 +119,8 @@ def implausible(rows: list[Row]) -> list[str]:
     """Return a warning for each row whose implied utilization is not plausible."""
     low, high = PLAUSIBLE_UTILIZATION
     return [
-        f"{row['label']}: implied utilization {share:.0%}, expected {low:.0%} to {high:.0%}"
+        f"{row['label']}: implied utilization {formatting.percent(share, 0)}, expected "
+        f"{formatting.percent(low, 0)} to {formatting.percent(high, 0)}"
         for row in rows
         if (share := row.get("implied_utilization")) is not None and not low <= share <= high
     ]

@@ -7,6 +7,9 @@ from results import schema
 
 TOO_SMALL = 1e-4  # of a column's unit, for plain digits
 SUFFIXES = ((1e9, "B"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+COUNTED = ("images", "parameters", "pixels", "steps")  # units that are written after short counts
+# Two parts of a duration: size of the larger in seconds and its unit, then of the smaller.
+PARTS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def is_fraction(column: str) -> bool:
@@ -75,6 +78,76 @@ def number(value: float) -> str:
     return f"{value:,.{max(decimals, 0)}f}"
 
 
+def plain(value: float) -> str:
+    """Return a number with four significant digits.
+
+    >>> plain(0.00123456), plain(2.0)
+    ('0.001235', '2')
+    """
+    return f"{value:.4g}"
+
+
+def percent(fraction: float, decimals: int | None = None, *, sign: str = "") -> str:
+    """Return a fraction in per cent, by default with four significant digits.
+
+    >>> percent(0.125), percent(0.87654, 1), percent(0.02, 2, sign="+")
+    ('12.5%', '87.7%', '+2.00%')
+    """
+    kind = ".4g" if decimals is None else f".{decimals}f"
+    return f"{100 * fraction:{sign}{kind}}%"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a duration.
+
+    >>> duration(7.84), duration(125), duration(7260), duration(200_000)
+    ('7.84 s', '2 min 5 s', '2 h 1 min', '2 d 7 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    size, name, small, rest = next(part for part in PARTS if seconds >= part[0])
+    return f"{seconds // size:.0f} {name} {seconds % size // small:.0f} {rest}"
+
+
+def power_of_ten(value: float) -> str:
+    """Return a number as a power of ten, to two digits, for matplotlib.
+
+    >>> power_of_ten(5e10), power_of_ten(1e11), power_of_ten(1.2e11)
+    ('$5 \\\\times 10^{10}$', '$10^{11}$', '$1.2 \\\\times 10^{11}$')
+    """
+    digits, exponent = f"{value:.1e}".split("e")
+    digits, power = digits.removesuffix(".0"), f"10^{{{int(exponent)}}}"
+    return f"${power}$" if digits == "1" else rf"${digits} \times {power}$"
+
+
+def count(value: float) -> str:
+    """Return a count with three significant digits and a prefix.
+
+    >>> [count(n) for n in (86_567_656, 1_000, 12)]
+    ['86.6 M', '1.00 k', '12']
+    """
+    if value < 1000:
+        return f"{value:g}" if isinstance(value, int) else f"{value:.3g}"
+    power = min(int(math.log10(value) + 1e-12) // 3, 7)
+    scaled = value / 1000**power
+    digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
+    return f"{scaled:.{digits}f} {' kMGTPEZ'[power]}"
+
+
+def giga(value: float) -> str:
+    """Return a number in units of 10⁹, small ones with more digits.
+
+    >>> giga(17.58e9), giga(1.2e6)
+    ('17.58', '0.00120')
+    """
+    return f"{value / 1e9:.2f}" if value >= 1e7 else f"{value / 1e9:.5f}"
+
+
+def millions(value: float) -> str:
+    """Return a number in units of 10⁶."""
+    return f"{value / 1e6:.2f}"
+
+
 def short_count(value: float) -> str:
     """Return a count as it stands on an axis.
 
@@ -106,16 +179,22 @@ def scaled(column: str, values: Iterable[float]) -> tuple[str, list[str]]:
 
 
 def amount(column: str, value: float) -> str:
-    """Return a cost with its unit.
+    """Return a value of a column with its unit.
 
     >>> amount("train_flops_valid", 1.567e21), amount("train_examples", 4e7)
     ('1,567 exaFLOPs', '40M images')
+    >>> amount("energy_joules", 7.2e6), amount("train_seconds", 125), amount("epochs", 7)
+    ('2.00 kWh', '2 min 5 s', '7.00 epochs')
     """
-    if column == "train_examples":
-        return f"{short_count(value)} images"
-    header, (text,) = scaled(column, [value])
-    words = header.removeprefix("train ").removesuffix(", valid")
-    return f"{text} {words}"
+    if unit(column) in COUNTED:
+        return f"{short_count(value)} {unit(column)}"
+    if unit(column) == "seconds":
+        return duration(value)
+    if is_fraction(column):
+        return percent(value)
+    words, (text,) = scaled(column, [value])
+    inside = words.partition(" (")[2].removesuffix(")")
+    return f"{text} {inside or words.removeprefix('train ').removesuffix(', valid')}"
 
 
 def score(mean: float, std: float, metric: str) -> str:
@@ -132,5 +211,5 @@ def score(mean: float, std: float, metric: str) -> str:
 
 
 def metric_value(metric: str, value: float) -> str:
-    """Return a metric's value for people, with fractions in per cent: "84.15 %"."""
-    return f"{100 * value:.2f} %" if is_fraction(metric) else f"{value:.4g}"
+    """Return a metric's value for people, with fractions in per cent: "84.15%"."""
+    return percent(value, 2) if is_fraction(metric) else plain(value)

@@ -304,7 +304,7 @@ def propose(
     if question not in QUESTIONS:
         raise QuestionError(f"question: given {question!r}, expected {', '.join(QUESTIONS)}")
     if question == "ratio" and at is not None and formatting.is_fraction(metric) and at >= 1:
-        raise QuestionError(f"at: given {at:g}, expected an error as a fraction, as 0.1 for 10 %")
+        raise QuestionError(f"at: given {at:g}, expected an error as a fraction, as 0.1 for 10%")
     if question != "law" and len(families) != 2:
         raise QuestionError(f"families: given {len(families)}, expected two to compare")
     table = _errors(_keyed(groups.configurations(runs, metric=metric, x=x), runs), metric)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from results.columns import configurations
+from results.columns import configurations, formatting
 from results.comparison import lines
 from results.comparison.lines import Floats, Polyline
 from results.laws import clusters
@@ -184,7 +184,8 @@ def interval(
     ends = [float(end) if np.isfinite(end) else None for end in (low, high)]
     warnings = []
     if share >= tail:
-        text = f"{share:.0%} of the resamples have no answer; too few runs reach that far"
+        lost = formatting.percent(share, 0)
+        text = f"{lost} of the resamples have no answer; too few runs reach that far"
         warnings.append(ResultWarning("too_few_near", text))
     elif None in ends:
         warnings.append(ResultWarning("open_interval", "the interval has no end on one side"))

@@ -80,10 +80,10 @@ def gain_at(pair: Pair, answer: PairAnswer, cost: float) -> str:
 def probability(pair: Pair, answer: PairAnswer, cost: float) -> str:
     """Return the sentence on `compare.probability`."""
     who = f"that {group(pair.a.name)} is better than {group(pair.b.name)}"
+    at = formatting.amount(pair.x, cost)
     if answer.value is None:
-        at = formatting.amount(pair.x, cost)
         return f"the probability {who} at {at} is not known: {answer.reason}"
-    return f"the probability {who} at {formatting.amount(pair.x, cost)} is {answer.value:.0%}"
+    return f"the probability {who} at {at} is {formatting.percent(answer.value, 0)}"
 
 
 def crossing(pair: Pair, found: Crossing) -> str:

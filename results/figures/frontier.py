@@ -89,8 +89,8 @@ def _frontier(
     left, right = style.log_limits(together["x"], margin=0.1, least=1.0)
     ax.set(xlim=(left, right), ylim=(low, high))
     if math.log10(right / left) < FEW_DECADES:
-        style.log_ticks(ax.xaxis, left, right, style.power_of_ten)
-    text = style.percent if formatting.is_fraction(metric) else style.plain
+        style.log_ticks(ax.xaxis, left, right, formatting.power_of_ten)
+    text = formatting.percent if formatting.is_fraction(metric) else formatting.plain
     style.log_ticks(ax.yaxis, low, high, text)
     lines = [best[["x", "y"]].to_numpy(float), *_bars(together)]
     centres = together[["x", "y"]].to_numpy(float)

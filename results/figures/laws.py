@@ -130,13 +130,14 @@ def _fits(ax: Axes, fits: Mapping[str, LawFit | FitError]) -> Drawn:
     left, right = style.log_limits(np.concatenate([made.x for made in known.values()]), 0.04, 0.5)
     right = max(right, *(end[0] for end in ends.values()))
     ax.set(xlim=(left, right), ylim=(low, high))
-    style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
-    style.log_ticks(ax.xaxis, left, right, style.power_of_ten)
+    style.log_ticks(ax.yaxis, low, high, formatting.percent if is_fraction else formatting.plain)
+    style.log_ticks(ax.xaxis, left, right, formatting.power_of_ten)
     _note(ax, [line for name in fits for line in _remarks(name, fits[name])])
     handles = style.family_handles(known)
+    level = formatting.percent(first.level)
     handles += [
-        Patch(color=style.GREY, alpha=0.35, linewidth=0, label=f"curve, {first.level:.0%}"),
-        Patch(color=style.GREY, alpha=0.15, linewidth=0, label=f"next run, {first.level:.0%}"),
+        Patch(color=style.GREY, alpha=0.35, linewidth=0, label=f"curve, {level}"),
+        Patch(color=style.GREY, alpha=0.15, linewidth=0, label=f"next run, {level}"),
     ]
     if any(made.hold_out is not None for made in known.values()):
         hollow = Line2D([], [], linestyle="", color=style.GREY, marker="o", markerfacecolor="none")
@@ -204,15 +205,14 @@ def _profiles(ax: Axes, found: Sequence[Profile], size: str, metric: str, budget
                 zorder=4,
             )
         lines.append(np.column_stack([x, y]))
-        labels.append(
-            Label(x[-1], y[-1], f"{style.power_of_ten(profile.budget)} {unit}", color, math=True)
-        )
+        text = f"{formatting.power_of_ten(profile.budget)} {unit}"
+        labels.append(Label(x[-1], y[-1], text, color, math=True))
     errors = np.concatenate([profile.fit.error for profile in found])
     low, high = style.log_limits(errors, margin=0.12, least=0.2)
     left, right = style.log_limits(np.concatenate([p.fit.x for p in found]), 0.05, 0.3)
     ax.set(xlim=(left, right), ylim=(low, high))
-    style.log_ticks(ax.yaxis, low, high, style.percent if is_fraction else style.plain)
-    style.log_ticks(ax.xaxis, left, right, lambda value, _=None: formatting.short_count(value))
+    style.log_ticks(ax.yaxis, low, high, formatting.percent if is_fraction else formatting.plain)
+    style.log_ticks(ax.xaxis, left, right, formatting.short_count)
     remarks = [f"{p.budget:.2g} {unit}: {c.code}, {c.text}" for p in found for c in p.warnings]
     _note(ax, remarks)
     handles = [

@@ -173,32 +173,7 @@ def log_limits(values: Iterable[float], margin: float, least: float) -> tuple[fl
     return float(10 ** (low - wider)), float(10 ** (high + wider))
 
 
-def percent(value: float, _: object = None) -> str:
-    """Format a fraction for an axis.
-
-    >>> percent(0.125)
-    '12.5%'
-    """
-    return f"{100 * value:.4g}%"
-
-
-def plain(value: float, _: object = None) -> str:
-    """Format a number for an axis, without a power of ten."""
-    return f"{value:.4g}"
-
-
-def power_of_ten(value: float, _: object = None) -> str:
-    """Format a number for an axis as a power of ten, to two digits.
-
-    >>> power_of_ten(5e10), power_of_ten(1e11), power_of_ten(1.2e11)
-    ('$5 \\\\times 10^{10}$', '$10^{11}$', '$1.2 \\\\times 10^{11}$')
-    """
-    digits, exponent = f"{value:.1e}".split("e")
-    digits, power = digits.removesuffix(".0"), f"10^{{{int(exponent)}}}"
-    return f"${power}$" if digits == "1" else rf"${digits} \times {power}$"
-
-
-def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> None:
+def log_ticks(axis: Axis, low: float, high: float, text: Callable[[float], str]) -> None:
     """Put ticks at round numbers of a logarithmic axis from low to high, formatted by `text`."""
     ax = axis.axes
     inches = ax.bbox.width / ax.figure.dpi if axis is ax.xaxis else math.inf
@@ -208,14 +183,14 @@ def log_ticks(axis: Axis, low: float, high: float, text: Callable[..., str]) -> 
     else:
         digits = next(digits for most, digits in FIRST_DIGITS if decades <= most)
         axis.set_major_locator(ticker.LogLocator(subs=digits, numticks=MOST_TICKS))
-    axis.set_major_formatter(ticker.FuncFormatter(text))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: text(value)))
     axis.set_minor_locator(ticker.NullLocator())
 
 
 def percent_ticks(axis: Axis) -> None:
     """Put ticks at round percentages of a linear axis of fractions."""
     axis.set_major_locator(ticker.MaxNLocator(steps=[1, 2, 5, 10]))
-    axis.set_major_formatter(ticker.FuncFormatter(percent))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: formatting.percent(value)))
 
 
 def exact_ticks(ax: Axes, values: Iterable[float]) -> None:

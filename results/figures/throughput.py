@@ -59,7 +59,7 @@ def _draw(ax: Axes, table: pd.DataFrame, x: str, y: str, title: str) -> Drawn:
     ax.set_xlim(style.log_limits(found["x"], margin=0.06, least=0.4))
     low, high = style.log_limits(found["y"], margin=0.08, least=0.5)
     ax.set_ylim(low, high)
-    style.log_ticks(ax.yaxis, low, high, lambda value, _=None: f"{value:,.4g}")
+    style.log_ticks(ax.yaxis, low, high, lambda value: f"{value:,.4g}")
     style.exact_ticks(ax, found["x"])
     return Drawn(
         style.family_handles(found["family"]), partial(label_ends, labels=labels, lines=lines)

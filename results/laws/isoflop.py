@@ -111,7 +111,7 @@ class Growth:
 def budgets(cost: Floats) -> npt.NDArray[np.int64]:
     """Return the number of the budget of each run (N,) by ascending cost.
 
-    Costs within 10 % of each other are one budget.
+    Costs within 10% of each other are one budget.
 
     >>> budgets(np.array([1e9, 1.05e9, 4e9, 0.99e9]))
     array([0, 0, 1, 0])
@@ -182,7 +182,7 @@ def profiles(
 ) -> tuple[Profile, ...]:
     """Return a profile for each budget with at least three sizes, by ascending budget.
 
-    Runs whose budgets are within 10 % of each other count as equal. Raises FitError where there
+    Runs whose budgets are within 10% of each other count as equal. Raises FitError where there
     is no such budget, and MissingColumn.
     """
     configurations.check_columns(runs, [size, budget, metric])
@@ -199,7 +199,7 @@ def profiles(
             points = scales.points(sizes[mine], error[mine], names[mine])
             found.append(_profile(points, centre, settings))
     if not found:
-        raise FitError(f"no {budget} within 10 % of each other has {MIN_SIZES} different {size}")
+        raise FitError(f"no {budget} within 10% of each other has {MIN_SIZES} different {size}")
     return tuple(found)
 
 

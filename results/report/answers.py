@@ -14,7 +14,7 @@ from results.comparison.pair import PairAnswer
 from results.figures import style
 from results.laws import clusters
 from results.laws.law_fit import LawFit
-from results.report.facts import Facts, in_units
+from results.report.facts import Facts
 from results.schema import ResultsError
 
 LARGE = 2000  # runs; above, a tenth of the resamples is drawn
@@ -50,9 +50,8 @@ def _hold_out(made: LawFit) -> str:
     held = made.hold_out
     if held is None:
         return ""
-    scale, unit = (100, " %") if formatting.is_fraction(made.metric) else (1, "")
     inside = {None: "", True: ", inside its interval", False: ", outside its interval"}
-    numbers = [f"{scale * value:.3g}{unit}" for value in (held.predicted, held.observed)]
+    numbers = [formatting.metric_value(made.metric, v) for v in (held.predicted, held.observed)]
     return f"predicted {numbers[0]}, observed {numbers[1]}{inside[held.covered]}"
 
 
@@ -79,7 +78,7 @@ def law_table(found: dict[str, LawFit | fit.FitError], x: str, metric: str, num:
         ("family", "unit of x", *PARAMETERS, "configurations", "hold-out", "warnings"),
         tuple(map(tuple, rows)),
         f"error = a·(x + d)^(−b) + e, x being {formatting.name(x)} in the unit given. In brackets: "
-        f"90 % intervals from {num:,} resamples of the configurations. “Hold-out”: the largest "
+        f"90% intervals from {num:,} resamples of the configurations. “Hold-out”: the largest "
         "configuration as predicted by a fit without the largest factor of two in x.",
         remarks=True,
     )
@@ -115,7 +114,7 @@ def _row(question: str, answer: PairAnswer, text: Any) -> tuple[str, ...]:
 
 def _crossing_row(a: str, b: str, x: str, found: Crossing) -> tuple[str, ...]:
     question = f"{a} or {b}: who overtakes, at how much {formatting.name(x)}"
-    row = _row(question, found.at, lambda value: in_units(x, value))
+    row = _row(question, found.at, lambda value: formatting.amount(x, value))
     if found.overtaking is None:
         ahead = f"{_family(found.ahead)} is ahead throughout" if found.ahead else row[1]
         return row[0], ahead, *row[2:]
@@ -150,7 +149,7 @@ def comparisons(runs: pd.DataFrame, cost: str, metric: str) -> Facts | None:
         return None
     return Facts(
         "Families compared",
-        ("question", "answer", "90 % interval", "remarks"),
+        ("question", "answer", "90% interval", "remarks"),
         tuple(map(tuple, rows)),
         "Along the Pareto frontier of each family, linear in the score against the logarithm of "
         "cost (for training images: its best run at each size); nothing is extrapolated. The "

@@ -26,32 +26,6 @@ class Facts:
     remarks: bool = False  # the last column is prose
 
 
-def duration(seconds: float) -> str:
-    """Format seconds as a duration.
-
-    >>> duration(7.84), duration(125), duration(7260), duration(200_000)
-    ('7.84 s', '2 min 5 s', '2 h 1 min', '2 d 8 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    parts = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-    size, name, small, rest = next(part for part in parts if seconds >= part[0])
-    return f"{seconds // size:.0f} {name} {seconds % size // small:.0f} {rest}"
-
-
-def in_units(column: str, value: float) -> str:
-    """Format a total in a suitable unit.
-
-    >>> in_units("train_flops", 4.2e15), in_units("energy_joules", 7.2e6)
-    ('4.20 petaFLOPs', '2.00 kWh')
-    """
-    words, (number,) = formatting.scaled(column, [value])
-    if not formatting.display(column):
-        return f"{number} {words}"
-    inside = words.split("(")[-1].rstrip(")").removesuffix(", valid")
-    return f"{number} {inside.removeprefix('train ').removeprefix('accelerator ')}"
-
-
 def summed() -> tuple[str, ...]:
     """Return the costs that the report sums up."""
     return tuple(one.name for one in of_role("cost", shown="report"))
@@ -63,9 +37,9 @@ def total(values: pd.Series, column: str) -> str:
     if known.empty:
         return ""
     part = "" if len(known) == len(values) else f" ({len(known):,} of {len(values):,})"
-    if formatting.unit(column) == "seconds":
-        return duration(known.sum()) + part
-    return (in_units(column, known.sum()) if column in summed() else f"{known.sum():,.0f}") + part
+    if column == "attempts":
+        return f"{known.sum():,.0f}{part}"
+    return formatting.amount(column, known.sum()) + part
 
 
 def _capped(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Facts:

@@ -46,9 +46,7 @@ def _tiles(study: Study, metric: str) -> list[tuple[str, str]]:
     scores = runs.loc[runs["state"] == "done", metric].dropna()
     if len(scores):
         best = scores.max() if formatting.higher_is_better(metric) else scores.min()
-        sign = " %" if formatting.is_fraction(metric) else ""
-        text = formatting.score(best, float("nan"), metric)
-        tiles.append((f"best {formatting.name(metric)}", text + sign))
+        tiles.append((f"best {formatting.name(metric)}", formatting.metric_value(metric, best)))
     return tiles
 
 

@@ -57,7 +57,7 @@ laws = fit.fit_groups(paper, x="train_flops_valid", metric="imagenet_accuracy")
 How many times the compute of ViTs the ResNets need for the same accuracy.""",
     """>>>
 pair = compare.groups(paper, "vit", "bit", metric="imagenet")
-{"at 85 %": compare.ratio_at(pair, 0.85).value, "at 88 %": compare.ratio_at(pair, 0.88).reason}""",
+{"at 85%": compare.ratio_at(pair, 0.85).value, "at 88%": compare.ratio_at(pair, 0.88).reason}""",
 )
 
 

@@ -16,8 +16,8 @@ from bench.training import meters
 from bench.training.clock import Clock
 from bench.training.recorder import Recorder
 from results import schema, store
+from results.columns import formatting
 from results.ledger import parquet
-from results.report import facts
 from sweeps import expand, submit
 from sweeps import spec as specs
 from tests.helpers import pages
@@ -93,7 +93,7 @@ def test_a_toy_cost_is_measured_summed_and_shown(
     assert "water_liters" in payload["axes"] and "water_liters" in payload["shown"]
     assert (
         '<th scope="col">water</th>' in page
-        and facts.in_units("water_liters", first + second) in page
+        and formatting.amount("water_liters", first + second) in page
     )
 
     planned = json.loads(scalestudy(capsys, "plan", "wet.yaml", "--set", "seed=1", "--json"))

@@ -94,9 +94,7 @@ def test_an_end_of_a_line_belongs_to_it_and_nothing_beyond_does() -> None:
     for outside in (0.8072, 0.8723):
         answer = compare.ratio_at(pair(), outside)
         assert answer.value is None
-        assert "ViT spans 80.73 % to 88.08 %; ResNet spans 77.54 % to 87.22 %" in known(
-            answer.reason
-        )
+        assert "ViT spans 80.73% to 88.08%; ResNet spans 77.54% to 87.22%" in known(answer.reason)
 
 
 def test_the_geometric_mean_over_the_shared_range() -> None:

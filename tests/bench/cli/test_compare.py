@@ -43,7 +43,7 @@ def test_sentences_and_the_single_runs_within_limits(capsys: pytest.CaptureFixtu
     )  # fmt: skip
     assert code == 0
     assert "ViT needs 2.1 × [" in out
-    assert "cheapest that reaches it: ViT-L/16, 14 ep, 87.12 % at 1,567 exaFLOPs" in out
+    assert "cheapest that reaches it: ViT-L/16, 14 ep, 87.12% at 1,567 exaFLOPs" in out
     assert "best within it: R50x1+ViT-L/16, 7 ep" in out
     assert "Pareto frontiers, linear in the metric against log cost" in err
 

@@ -75,7 +75,7 @@ def test_the_laws_as_a_table(study: Path, capsys: pytest.CaptureFixture[str]) ->
     assert code == 0
     assert "vit, ViT paper" in out and "a·C^-b" in out and "hold-out" in out
     assert "extrapolation" in out
-    assert "90 % intervals" in err and "Traceback" not in err
+    assert "90% intervals" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_study_without_equal_budgets_has_no_profile(
 ) -> None:
     code, _, err = run(capsys, "fit", study, "--isoflop")
     assert code == 2
-    assert "no train_flops within 10 % of each other has 3 different params" in err
+    assert "no train_flops within 10% of each other has 3 different params" in err
 
 
 def test_published_constants_stand_beside_ours(capsys: pytest.CaptureFixture[str]) -> None:

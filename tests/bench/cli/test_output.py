@@ -7,30 +7,6 @@ import pytest
 from bench.cli import output
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0, "0"),
-        (12, "12"),
-        (999, "999"),
-        (1000, "1.00 k"),
-        (86_567_656, "86.6 M"),
-        (783e18, "783 E"),
-        (0.5, "0.5"),
-    ],
-)
-def test_counts_have_three_figures(value: float, expected: str) -> None:
-    assert output.count(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(0.4, "0 s"), (42, "42 s"), (150, "2 min"), (3600, "1 h 00 min"), (4000, "1 h 07 min")],
-)
-def test_durations_are_what_people_say(seconds: float, expected: str) -> None:
-    assert output.duration(seconds) == expected
-
-
 def test_json_is_one_document_and_unknown_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     output.rows([{"name": "a", "params": None}], json=True, columns=output.MODELS)
     out, err = capsys.readouterr()

@@ -10,7 +10,7 @@ from results.columns import formatting
 
 
 def test_the_examples_in_the_docstrings_hold() -> None:
-    assert doctest.testmod(formatting) == (0, 7)
+    assert doctest.testmod(formatting) == (0, 14)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,43 @@ def test_fractions_are_shown_in_per_cent_and_losses_are_not() -> None:
     assert formatting.scaled("model_flops_utilization", [0.43])[1] == ["43.0"]
     assert formatting.higher_is_better("cifar10_accuracy")
     assert not formatting.higher_is_better("loss")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "0"),
+        (12, "12"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (86_567_656, "86.6 M"),
+        (783e18, "783 E"),
+        (0.5, "0.5"),
+    ],
+)
+def test_counts_have_three_figures(value: float, expected: str) -> None:
+    assert formatting.count(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
+)
+def test_durations_are_said_in_two_parts(seconds: float, text: str) -> None:
+    assert formatting.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "text"),
+    [
+        ("params", 86_567_656, "87M parameters"),
+        ("image_size", 224, "224 pixels"),
+        ("energy_joules", 7.2e6, "2.00 kWh"),
+        ("accelerator_days", 0.5, "12.0 accelerator hours"),
+        ("eval_seconds", 61, "1 min 1 s"),
+        ("top1_accuracy", 0.5, "50%"),
+        ("forward_macs_per_image", 17.5e9, "17.5 forward GMACs"),
+    ],
+)
+def test_an_amount_has_its_unit(column: str, value: float, text: str) -> None:
+    assert formatting.amount(column, value) == text

@@ -33,8 +33,8 @@ def test_what_is_not_comparable_is_said_with_both_ranges() -> None:
     one = pair()
     said = sentences.ratio_at(one, compare.ratio_at(one, 0.9), 0.9)
     assert said == (
-        "ViT and ResNet: not comparable at 90.00 %: "
-        "on the frontiers ViT spans 80.73 % to 88.08 %; ResNet spans 77.54 % to 87.22 %"
+        "ViT and ResNet: not comparable at 90.00%: "
+        "on the frontiers ViT spans 80.73% to 88.08%; ResNet spans 77.54% to 87.22%"
     )
 
 

@@ -5,7 +5,7 @@ import doctest
 import pytest
 from matplotlib.axis import Axis
 
-from results.columns import configurations
+from results.columns import configurations, formatting
 from results.figures import style
 from tests.helpers.known import known
 from tests.helpers.pictures import figure_of
@@ -18,7 +18,7 @@ def tick_texts(axis: Axis) -> list[str]:
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(style) == (0, 3)
+    assert doctest.testmod(style) == (0, 1)
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own() -> None:
@@ -48,7 +48,7 @@ def test_lighter_goes_from_the_colour_to_white() -> None:
 def test_log_ticks_stand_at_round_per_cents(low: float, high: float, expected: list[str]) -> None:
     ax = style.new_axes()
     ax.set(yscale="log", ylim=(low, high))
-    style.log_ticks(ax.yaxis, low, high, style.percent)
+    style.log_ticks(ax.yaxis, low, high, formatting.percent)
     assert tick_texts(ax.yaxis) == expected
     assert ax.get_ylim() == (low, high)
 

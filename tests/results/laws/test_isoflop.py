@@ -98,5 +98,5 @@ def test_four_sizes_have_no_interval() -> None:
 def test_without_equal_budgets_there_is_no_profile() -> None:
     runs = study(seeds=1)
     runs["train_flops"] = np.geomspace(1e15, 1e20, len(runs))
-    with pytest.raises(FitError, match="within 10 % of each other has 3 different params"):
+    with pytest.raises(FitError, match="within 10% of each other has 3 different params"):
         isoflop.profiles(runs)

@@ -11,7 +11,6 @@ from results.ledger import parquet
 from results.report import facts
 from results.report.facts import (
     costs,
-    duration,
     provenance,
     specs,
     total,
@@ -27,14 +26,6 @@ def study(tmp_path: Path) -> store.Study:
 def column(facts: facts.Facts, name: str) -> list[str]:
     at = facts.header.index(name)
     return [row[at] for row in facts.rows]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.5, "0.5 s"), (61, "1 min 1 s"), (3600, "1 h 0 min"), (90_000, "1 d 1 h")],
-)
-def test_durations_are_said_in_two_parts(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 def test_a_sum_says_of_how_many_runs_it_is(study: store.Study) -> None:
