@@ -68,7 +68,7 @@ class _Stub(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def of_timm(name: str) -> nn.Module:
-    import timm  # type: ignore[import-not-found]
+    import timm
 
     network = timm.create_model(TIMM[name], num_classes=NUM_CLASSES, img_size=None)
     assert isinstance(network, nn.Module)
