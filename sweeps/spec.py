@@ -1,13 +1,12 @@
 """A study as a person writes it: base values, a grid over any of them, excludes, resources."""
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources as packaged
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import Field, ValidationError
@@ -16,6 +15,7 @@ from bench.run.config import Frozen, RunConfig
 from bench.run.errors import SettingError
 from bench.run.protocols import AnyOptions
 from bench.run.validation import check_name, explain, known_keys
+from results.schema import near_matches
 from sweeps.jobs import analysis
 from sweeps.resources import STUDY_WIDE, Resources, check
 from sweeps.schedulers import SCHEDULERS
@@ -318,18 +318,18 @@ def _check_key(place: str, key: str) -> None:
     if path[-1] in choices:
         return
     dotted = [".".join([*path[:-1], choice]) for choice in choices or RunConfig.model_fields]
-    close = difflib.get_close_matches(key, dotted, n=3)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise SettingError(f"{place}.{key}: unknown key; {hint}(expected one of {', '.join(dotted)})")
+    _refuse(f"{place}.{key}: unknown key", key, dotted)
 
 
 def _check_own_resource(place: str, key: str, name: str) -> None:
     """Refuse what is not a resource, or one that a single run cannot have for itself."""
     choices = [field for field in Resources.model_fields if field not in STUDY_WIDE]
     if name not in choices:
-        close = difflib.get_close_matches(name, choices, n=3)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise SettingError(
-            f"{place}.{key}: no resource of a single run; {hint}(expected one of "
-            f"{', '.join(choices)})"
-        )
+        _refuse(f"{place}.{key}: no resource of a single run", name, choices)
+
+
+def _refuse(complaint: str, given: str, choices: list[str]) -> NoReturn:
+    """Raise SettingError with near matches and all choices."""
+    near = near_matches(given, choices)
+    expected = f"(expected one of {', '.join(choices)})"
+    raise SettingError(f"{complaint}; {near} {expected}" if near else f"{complaint}; {expected}")

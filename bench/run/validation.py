@@ -1,11 +1,11 @@
 """Check names, and explain in one line what is wrong with a config."""
 
-import difflib
 import re
 
 from pydantic import BaseModel, ValidationError
 
 from bench.run.errors import SettingError
+from results.schema import near_matches
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}")
 
@@ -32,9 +32,8 @@ def explain(error: ValidationError, root: type[BaseModel]) -> str:
 
 def _near(keys: list[str], root: type[BaseModel]) -> str:
     choices = known_keys(root, keys[:-1])
-    close = difflib.get_close_matches(keys[-1], choices, n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    return f"{hint} (expected one of {', '.join(choices)})"
+    near = near_matches(keys[-1], choices)
+    return f"{near and '; '}{near} (expected one of {', '.join(choices)})"
 
 
 def known_keys(root: type[BaseModel], path: list[str]) -> list[str]:

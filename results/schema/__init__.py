@@ -62,11 +62,20 @@ def protocol_keys() -> tuple[str, ...]:
     return tuple(name for name in keys if name not in SHARED_KEYS)
 
 
+def near_matches(name: str, choices: Iterable[str]) -> str:
+    """Return a question after an unknown name, empty without a near match.
+
+    >>> near_matches("epoch", ["epochs", "steps"])
+    'did you mean epochs?'
+    """
+    near = difflib.get_close_matches(name, list(choices))
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
 def suggestion(name: str, choices: Iterable[str]) -> str:
     """Return a hint after an unknown name: the near matches, or else all choices."""
     known = list(choices)
-    near = difflib.get_close_matches(name, known)
-    return f"did you mean {' or '.join(near)}?" if near else f"choices: {', '.join(known)}"
+    return near_matches(name, known) or f"choices: {', '.join(known)}"
 
 
 def columns(table: str) -> tuple[Column, ...]:

@@ -44,7 +44,7 @@ def test_what_adds_up_over_attempts_is_in_both_tables() -> None:
 
 
 def test_columns_of_a_role_come_by_role_and_rank() -> None:
-    assert doctest.testmod(schema) == (0, 1)
+    assert doctest.testmod(schema) == (0, 2)
     costs = [column.name for column in schema.of_role("cost", shown="report")]
     assert costs == ["train_flops", "accelerator_days", "energy_joules"]
     assert schema.of_role("cost", "size")[-1].role == "size"
