@@ -30,6 +30,7 @@ CREATED = datetime(2026, 3, 20, 10, 0, 0, 250000, tzinfo=UTC)
 def test_a_heartbeat_survives_its_file(tmp_path: Path) -> None:
     assert heartbeat.read(tmp_path, 1) is None
     beat = make_beat(step=7, loss=float("nan"), git_dirty=False, ended="hang", ended_at=CREATED)
+    beat = replace(beat, measured={"energy_joules": 3.5, "peak_memory_bytes": 7})
     heartbeat.write(tmp_path, 1, beat)
     found = heartbeat.read(tmp_path, 1)
     assert found is not None and found.loss != found.loss
