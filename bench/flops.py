@@ -1,163 +1,36 @@
-"""Counting a real network's multiply-adds: by fvcore operator for operator, and by torch's counter.
+"""Counting a registered network's multiply-adds: by fvcore, and by torch's own counter.
 
 `models.cost.macs` has the same figures in closed form. Three counts that share no code and agree to
 the last unit are the reason to believe each of them.
 """
 
-import math
-import warnings
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import models
-from bench.run.errors import BenchError
-
-with warnings.catch_warnings():
-    # fvcore scripts a loss function while it is imported, which torch has deprecated.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from fvcore.nn import FlopCountAnalysis
-
-MAC_OPERATORS = ("conv", "linear", "matmul", "scaled_dot_product_attention")
-NORM_OPERATORS = ("layer_norm", "group_norm", "linalg_vector_norm")
-
-# Element-wise work and pooling: nobody's FLOP figures hold it. Anything that is neither here, nor
-# counted, nor a mere change of shape is an error.
-FREE_OPERATORS = (
-    "aten::add",
-    "aten::div",
-    "aten::gelu",
-    "aten::max_pool2d",
-    "aten::mean",
-    "aten::mul",
-    "aten::reciprocal",
-    "aten::sub",
-    "aten::tanh",
+from models.cost.counted import (
+    MAC_OPERATORS,
+    NORM_OPERATORS,
+    FlopCount,
+    ModuleCount,
+    UncountedOperator,
+    count_config,
+    count_network,
+    on_meta,
 )
 
-
-# Changes of shape that fvcore does not know as such.
-SHAPE_OPERATORS = ("aten::numpy_T", "aten::pad", "aten::unflatten", "aten::view_as")
-
-
-class UncountedOperator(BenchError):
-    """The network does something that has no formula here."""
-
-
-@dataclass(frozen=True)
-class ModuleCount:
-    """A module's share, its children's included; `name` is dotted, "" the whole network."""
-
-    name: str
-    params: int
-    forward_macs: int
-    norm_operations: int
-
-
-@dataclass(frozen=True)
-class FlopCount:
-    """What one forward pass over one image costs.
-
-    `norm_operations` (layer and group norms, weight standardisation) stand apart from the MACs:
-    fvcore's and timm's totals are the sum of the two. One MAC is 2 FLOPs.
-    """
-
-    model: str
-    image_size: int | tuple[int, int]
-    params: int
-    forward_macs: int
-    norm_operations: int
-    by_operator: dict[str, int]
-    by_module: tuple[ModuleCount, ...]
-
-
-def _shape(value: Any) -> list[int]:
-    sizes: list[int] = value.type().sizes()
-    return sizes
-
-
-def _attention_macs(inputs: list[Any], outputs: list[Any]) -> int:
-    """Both products of (B, h, N, K) queries with (B, h, M, K) keys and (B, h, M, V) values."""
-    *_, num_keys, head_size = _shape(inputs[1])
-    batch_heads_queries = math.prod(_shape(inputs[0])[:-1])
-    return batch_heads_queries * num_keys * (head_size + _shape(inputs[2])[-1])
-
-
-def _per_element(operations: int) -> Callable[[list[Any], list[Any]], int]:
-    """Like fvcore's own handle of a norm, which has none for the statistics alone."""
-    return lambda inputs, outputs: operations * math.prod(_shape(inputs[0]))
-
-
-def _analyse(name: str, network: nn.Module, images: torch.Tensor) -> FlopCountAnalysis:
-    """fvcore's count with our formulas; refuses what has none."""
-    analysis = FlopCountAnalysis(network, images)
-    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_macs)
-    # Standardising with the deviation is counted as fvcore counts the norm without a scale.
-    analysis.set_op_handle("aten::linalg_vector_norm", _per_element(4))
-    for operator in (*FREE_OPERATORS, *SHAPE_OPERATORS):
-        analysis.set_op_handle(operator, None)
-    with warnings.catch_warnings():
-        # fvcore traces with torch.jit, which torch has deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        analysis.total()
-    unknown = sorted(analysis.unsupported_ops())
-    if unknown:
-        raise UncountedOperator(
-            f"model {name}: no FLOP formula for {', '.join(unknown)}; give it one, "
-            "or list it as free, in bench/flops.py"
-        )
-    return analysis
-
-
-def _sum(counts: Counter[str], operators: tuple[str, ...]) -> int:
-    return sum(int(counts[operator]) for operator in operators)
-
-
-def _num_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def _on_meta(config: models.Config, num_classes: int) -> nn.Module:
-    with torch.device("meta"):
-        return models.assemble(config, num_classes=num_classes).eval()
-
-
-def count_network(name: str, network: nn.Module, image_size: int | tuple[int, int]) -> FlopCount:
-    """Run one image through the network and count with fvcore.
-
-    Raises UncountedOperator where it does something that has no formula here.
-    """
-    sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    analysis = _analyse(name, network, torch.zeros(1, 3, *sides))
-    modules = dict(network.named_modules())
-    by_module = tuple(
-        ModuleCount(
-            module,
-            _num_params(modules[module]),
-            _sum(counts, MAC_OPERATORS),
-            _sum(counts, NORM_OPERATORS),
-        )
-        for module, counts in analysis.by_module_and_operator().items()
-    )
-    by_operator = {key: int(value) for key, value in analysis.by_operator().items() if value}
-    uncounted = set(by_operator) - {*MAC_OPERATORS, *NORM_OPERATORS}
-    if uncounted:
-        raise UncountedOperator(f"model {name}: neither MACs nor norms: {', '.join(uncounted)}")
-    return FlopCount(
-        model=name,
-        image_size=image_size,
-        params=by_module[0].params,
-        forward_macs=by_module[0].forward_macs,
-        norm_operations=by_module[0].norm_operations,
-        by_operator=by_operator,
-        by_module=by_module,
-    )
+__all__ = [
+    "MAC_OPERATORS",
+    "NORM_OPERATORS",
+    "FlopCount",
+    "ModuleCount",
+    "UncountedOperator",
+    "count",
+    "count_meta",
+    "count_network",
+]
 
 
 def count(
@@ -167,17 +40,14 @@ def count(
     num_classes: int = 1000,
     **overrides: Any,
 ) -> FlopCount:
-    """Build a registered network, run one image through it and count with fvcore.
+    """Return the count by fvcore of a registered network, built for it.
 
     `count("vit_b16").forward_macs` is 17 563 828 224. It allocates the network's real size;
     `count_meta` and `models.cost.macs` do not. Raises UncountedOperator and the errors of
     `models.config`.
     """
     config = models.config(model_name, **_with_size(overrides, image_size))
-    # Built without storage and then given storage as it comes: no value matters here, and
-    # drawing initial weights would take longer than the count.
-    network = _on_meta(config, num_classes).to_empty(device="cpu")
-    return count_network(model_name, network, config.image_size)
+    return count_config(config, num_classes)
 
 
 def count_meta(
@@ -192,7 +62,7 @@ def count_meta(
     images = torch.zeros(1, 3, config.image.rows, config.image.columns, device="meta")
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        _on_meta(config, num_classes)(images)
+        on_meta(config, num_classes)(images)
     return counter.get_total_flops() // 2
 
 

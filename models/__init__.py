@@ -6,27 +6,24 @@ Importing this package does not import torch; building or loading a network does
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.configs import (
-    BiTConfig,
-    CheckpointError,
-    Config,
-    ConfigError,
-    HybridConfig,
-    ModelsError,
-    UnknownModel,
-    ViTConfig,
-    check_classes,
-)
+from models.bit.config import BiTConfig
+from models.configs import CheckpointError, Config, ConfigError, ModelsError, UnknownModel
+from models.families import FAMILIES, assemble
+from models.family import Family
+from models.hybrid.config import HybridConfig
 from models.registry import config, names
+from models.vit.config import ViTConfig
 
 if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
+    "FAMILIES",
     "BiTConfig",
     "CheckpointError",
     "Config",
     "ConfigError",
+    "Family",
     "HybridConfig",
     "ModelsError",
     "UnknownModel",
@@ -56,20 +53,6 @@ def build(
     if image_size is not None:
         overrides["image_size"] = image_size
     return assemble(config(name, **overrides), num_classes=num_classes)
-
-
-def assemble(config: Config, *, num_classes: int) -> "nn.Module":
-    """Return the network of a config that need not be registered; otherwise like `build`."""
-    from models.bit.network import BiT
-    from models.hybrid.network import Hybrid
-    from models.vit.network import ViT
-
-    check_classes(config.name, num_classes)
-    if isinstance(config, BiTConfig):
-        return BiT(config, num_classes)
-    if isinstance(config, HybridConfig):
-        return Hybrid(config, num_classes)
-    return ViT(config, num_classes)
 
 
 def load_checkpoint(

@@ -14,6 +14,7 @@ from bench.run.errors import BenchError, SettingError
 from bench.run.micro_batch import micro_batches
 from bench.run.protocols import EvaluationRequest, resolve
 from bench.run.validation import explain
+from models.families import family_of
 from sweeps.resources import Resources, check
 from sweeps.spec import SpecError, StudySpec
 
@@ -173,7 +174,7 @@ def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Descr
     chosen = point.chosen
     try:
         config = RunConfig.model_validate(_nest(point.values))
-        models.config(config.model, **_options(config))
+        family_of(config.network).check(config.network)
         info = describe(config.data)
         resources = _place(placed, point.placed)
         micro_batches(config, resources.num_devices)
@@ -197,11 +198,6 @@ def _place(placed: _Resources, own: Values) -> Resources:
         raise SpecError(f"resources.{explain(error, Resources)}") from error
     except SettingError as error:
         raise SpecError(f"resources.{error}") from error
-
-
-def _options(config: RunConfig) -> Values:
-    size = {"image_size": config.image_size} if config.image_size else {}
-    return config.model_options | size
 
 
 def _where(spec: StudySpec, chosen: Values) -> str:

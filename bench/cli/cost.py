@@ -51,11 +51,12 @@ def of_models(
 
 
 def _training(counted: models.cost.macs.Cost, examples: int, epochs: float) -> Row:
+    valid = counted.forward_macs_valid
     try:
         seen = round(examples * epochs)
         return {
             "train_exaflops": train_flops(counted.forward_macs, seen) / EXA,
-            "train_exaflops_valid": train_flops(counted.forward_macs_valid, seen) / EXA,
+            "train_exaflops_valid": None if valid is None else train_flops(valid, seen) / EXA,
         }
     except OverflowError:
         expected = "expected numbers whose FLOPs are finite"

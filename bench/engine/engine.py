@@ -14,8 +14,7 @@ from bench.engine.optimizer import make_optimizer
 from bench.engine.world import LINEAR, World
 from bench.run.config import RunConfig
 from bench.run.micro_batch import micro_batches
-from models.layers import StdConv2d
-from models.recompute import recompute
+from models.layers import StdConv2d, recompute
 
 # isort: split
 # After bench.engine.world, which chooses DeepSpeed's accelerator.

@@ -51,9 +51,10 @@ def table6() -> list[Row]:
     made = []
     for run in reference.table6().to_dict("records"):
         config = models.config(by_label[run["label"]])
-        if not isinstance(config, models.BiTConfig):
+        if isinstance(config, models.ViTConfig):
             config = models.config(config.name, representation_size=config.width)
         macs = models.cost.macs.count(config, num_classes=JFT_CLASSES).forward_macs_valid
+        assert macs is not None
         seen = round(reference.JFT_IMAGES * run["epochs"])
         ours, theirs = train_flops(macs, seen), run["train_flops_valid"]
         days = core_days.get((run["label"], run["epochs"]))

@@ -15,12 +15,13 @@ import torch.nn.functional as F
 
 import models
 import models.cost.macs
-import models.cost.memory
 from bench.engine import devices
 from bench.run.accelerators import peak_flops
 from bench.run.errors import BenchError
 from bench.run.provenance import software
 from models.cost.macs import train_flops
+from models.cost.memory import kept
+from models.operators import Precision
 from results.ledger import parquet
 
 Row = dict[str, Any]
@@ -145,10 +146,13 @@ def measure(
 
 
 def largest_predicted(config: models.Config, precision: str) -> int:
-    """Return the largest batch whose training is predicted to fit into the free memory."""
+    """Return the largest batch whose training is predicted to fit into the free memory.
+
+    Raises NotDescribed where the memory of the network cannot be predicted.
+    """
     free = psutil.virtual_memory().available
-    known: models.cost.memory.Precision = "bf16" if precision == "bf16" else "fp32"
-    parts = models.cost.memory.kept(config, precision=known, device="cpu")
+    known: Precision = "bf16" if precision == "bf16" else "fp32"
+    parts = kept(config, precision=known, device="cpu")
     weights = _STATE_BYTES * sum(part.params for part in parts)
 
     def fits(batch_size: int) -> bool:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 import models
 from bench.run.errors import SettingError
 from bench.run.validation import NAME_PATTERN, explain
+from models.cost.macs import Cost, count
 
 MAX_INT = 2**63 - 1  # the largest value of a ledger column
 PositiveInt = Annotated[int, Field(gt=0, le=MAX_INT)]
@@ -101,8 +102,9 @@ class RunConfig(Frozen):
     """One training run: a model, its data, a duration, a recipe.
 
     Exactly one of `epochs`, `steps` and `examples` gives the duration. `train_examples` is the
-    number of different training images (None: all), `batch_size` is global. `model_options`
-    overrides fields of the registered model, such as `dropout`.
+    number of different training images (None: all), `batch_size` is global. `model` is a
+    registered name, or `package.module:function`; `model_options` override fields of the
+    registered model, such as `dropout`, or are arguments of the function.
     """
 
     model: str
@@ -129,6 +131,12 @@ class RunConfig(Frozen):
                 "expected exactly one of epochs, steps, examples"
             )
         return self
+
+    @cached_property
+    def network(self) -> models.Config:
+        """Config of the network, with the image size and the options given."""
+        size = {"image_size": self.image_size} if self.image_size else {}
+        return models.config(self.model, **(self.model_options | size))
 
     @property
     def recipe_label(self) -> str:
@@ -208,14 +216,23 @@ class Run(Frozen):
         """Readable prefix and 12 hex digits of a SHA-256 over `identity`."""
         digest = hashlib.sha256(_SORTED.encode(self.identity).encode()).hexdigest()
         config = self.config
-        return (
-            f"{config.model}-{self.data.name}-n{self.train_examples}-s{config.seed}-{digest[:12]}"
-        )
+        model = config.model.replace(":", ".")
+        return f"{model}-{self.data.name}-n{self.train_examples}-s{config.seed}-{digest[:12]}"
+
+    @property
+    def network(self) -> models.Config:
+        """Config of the network, with the run's image size and options."""
+        return self.config.network
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters and multiply-adds of the network; torch is imported if it must be built."""
+        return count(self.network, num_classes=self.data.num_classes)
 
     @property
     def image_size(self) -> int:
         """Side of the network's square input images in pixels."""
-        return self.config.image_size or models.config(self.config.model).image.rows
+        return self.config.image_size or self.network.image.rows
 
     @property
     def train_examples(self) -> int:

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import models
-import models.cost.macs
 from bench.run import heartbeat
 from bench.run.accelerators import normalized_days, peak_flops
 from bench.run.attempt import Attempt
 from bench.run.config import Run
 from bench.run.heartbeat import NO_REPORT, Ended, Heartbeat
-from models.cost.macs import train_flops
+from models import ModelsError
+from models.cost.macs import Cost, train_flops
 from results.ledger import parquet
 from results.schema import Total, columns
 
@@ -57,22 +56,25 @@ def write_failed(run_dir: Path, run: Run, failure: str) -> None:
     if not heartbeat.read_all(run_dir):
         Attempt(run_dir).end("failed", failure)
     write_lost_attempts(run_dir, run, heartbeat.last_attempt(run_dir) + 1)
-    model = models.config(run.config.model, **run.config.model_options)
-    cost = models.cost.macs.count(
-        model, image_size=run.image_size, num_classes=run.data.num_classes
-    )
+    cost = _cost(run)
     row = run_row(
         run,
         read_attempts(run_dir),
         state="failed",
         failure=failure,
-        forward_macs=cost.forward_macs,
-        forward_macs_valid=cost.forward_macs_valid,
-        params=cost.params,
+        cost=cost,
         manifest=None,
         evaluation=None,
     )
     parquet.write(run_dir / "run.parquet", "runs", [row])
+
+
+def _cost(run: Run) -> Cost | None:
+    """Return the cost of the network; None if it cannot be built, which may be why a run failed."""
+    try:
+        return run.cost
+    except ModelsError:
+        return None
 
 
 def end_attempt(
@@ -126,14 +128,13 @@ def run_row(
     *,
     state: str,
     failure: str | None,
-    forward_macs: int | None,
-    forward_macs_valid: int | None,
-    params: int | None,
+    cost: Cost | None,
     manifest: str | None,
     evaluation: Evaluation | None,
 ) -> Row:
     """Return the row of a run that has ended. What it did not reach is None."""
-    model = models.config(run.config.model)
+    macs = cost.forward_macs if cost else None
+    macs_valid = cost.forward_macs_valid if cost else None
     last = attempts[-1]
     seen = last["to_examples"]
     precision = run.config.recipe.precision
@@ -143,23 +144,22 @@ def run_row(
         "state": state,
         "failure": failure,
         "attempts": last["attempt"],
-        "model": model.name,
-        "label": model.label,
-        "family": model.family,
-        "params": params,
+        "label": run.network.label,
+        "family": run.network.family,
+        "params": cost.params if cost else None,
         "data_manifest": manifest,
         "examples_seen": seen,
         "epochs": None if seen is None else seen / run.train_examples,
         "steps": None if seen is None else seen // run.config.batch_size,
-        "forward_macs_per_image": forward_macs,
-        "forward_macs_valid_per_image": forward_macs_valid,
-        "train_flops": _flops(forward_macs, seen),
-        "train_flops_valid": _flops(forward_macs_valid, seen),
+        "forward_macs_per_image": macs,
+        "forward_macs_valid_per_image": macs_valid,
+        "train_flops": flops(macs, seen),
+        "train_flops_valid": flops(macs_valid, seen),
         "host": (last["hosts"] or "").split(",")[0] or None,
         "created_at": attempts[0]["created_at"],
     }
     row |= totals(attempts)
-    row["model_flops_utilization"] = _utilization(row, forward_macs, precision)
+    row["model_flops_utilization"] = _utilization(row, macs, precision)
     row["normalized_accelerator_days"] = _sum(_normalized(a, precision) for a in attempts)
     for metric in METRICS:
         row[metric] = getattr(evaluation, metric) if evaluation else None
@@ -204,7 +204,8 @@ def _utilization(row: Row, forward_macs: int | None, precision: str) -> float | 
     return float(train_flops(forward_macs, 1) * speed / (peak * row["num_devices"]))
 
 
-def _flops(macs: int | None, examples_seen: int | None) -> float | None:
+def flops(macs: int | None, examples_seen: int | None) -> float | None:
+    """Return model FLOPs of training; None where one of the two is unknown."""
     return None if macs is None or examples_seen is None else train_flops(macs, examples_seen)
 
 

@@ -10,9 +10,10 @@ from functools import lru_cache
 from itertools import accumulate
 
 import models
-import models.cost.memory
 from bench.run.config import RunConfig
 from bench.run.micro_batch import micro_batches
+from models.cost.memory import Kept, kept
+from models.operators import Device, Precision
 
 _FP32 = 4
 
@@ -42,15 +43,15 @@ class _Setting:
     num_devices: int
     images: int
     num_micro_batches: int
-    precision: models.cost.memory.Precision
-    device: models.cost.memory.Device
+    precision: Precision
+    device: Device
     num_moments: int
     zero_stage: int
     recomputes: bool
 
 
 def _backward(
-    parts: tuple[models.cost.memory.Kept, ...],
+    parts: tuple[Kept, ...],
     saved: list[int],
     recomputed: list[int],
     images: int,
@@ -74,7 +75,7 @@ def _backward(
 
 @lru_cache(maxsize=1024)
 def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemory:
-    parts = models.cost.memory.kept(
+    parts = kept(
         network,
         image_size=setting.image_size,
         num_classes=setting.num_classes,
@@ -96,7 +97,7 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
     recomputed = [0] * len(parts)
     if setting.recomputes:
         for number, part in enumerate(parts):
-            if part.name in models.cost.memory.RECOMPUTED:
+            if part.is_recomputable:
                 recomputed[number] = saved[number]
                 saved[number] = images * part.entering
     alive = _backward(parts, saved, recomputed, images, share, setting.num_micro_batches > 1)
@@ -113,15 +114,16 @@ def training_memory(
     image_size: int,
     num_classes: int,
     num_devices: int,
-    device: models.cost.memory.Device = "cuda",
+    device: Device = "cuda",
 ) -> TrainingMemory:
     """Return the memory that one device of a run needs.
 
-    Raises SettingError if the batch size is not divisible.
+    Raises SettingError if the batch size is not divisible, NotDescribed if the operators of the
+    network are not described.
     """
     images, num_micro_batches = micro_batches(config, num_devices)
     return _training_memory(
-        models.config(config.model, **config.model_options),
+        config.network,
         _Setting(
             image_size,
             num_classes,

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 import models
-from bench import flops
 from bench.data import subsets
 from bench.data.batches import EvaluationBatches, TrainingBatches, stream
 from bench.data.sources import Images, load
@@ -23,7 +22,7 @@ from bench.run.config import Run, read_run
 from bench.run.errors import BenchError
 from bench.run.ledger import Evaluation
 from bench.run.micro_batch import clamp_micro_batch, micro_batches
-from bench.training import schedule
+from bench.training import cost_check, schedule
 from bench.training.async_max import AsyncMax
 from bench.training.clock import Clock, Deadline
 from bench.training.evaluate import evaluate
@@ -107,7 +106,10 @@ class _Training:
         self._recorder.begin(world, devices.name_of(world.device), micro_batch_size)
         images = load(run.data, "train")
         batches = _training_batches(self._run_dir, run, world, images, self._recorder)
-        engine = Engine(_build(run), run.config, world)
+        network = _build(run)
+        if world.is_main:
+            cost_check.check(run, network)
+        engine = Engine(network, run.config, world)
         step = checkpoint.resume(self._run_dir, engine, world)
         self._recorder.start_steps(step)
         return engine, batches, step
@@ -157,7 +159,7 @@ class _Training:
         self._clock.switch("checkpoint")
         checkpoint.write_weights(self._run_dir, engine, world, _describe_model(run))
         engine.close()
-        self._recorder.finish(run.num_steps, evaluation, _count_macs(run) if world.is_main else 0)
+        self._recorder.finish(run.num_steps, evaluation)
         if world.is_main:
             checkpoint.remove(self._run_dir)
         self._leave_together()
@@ -242,23 +244,7 @@ def _evaluate(
 def _build(run: Run) -> torch.nn.Module:
     """Build the network with its initial weights, the same on all ranks."""
     torch.manual_seed(seeds.derive(run.config.seed, run.run_id, "init"))
-    return models.build(
-        run.config.model,
-        num_classes=run.data.num_classes,
-        image_size=run.image_size,
-        **run.config.model_options,
-    )
-
-
-def _count_macs(run: Run) -> int:
-    """Return the multiply-adds of one image as counted by fvcore."""
-    counted = flops.count(
-        run.config.model,
-        run.image_size,
-        num_classes=run.data.num_classes,
-        **run.config.model_options,
-    )
-    return counted.forward_macs
+    return models.assemble(run.network, num_classes=run.data.num_classes)
 
 
 def _describe_model(run: Run) -> dict[str, str]:

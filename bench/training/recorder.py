@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import models.cost.macs
 from bench.engine.checkpoint import check_room
 from bench.engine.world import World
 from bench.run import ledger
@@ -49,7 +48,7 @@ class NullRecorder:
     def flush(self) -> None:
         """Write the points since the last flush as a part of the curve."""
 
-    def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
+    def finish(self, step: int, evaluation: Evaluation) -> None:
         """Record that the run is done: its evaluation, its attempt, its row in the ledger."""
 
     def end(self, ended: Ended, reason: str) -> None:
@@ -76,11 +75,7 @@ class Recorder(NullRecorder):
         self._last = (0, 0.0)
         self._measured: Callable[[], dict[str, float | None]] = dict
         self.manifest: str | None = None
-        self.cost = models.cost.macs.count(
-            models.config(run.config.model, **run.config.model_options),
-            image_size=run.image_size,
-            num_classes=run.data.num_classes,
-        )
+        self.cost = run.cost
 
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         check_room(self.run_dir, self.cost.params)
@@ -115,7 +110,7 @@ class Recorder(NullRecorder):
                 "attempt": self.attempt.number,
                 "step": step,
                 "examples_seen": seen,
-                "train_flops": models.cost.macs.train_flops(self.cost.forward_macs, seen),
+                "train_flops": ledger.flops(self.cost.forward_macs, seen),
                 "train_seconds": (self._before["train_seconds"] or 0.0) + seconds,
                 "loss": loss,
                 "lr": lr,
@@ -133,11 +128,11 @@ class Recorder(NullRecorder):
             parquet.write(self.run_dir / "curve" / name, "curve", self._curve)
             self._curve = []
 
-    def finish(self, step: int, evaluation: Evaluation, forward_macs: int) -> None:
+    def finish(self, step: int, evaluation: Evaluation) -> None:
         self.flush()
         rows = ledger.eval_rows(self.run, evaluation)
         parquet.write(self.run_dir / "evals" / "upstream.parquet", "evals", rows)
-        self._end("done", None, step, evaluation, forward_macs)
+        self._end("done", None, step, evaluation)
         log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
 
     def end(self, ended: Ended, reason: str) -> None:
@@ -145,7 +140,7 @@ class Recorder(NullRecorder):
             ended, reason = "failed", f"{reason} (with a micro-batch of one image)"
         if ended == "failed":
             self.flush()
-            self._end("failed", reason, None, None, self.cost.forward_macs)
+            self._end("failed", reason, None, None)
         elif ended == "out_of_memory":
             # Without memory Arrow waits forever for its threads: the next attempt writes the row.
             self.attempt.beat(0.0, **self._costs())
@@ -176,7 +171,6 @@ class Recorder(NullRecorder):
         failure: str | None,
         step: int | None,
         evaluation: Evaluation | None,
-        forward_macs: int,
     ) -> None:
         self._record_attempt(step, state, failure)
         row = ledger.run_row(
@@ -184,9 +178,7 @@ class Recorder(NullRecorder):
             ledger.read_attempts(self.run_dir),
             state=state,
             failure=failure,
-            forward_macs=forward_macs,
-            forward_macs_valid=self.cost.forward_macs_valid,
-            params=self.cost.params,
+            cost=self.cost,
             manifest=self.manifest,
             evaluation=evaluation,
         )

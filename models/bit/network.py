@@ -7,11 +7,11 @@ H W rows and columns, D width of the representation.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.configs import BiTConfig
-from models.layers import group_norm, std_conv
+from models.bit.config import BiTConfig
+from models.layers import Recomputable, group_norm, std_conv
 
 
-class PreActBottleneck(nn.Module):
+class PreActBottleneck(Recomputable):
     """Norm and ReLU before each of 1x1, 3x3 (with the stride) and 1x1; nothing after the sum."""
 
     def __init__(self, config: BiTConfig, in_channels: int, width: int, stride: int) -> None:

@@ -13,28 +13,14 @@ from typing import IO
 import numpy as np
 import safetensors.torch
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-import models
-from models.bit.network import BiT
 from models.checkpoints.files import Arrays, open_arrays
-from models.checkpoints.infer import (
-    ImageSize,
-    Inferred,
-    describe,
-    described,
-    infer,
-)
-from models.checkpoints.layouts import (
-    PUBLISHED_BIT,
-    PUBLISHED_VIT,
-    Layout,
-    Rule,
-    rules,
-)
-from models.configs import CheckpointError, Config, ModelsError, ViTConfig, check_classes
-from models.vit.network import ViT
+from models.checkpoints.infer import describe, described, infer
+from models.configs import CheckpointError, Config, ModelsError, check_classes
+from models.families import assemble, family_of
+from models.layouts.rules import Layout, Rule
+from models.layouts.shapes import ImageSize, Inferred
 
 MAX_LISTED = 30  # names of one kind in an error
 # What an .npz says neither in words nor by its shapes: the published code's own values.
@@ -49,41 +35,17 @@ UNSAID = (
 )
 
 
-def resize_positions(grid: Tensor, height: int, width: int) -> Tensor:
-    """Position embeddings (H, W, D) of another grid, (height, width, D).
-
-    Linear with the corners kept in place, as the published code does with scipy's zoom of order
-    1 (vit_jax/checkpoint.py); torch's default and timm's put them elsewhere.
-    """
-    channels_first = grid.permute(2, 0, 1)[None]
-    resized = F.interpolate(channels_first, (height, width), mode="bilinear", align_corners=True)
-    return resized[0].permute(1, 2, 0)
-
-
-def _resize(state: dict[str, Tensor], old: ViTConfig, new: ViTConfig) -> None:
-    """Fit every position embedding of the state to another image size."""
-    before, after = old.grid, new.grid
-    if before == after:
-        return
-    if old.position_embedding == "relative":
-        raise CheckpointError(
-            f"relative positions of {old.image_size} pixels cannot be resized to {new.image_size}"
-        )
-    if old.position_embedding == "1d":
-        tokens = state["position_embedding.tokens"]
-        extra = old.num_tokens - before.area
-        grid = tokens[extra:].unflatten(0, (before.rows, before.columns))  # type: ignore[no-untyped-call]
-        grid = resize_positions(grid, after.rows, after.columns)
-        state["position_embedding.tokens"] = torch.cat([tokens[:extra], grid.flatten(0, 1)])
-    if old.position_embedding == "2d":
-        for axis, length in (("rows", after.rows), ("columns", after.columns)):
-            name = f"position_embedding.{axis}"
-            state[name] = resize_positions(state[name][:, None], length, 1)[:, 0]
-
-
 def _meta_state(config: Config, num_classes: int) -> dict[str, Tensor]:
     with torch.device("meta"):
-        return models.assemble(config, num_classes=num_classes).state_dict()
+        return assemble(config, num_classes=num_classes).state_dict()
+
+
+def _rules_of(config: Config, layout: Layout | None) -> list[Rule]:
+    """Return the rules of a layout, by default the one in which `.npz` files are published."""
+    files = family_of(config).published_files()
+    if files is None:
+        raise CheckpointError(f"family {config.family} has no published files to read or write")
+    return files.rules(config, files.npz if layout is None else layout)
 
 
 def _part(rule: Rule, parameter: Tensor) -> Tensor:
@@ -93,7 +55,7 @@ def _part(rule: Rule, parameter: Tensor) -> Tensor:
 def _rules(inferred: Inferred, state: dict[str, Tensor]) -> list[Rule]:
     if inferred.layout.naming == "ours":
         return [Rule(name, name) for name in state]
-    found = rules(inferred.config, inferred.layout)
+    found = _rules_of(inferred.config, inferred.layout)
     if inferred.num_classes is None:
         found = [rule for rule in found if not rule.ours.startswith("head.")]
     return found
@@ -141,11 +103,13 @@ def _read(arrays: Arrays, image_size: ImageSize) -> tuple[Inferred, dict[str, Te
 
 def _replace_head(state: dict[str, Tensor], config: Config, num_classes: int) -> Config:
     """Drop the whole pre-training head, both its layers, for one of zeros (section 3.2)."""
-    for name in [name for name in state if name.startswith(("head.", "representation."))]:
+    config = family_of(config).without_representation(config)
+    expected = _meta_state(config, num_classes)
+    for name in [name for name in state if name not in expected]:
         del state[name]
-    state["head.weight"] = torch.zeros(num_classes, len(state["norm.weight"]))
-    state["head.bias"] = torch.full((num_classes,), config.head_bias_init)
-    return replace(config, representation_size=None) if isinstance(config, ViTConfig) else config
+    state["head.weight"] = torch.zeros(expected["head.weight"].shape)
+    state["head.bias"] = torch.full(expected["head.bias"].shape, config.head_bias_init)
+    return config
 
 
 def load_checkpoint(
@@ -164,8 +128,7 @@ def load_checkpoint(
             check_classes(config.name, num_classes)
         if image_size is not None:
             config = replace(config, image_size=image_size)
-        if isinstance(config, ViTConfig) and isinstance(inferred.config, ViTConfig):
-            _resize(state, inferred.config, config)
+        family_of(config).resize(state, inferred.config, config)
     except ModelsError as error:
         raise CheckpointError(f"{path}: {error}") from error
     if num_classes is None:
@@ -175,7 +138,7 @@ def load_checkpoint(
     if num_classes != inferred.num_classes:
         config = _replace_head(state, config, num_classes)
     with torch.device("meta"):
-        network = models.assemble(config, num_classes=num_classes)
+        network = assemble(config, num_classes=num_classes)
     network.load_state_dict(state, assign=True)
     return network
 
@@ -200,11 +163,25 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         os.close(folder)
 
 
-def _ours(network: nn.Module) -> ViT | BiT:
-    if not isinstance(network, ViT | BiT):
+def _config_of(network: nn.Module) -> Config:
+    config = getattr(network, "config", None)
+    if not isinstance(config, Config):
         kind = type(network).__name__
         raise CheckpointError(f"expected a network as models.build makes it, got {kind}")
-    return network
+    return config
+
+
+def _check_implied(config: Config) -> None:
+    """Refuse a config that an `.npz` cannot express."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in UNSAID and value != field.default:
+            implied = f"an .npz implies {field.name} = {field.default!r}"
+            raise CheckpointError(f"model {config.name}: {implied}, not {value!r}")
+    cells = getattr(config, "grid", config.image)
+    if cells.rows != cells.columns and "position_embedding" in {f.name for f in fields(config)}:
+        implied = "an .npz implies a square image"
+        raise CheckpointError(f"model {config.name}: {implied}, not {config.image_size}")
 
 
 def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.ndarray]:
@@ -213,21 +190,11 @@ def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.
     Reading them back gives the same network to the last bit. Raises CheckpointError for one that
     such a file cannot express, such as one with the erf GELU of timm.
     """
-    network = _ours(network)
-    config = network.config
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name in UNSAID and value != field.default:
-            implied = f"an .npz implies {field.name} = {field.default!r}"
-            raise CheckpointError(f"model {config.name}: {implied}, not {value!r}")
-    if isinstance(config, ViTConfig) and config.grid.rows != config.grid.columns:
-        implied = "an .npz implies a square image"
-        raise CheckpointError(f"model {config.name}: {implied}, not {config.image_size}")
-    if layout is None:
-        layout = PUBLISHED_BIT if isinstance(network, BiT) else PUBLISHED_VIT
+    config = _config_of(network)
+    _check_implied(config)
     state = network.state_dict()
     arrays = {}
-    for rule in rules(config, layout):
+    for rule in _rules_of(config, layout):
         value = rule.to_theirs(_part(rule, state[rule.ours].detach().cpu()))
         arrays[rule.theirs] = np.ascontiguousarray(value.numpy())
     return arrays
@@ -235,12 +202,12 @@ def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.
 
 def save_checkpoint(network: nn.Module, path: str | Path) -> None:
     """Write a network of ours; see `models.save_checkpoint`."""
-    path, network = Path(path), _ours(network)
+    path, config = Path(path), _config_of(network)
     if path.suffix == ".npz":
         arrays = to_npz(network)
         _write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     elif path.suffix == ".safetensors":
-        metadata = describe(network.config, network.head.out_features)
+        metadata = describe(config, len(network.state_dict()["head.bias"]))
         content = safetensors.torch.save(network.state_dict(), metadata=metadata)
         _write_whole(path, lambda file: file.write(content))
     else:

@@ -7,12 +7,13 @@ TensorFlow's SAME padding; it is not the ResNet of BiT. B batch, C channels, H W
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.configs import HybridConfig, ResNetFields
-from models.layers import group_norm, pad_same, std_conv
+from models.hybrid.config import HybridConfig
+from models.layers import Recomputable, group_norm, pad_same, std_conv
+from models.resnet import ResNetFields
 from models.vit.network import ViT
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Recomputable):
     """1x1, 3x3 (with the stride) and 1x1 convolutions, each then normalised; ReLU after the sum."""
 
     def __init__(self, config: ResNetFields, in_channels: int, width: int, stride: int) -> None:

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.configs import ViTConfig
-from models.layers import Dense, lecun_normal_
+from models.layers import Dense, Recomputable, lecun_normal_
+from models.vit.config import ViTConfig
 
 
 class Attention(nn.Module):
@@ -104,7 +104,7 @@ class Mlp(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class Block(Recomputable):
     """Attention and MLP, each on a normalised copy and added to what came in (equations 2, 3)."""
 
     def __init__(self, config: ViTConfig, num_tokens: int) -> None:

@@ -8,14 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import models
-import models.cost.macs
 from bench.run.accelerators import GB, find
 from bench.run.attempt import read_disk
 from bench.run.config import Run
-from bench.run.ledger import SECONDS_PER_DAY
+from bench.run.ledger import SECONDS_PER_DAY, flops
 from bench.run.memory import training_memory
-from models.cost.macs import train_flops
+from models.configs import NotDescribed
 from results.schema import of_role
 from sweeps.expand import Planned
 from sweeps.forecast import predict, probe
@@ -53,10 +51,7 @@ def plan(
     folders = _folders(root / spec.study)
     rows = []
     for run, resources in ((one.run, one.resources) for one in planned):
-        model = models.config(run.config.model, **run.config.model_options)
-        cost = models.cost.macs.count(
-            model, image_size=run.image_size, num_classes=run.data.num_classes
-        )
+        cost = run.cost
         seen = run.examples_seen
         state = (states or {}).get(run.run_id, "missing")
         if states is None and run.run_id in folders:
@@ -65,24 +60,32 @@ def plan(
             asdict(run.summary())
             | {
                 "state": state,
-                "label": model.label,
-                "family": model.family,
+                "label": run.network.label,
+                "family": run.network.family,
                 "params": cost.params,
                 "forward_macs_per_image": cost.forward_macs,
                 "forward_macs_valid_per_image": cost.forward_macs_valid,
-                "train_flops": train_flops(cost.forward_macs, seen),
-                "train_flops_valid": train_flops(cost.forward_macs_valid, seen),
+                "train_flops": flops(cost.forward_macs, seen),
+                "train_flops_valid": flops(cost.forward_macs_valid, seen),
                 **_predicted(run, resources, speeds.of(run, cost.forward_macs, resources)),
-                "predicted_memory_bytes": training_memory(
-                    run.config,
-                    image_size=run.image_size,
-                    num_classes=run.data.num_classes,
-                    num_devices=resources.num_devices,
-                    device="cuda" if resources.gpus_per_node or resources.accelerator else "cpu",
-                ).peak_bytes,
+                "predicted_memory_bytes": _memory(run, resources),
             }
         )
     return rows
+
+
+def _memory(run: Run, resources: Resources) -> int | None:
+    """Return the predicted bytes of the peak on each device; None if unknown."""
+    try:
+        return training_memory(
+            run.config,
+            image_size=run.image_size,
+            num_classes=run.data.num_classes,
+            num_devices=resources.num_devices,
+            device="cuda" if resources.gpus_per_node or resources.accelerator else "cpu",
+        ).peak_bytes
+    except NotDescribed:
+        return None
 
 
 def totals(rows: list[Row], resources: Resources | None = None) -> Row:

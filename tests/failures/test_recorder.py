@@ -10,7 +10,7 @@ from bench.training.clock import Clock
 from bench.training.recorder import Recorder
 from results.ledger import parquet
 from tests.helpers.processes import Start
-from tests.helpers.recorders import DEVICE, EVALUATION, MACS, WORLD, make_run
+from tests.helpers.recorders import DEVICE, EVALUATION, WORLD, make_run
 
 KILLED = """
 import os, signal, sys
@@ -40,7 +40,7 @@ def test_a_killed_attempt_is_charged_by_the_next(
     recorder.begin(WORLD, DEVICE, 16)
     recorder.start_steps(0)
     recorder.clock.switch("train")
-    recorder.finish(10, EVALUATION, MACS)
+    recorder.finish(10, EVALUATION)
     lost, done = ledger.read_attempts(tmp_path)
     assert (lost["state"], lost["ended"]) == ("failed", "lost")
     assert lost["reason"] == NO_REPORT

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import models
-from models.registry import SIZES
+from models.vit.sizes import SIZES
 
 # The networks of the ViT paper's Table 6, as it prints them.
 TABLE_6 = [

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 import models
 from bench.engine.devices import keep_freed_memory
-from models.configs import BiTConfig, HybridConfig
+from models import BiTConfig, HybridConfig, ViTConfig
 
 TIMM = {
     "vit_ti16": "vit_tiny_patch16_224",
@@ -103,6 +103,7 @@ def of_transformers(name: str) -> nn.Module | None:
             num_labels=NUM_CLASSES,
         )
         return _Logits(hf.BitForImageClassification(bit))
+    assert isinstance(config, ViTConfig)
     vit = hf.ViTConfig(
         hidden_size=config.width,
         num_hidden_layers=config.depth,

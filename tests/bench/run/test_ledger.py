@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import models
-import models.cost.macs
 from bench.run import heartbeat, ledger
 from bench.run.attempt import Attempt
 from bench.run.config import DataInfo, Run, RunConfig
 from bench.run.heartbeat import NO_REPORT
 from bench.run.ledger import Evaluation
+from models.cost.macs import Cost, train_flops
 from results.ledger import parquet
 from results.schema import TABLES
 from tests.helpers.heartbeats import make_beat, write_beat
@@ -76,9 +76,7 @@ def run_row(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
         "state": "done",
         "failure": None,
-        "forward_macs": MACS,
-        "forward_macs_valid": 900,
-        "params": 77,
+        "cost": Cost("toy", params=77, forward_macs=MACS, forward_macs_valid=900),
         "manifest": "abc",
         "evaluation": Evaluation(50, 1.5, 0.4, 0.8),
     }
@@ -86,9 +84,9 @@ def run_row(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def test_training_costs_three_forward_passes_of_two_flops_a_multiply_add() -> None:
-    assert models.cost.macs.train_flops(MACS, 10) == 3 * 2 * 1000 * 10
+    assert train_flops(MACS, 10) == 3 * 2 * 1000 * 10
     # ViT-H/14 at 518 pixels over 300 million images seven times is more than 2⁶³ FLOPs.
-    assert models.cost.macs.train_flops(10**12, 21 * 10**8) == pytest.approx(1.26e22)
+    assert train_flops(10**12, 21 * 10**8) == pytest.approx(1.26e22)
 
 
 def test_sums_run_over_every_attempt() -> None:

@@ -9,7 +9,8 @@ import models.cost.macs
 from bench.run.config import EngineConfig, Recipe, RunConfig
 from bench.run.errors import SettingError
 from bench.run.memory import training_memory
-from models.cost.memory import Device, kept
+from models.cost.memory import kept
+from models.operators import Device
 
 
 def config(batch_size: int = 8, optimizer: str = "adam", **engine: object) -> RunConfig:

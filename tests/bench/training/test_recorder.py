@@ -58,7 +58,7 @@ def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
     recorder.start_steps(0)
     recorder.clock.switch("train")
     recorder.point(10, 1.0, 8e-4, 0.25)
-    recorder.finish(10, EVALUATION, MACS)
+    recorder.finish(10, EVALUATION)
     run_dir = recorder.run_dir
     (row,) = parquet.read_rows(run_dir / "run.parquet")
     expected = {
@@ -92,7 +92,7 @@ def test_a_run_is_done_only_when_its_row_is_written(
 
     monkeypatch.setattr(parquet, "write", look)
     recorder.begin(WORLD, DEVICE, 16)
-    recorder.finish(10, EVALUATION, MACS)
+    recorder.finish(10, EVALUATION)
     assert states == [
         ("upstream.parquet", "running"),
         ("0001.parquet", "running"),
@@ -198,6 +198,6 @@ def test_other_processes_write_nothing(tmp_path: Path) -> None:
     other.beat(1)
     other.point(1, 1.0, 1.0, None)
     other.flush()
-    other.finish(1, EVALUATION, MACS)
+    other.finish(1, EVALUATION)
     other.end("failed", "why not")
     assert list(tmp_path.iterdir()) == []

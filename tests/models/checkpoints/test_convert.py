@@ -10,9 +10,11 @@ import torch
 from torch import nn
 
 import models
-from models.checkpoints.convert import resize_positions, to_npz
-from models.checkpoints.layouts import NUMBERED_BY_TYPE, Layout, rules
+from models.checkpoints.convert import to_npz
+from models.layouts.rules import Layout
+from models.vit.checkpoints import NUMBERED_BY_TYPE, resize_positions
 from tests.helpers.disk import record_flushes
+from tests.helpers.layouts import rules
 from tests.helpers.paths import DATA, ROOT
 
 # Larger files of the same kind; a checkout alone does not have them.

@@ -9,7 +9,9 @@ from safetensors.numpy import save_file
 
 import models
 from models.checkpoints.infer import describe, described, infer
-from models.checkpoints.layouts import PUBLISHED_VIT, Layout, rules
+from models.layouts.rules import Layout
+from models.vit.checkpoints import PUBLISHED_VIT
+from tests.helpers.layouts import rules
 
 
 def _shapes(config: models.Config, layout: Layout) -> dict[str, tuple[int, ...]]:

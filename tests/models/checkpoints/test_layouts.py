@@ -4,13 +4,9 @@ import pytest
 import torch
 
 import models
-from models.checkpoints.layouts import (
-    NUMBERED_BY_TYPE,
-    PUBLISHED_BIT,
-    PUBLISHED_VIT,
-    Layout,
-    rules,
-)
+from models.layouts.rules import Layout
+from models.vit.checkpoints import NUMBERED_BY_TYPE, PUBLISHED_VIT
+from tests.helpers.layouts import PUBLISHED_BIT, rules
 
 TIMM = Layout("timm", position_key="pos_embed")
 BIG_VISION = Layout("flax", NUMBERED_BY_TYPE, "pos_embedding", token_has_position=False)

@@ -7,8 +7,9 @@ import safetensors.torch
 import torch
 
 import models
-from models.checkpoints.layouts import Layout, rules
 from models.checkpoints.positions import find_positions
+from models.layouts.rules import Layout
+from tests.helpers.layouts import rules
 
 TIMM = Layout("timm", position_key="pos_embed")
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 import models
 import models.cost.macs
 from models.cost.memory import kept
-from models.recompute import recompute
+from models.layers import recompute
 
 # The sum of the weights that the mean over labels divides by.
 LOSS_TOTAL_BYTES = 4

@@ -1,0 +1,1 @@
+"""Networks of others: a function that returns one, and no description of its operators."""

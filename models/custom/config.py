@@ -1,0 +1,86 @@
+"""Config of a network that a function of the user's returns.
+
+`package.module:function`, or an entry point of the group `scalestudy.models`. The function takes
+the keyword arguments `num_classes` and `image_size`, and options of its own, and returns a module
+that turns images (B, 3, H, W) in [-1, 1] into logits (B, num_classes).
+"""
+
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import metadata, util
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from models.configs import Config, ConfigError, UnknownModel
+
+GROUP = "scalestudy.models"
+FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomConfig(Config):
+    """A function, and the options that it is called with."""
+
+    family = "custom"
+    function: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def with_options(self, given: dict[str, Any]) -> "CustomConfig":
+        """Return the config with other options; `image_size` is one that every network has."""
+        if "num_classes" in given:
+            raise ConfigError(f"model {self.name}: num_classes is given by the data set")
+        size = given.pop("image_size", self.image_size)
+        options = dict(self.options) | given
+        return replace(self, image_size=size, options=tuple(sorted(options.items())))
+
+
+@lru_cache
+def entry_points() -> dict[str, str]:
+    """Return the functions of the entry points by their names."""
+    return {point.name: point.value for point in metadata.entry_points(group=GROUP)}
+
+
+def custom_config(name: str, function: str) -> CustomConfig:
+    """Return the config of a function; raise UnknownModel if it is not named like one."""
+    if not FORM.fullmatch(function):
+        expected = "expected package.module:function"
+        raise UnknownModel(f"unknown model {name!r}: given {function!r}, {expected}")
+    return CustomConfig(name=name, label=name, function=function)
+
+
+def find(config: CustomConfig) -> ModuleSpec:
+    """Return where the function's package or module lies; raise UnknownModel if nowhere."""
+    top = config.function.partition(":")[0].partition(".")[0]
+    with_folder()
+    found = util.find_spec(top)
+    if found is None:
+        raise UnknownModel(
+            f"unknown model {config.name!r}: no module {top!r} is installed, or in {Path.cwd()}"
+        )
+    return found
+
+
+def with_folder() -> None:
+    """Let modules in the working folder be found, after all installed ones."""
+    if (folder := str(Path.cwd())) not in sys.path:
+        sys.path.append(folder)
+
+
+def load(config: CustomConfig) -> Callable[..., Any]:
+    """Import and return the function; raise ConfigError where that fails."""
+    module, _, name = config.function.partition(":")
+    with_folder()
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"model {config.name}: cannot be imported: {error}") from error
+    if not callable(found):
+        kind = type(found).__name__
+        raise ConfigError(f"model {config.name}: expected a function, found {kind}")
+    function: Callable[..., Any] = found
+    return function

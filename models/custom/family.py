@@ -1,0 +1,43 @@
+"""Family of networks that functions of the user's return."""
+
+import inspect
+from typing import TYPE_CHECKING
+
+from models.configs import ConfigError
+from models.custom.config import CustomConfig, find, load
+from models.family import Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Custom(Family[CustomConfig]):
+    """Networks without a description: fvcore counts them, and their memory is not predicted."""
+
+    name = "custom"
+    config = CustomConfig
+
+    def __init__(self) -> None:
+        self.models = {}
+
+    def check(self, config: CustomConfig) -> None:
+        """Raise UnknownModel where the module of the function is not found."""
+        find(config)
+
+    def network(self, config: CustomConfig, num_classes: int) -> "nn.Module":
+        """Return what the function returns; raise ConfigError where it cannot be called so."""
+        from torch import nn
+
+        function = load(config)
+        given = {"num_classes": num_classes, "image_size": config.image_size}
+        given |= dict(config.options)
+        try:
+            inspect.signature(function).bind(**given)
+        except TypeError as error:
+            called = ", ".join(given)
+            raise ConfigError(f"model {config.name}: called with {called}: {error}") from error
+        network = function(**given)
+        if not isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise ConfigError(f"model {config.name}: expected an nn.Module, got {kind}")
+        return network

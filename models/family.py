@@ -1,0 +1,63 @@
+"""Family of models: what it takes to build, count and convert its networks."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from models.configs import Config
+from models.operators import Numerics, Part
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from models.layouts.published import PublishedFiles
+
+C = TypeVar("C", bound=Config)
+
+
+class Family(Generic[C]):
+    """Networks that differ in the values of one config.
+
+    `name` is the family's name in specs and tables, `config` the class of its configs, and
+    `models` holds the registered ones by name. `look` is the color and the marker of the family
+    in figures, as matplotlib names them; None leaves the choice to the figures.
+    """
+
+    name: str
+    config: type[C]
+    models: dict[str, C]
+    look: tuple[str, str] | None = None
+
+    def check(self, config: C) -> None:
+        """Raise ModelsError where the network cannot be built on this machine; builds nothing."""
+
+    def network(self, config: C, num_classes: int) -> "nn.Module":
+        """Return a freshly initialised network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
+
+        Its `features` gives the representation (B, D) that few-shot evaluation reads, its `head`
+        is the linear layer after them.
+        """
+        raise NotImplementedError
+
+    def operators(self, config: C, num_classes: int, numerics: Numerics) -> list[Part] | None:
+        """Return what the network computes, in forward order, loss included.
+
+        Parameters, multiply-adds and memory follow from it. None where there is no such
+        description: then the real network is counted by fvcore, and its memory is unknown.
+        """
+        return None
+
+    def published_files(self) -> "PublishedFiles[C] | None":
+        """Return how weights files of others name what a network holds; None: there are none."""
+        return None
+
+    def resize(self, state: "dict[str, Tensor]", old: C, new: C) -> None:
+        """Fit the parameters in `state` to another image size, where they depend on it."""
+
+    def without_representation(self, config: C) -> C:
+        """Return the config of the network whose head is a single linear layer."""
+        return config
+
+
+def by_name(configs: Iterable[C]) -> dict[str, C]:
+    """Return the configs by their names."""
+    return {config.name: config for config in configs}

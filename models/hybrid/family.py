@@ -1,0 +1,49 @@
+"""Family of hybrids: ResNet stages under a Vision Transformer."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from models.family import Family, by_name
+from models.hybrid.config import HybridConfig
+from models.hybrid.operators import operators
+from models.hybrid.sizes import MODELS
+from models.operators import Numerics, Part
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from models.hybrid.checkpoints import HybridFiles
+
+
+class HybridTransformer(Family[HybridConfig]):
+    """Hybrids of arXiv:2010.11929, section 3.1."""
+
+    name = "hybrid"
+    config = HybridConfig
+    models = by_name(MODELS)
+
+    def network(self, config: HybridConfig, num_classes: int) -> "nn.Module":
+        """Return a freshly initialised hybrid."""
+        from models.hybrid.network import Hybrid
+
+        return Hybrid(config, num_classes)
+
+    def operators(self, config: HybridConfig, num_classes: int, numerics: Numerics) -> list[Part]:
+        """Return root, units, embedding, blocks and head."""
+        return operators(config, num_classes, numerics)
+
+    def published_files(self) -> "HybridFiles":
+        """Return the files of vit_jax and timm."""
+        from models.hybrid.checkpoints import HybridFiles
+
+        return HybridFiles()
+
+    def resize(self, state: "dict[str, Tensor]", old: HybridConfig, new: HybridConfig) -> None:
+        """Resize the position embedding."""
+        from models.vit.checkpoints import resize
+
+        resize(state, old, new)
+
+    def without_representation(self, config: HybridConfig) -> HybridConfig:
+        """Return the config without the hidden layer of the pre-training head."""
+        return replace(config, representation_size=None)

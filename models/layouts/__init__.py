@@ -1,0 +1,1 @@
+"""Layouts of weights files: names and shapes of arrays, and how they become our parameters."""

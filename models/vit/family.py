@@ -1,0 +1,49 @@
+"""Family of Vision Transformers."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from models.family import Family, by_name
+from models.operators import Numerics, Part
+from models.vit.config import ViTConfig
+from models.vit.operators import operators
+from models.vit.sizes import MODELS
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from models.vit.checkpoints import ViTFiles
+
+
+class VisionTransformer(Family[ViTConfig]):
+    """ViT (arXiv:2010.11929)."""
+
+    name = "vit"
+    config = ViTConfig
+    models = by_name(MODELS)
+
+    def network(self, config: ViTConfig, num_classes: int) -> "nn.Module":
+        """Return a freshly initialised ViT."""
+        from models.vit.network import ViT
+
+        return ViT(config, num_classes)
+
+    def operators(self, config: ViTConfig, num_classes: int, numerics: Numerics) -> list[Part]:
+        """Return embedding, blocks and head."""
+        return operators(config, num_classes, numerics)
+
+    def published_files(self) -> "ViTFiles":
+        """Return the files of vit_jax, big_vision and timm."""
+        from models.vit.checkpoints import ViTFiles
+
+        return ViTFiles()
+
+    def resize(self, state: "dict[str, Tensor]", old: ViTConfig, new: ViTConfig) -> None:
+        """Resize the position embedding."""
+        from models.vit.checkpoints import resize
+
+        resize(state, old, new)
+
+    def without_representation(self, config: ViTConfig) -> ViTConfig:
+        """Return the config without the hidden layer of the pre-training head."""
+        return replace(config, representation_size=None)
