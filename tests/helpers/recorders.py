@@ -16,9 +16,6 @@ DEVICE = "A processor"
 EVALUATION = Evaluation(355, 1.5, 0.4, 0.8)
 
 
-MACS = 1234
-
-
 def make_run() -> Run:
     engine = EngineConfig(heartbeat_seconds=1e-9)
     config = RunConfig(model="vit_nano2", steps=10, batch_size=32, engine=engine)

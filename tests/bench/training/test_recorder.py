@@ -12,7 +12,7 @@ from bench.run.attempt import AlreadyRunning, read_disk
 from bench.training.clock import Clock
 from bench.training.recorder import NullRecorder, Recorder
 from results.ledger import parquet
-from tests.helpers.recorders import DEVICE, EVALUATION, MACS, WORLD, make_run
+from tests.helpers.recorders import DEVICE, EVALUATION, WORLD, make_run
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def test_a_finished_run_has_all_its_rows(recorder: Recorder) -> None:
         "top1_accuracy": 0.4,
         "data_manifest": "abc",
         "device": "A processor",
-        "forward_macs_per_image": MACS,
+        "forward_macs_per_image": recorder.run.cost.forward_macs,
     }
     assert {key: row[key] for key in expected} == expected
     assert row["accelerator_days"] == row["train_seconds"] / 86400

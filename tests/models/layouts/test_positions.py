@@ -7,7 +7,7 @@ import safetensors.torch
 import torch
 
 import models
-from models.checkpoints.positions import find_positions
+from models.layouts.positions import find_positions
 from models.layouts.rules import Layout
 from tests.helpers.layouts import rules
 
