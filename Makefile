@@ -55,4 +55,5 @@ $(READY): pyproject.toml constraints.txt
 # What only the tests need: the demo does without.
 $(TESTS_READY): $(READY)
 	$(INSTALL) --editable '.[test]'
+	$(INSTALL) --no-deps timm  # torchvision, which it names, has no build for this torch
 	touch $@

@@ -18,13 +18,15 @@ class Family(Generic[C]):
     """Networks that differ in the values of one config.
 
     `name` is the family's name in specs and tables, `config` the class of its configs, and
-    `models` holds the registered ones by name. `look` is the color and the marker of the family
-    in figures, as matplotlib names them; None leaves the choice to the figures.
+    `models` holds the registered ones by name. `title` is how people read the name in tables and
+    figures, `look` its color and its marker in figures, as matplotlib names them; without them
+    the name stands, and figures choose.
     """
 
     name: str
     config: type[C]
     models: dict[str, C]
+    title: str = ""
     look: tuple[str, str] | None = None
 
     def check(self, config: C) -> None:

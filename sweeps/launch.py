@@ -63,15 +63,18 @@ def launch(
     work: Work,
     before: SchedulerState,
     limits: Limits,
+    own: Iterable[Path] = (),
 ) -> None:
     """Submit the work; what depends on jobs submitted `before` waits for these.
+
+    The jobs run a copy of the code, with the user's `own` modules and packages.
 
     `placed` are the resources of each run, `resources` those of the study and its evaluations.
     Raises SchedulerError; what has been submitted by then is recorded.
     """
     if not work:
         return
-    code = snapshot.take(study_dir)
+    code = snapshot.take(study_dir, own)
     newest = max((s.name for s in submissions.read(study_dir)), default="")
     launcher = _Launcher(study_dir, SCHEDULERS[resources.cluster], limits, code)
     for given, run_ids in _groups(work.train, placed):

@@ -12,6 +12,7 @@ from bench.run.protocols import EvaluationRequest, read_record
 from bench.run.provenance import software
 from sweeps import cancel, launch, study
 from sweeps.expand import Planned
+from sweeps.jobs import snapshot
 from sweeps.schedulers import SCHEDULERS, submissions
 from sweeps.schedulers.base import Limits
 from sweeps.schedulers.state import is_pending
@@ -81,7 +82,8 @@ def submit(
         limits = SCHEDULERS[spec.resources.cluster].limits(spec.resources) if lacking else Limits()
         work = lacking.fit_into(limits.room)
         placed = {one.run_id: one.resources for one in planned}
-        launch.launch(study_dir, spec.resources, placed, work, before.held, limits)
+        own = snapshot.own_modules({run.network for run in runs})
+        launch.launch(study_dir, spec.resources, placed, work, before.held, limits, own)
     return Submitted(
         study_dir,
         list(work.train),

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.cli import layouts, ledgers, output
 from bench.run.errors import BenchError
 from results import compare, frontier
-from results.columns import configurations, filters, formatting
+from results.columns import configurations, families, filters, formatting
 from results.comparison import lines, sentences
 from results.comparison.crossing import crossing
 from results.comparison.pair import Pair, group
@@ -138,7 +138,7 @@ def _pairs(
     if question.families is not None:
         return [question.families]
     table = lines.configurations(runs, metric=metric, x=axis)
-    known = [name for name in configurations.FAMILIES if name in set(table["group"])]
+    known = [name for name in families.LOOKS if name in set(table["group"])]
     known += sorted(set(table["group"]) - set(known))
     ours = [name for name in known if not name.endswith(configurations.THEIRS)]
     pairs = list(itertools.combinations(ours, 2))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+import models
 from bench.cli import output
 from bench.run.errors import BenchError
 from results import reference, store
-from results.columns import filters
+from results.columns import families, filters
 
 # The paper's tables that are runs, so that figures and comparisons can be made of them.
 PAPER = {"table5": reference.table5, "table6": reference.table6}
@@ -22,6 +23,7 @@ class LedgerError(BenchError):
 
 def load(studies: Sequence[Path]) -> store.Study:
     """Return the studies together and note what could not be read; raise LedgerError for no run."""
+    _add_looks()
     if not studies:
         raise LedgerError("missing STUDY…: give a study's name or folder")
     study = store.load(studies)
@@ -31,6 +33,14 @@ def load(studies: Sequence[Path]) -> store.Study:
         found = ", ".join(str(path) for path in studies)
         raise LedgerError(f"{found}: no run has ended yet; see scalestudy status")
     return study
+
+
+def _add_looks() -> None:
+    """Tell tables and figures how the families that a program has added are shown."""
+    for name, family in models.FAMILIES.items():
+        if name not in families.LOOKS and (family.title or family.look):
+            color, marker = family.look or families.style(name)
+            families.LOOKS[name] = families.Look(family.title or name, color, marker)
 
 
 def runs(studies: Sequence[Path], where: Sequence[str] = ()) -> pd.DataFrame:

@@ -55,8 +55,12 @@ def features(
 ) -> npt.NDArray[np.float32]:
     """Return the input of the network's head, (N, D), for the images at `chosen` (N,)."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    represent = network.to(device).features
-    assert callable(represent)
+    represent = getattr(network.to(device), "features", None)
+    if represent is None:
+        kind = type(network).__name__
+        raise EvaluationError(
+            f"network {kind}: expected a method `features` that returns the input of its head"
+        )
     found = []
     for pixels in _batches(images, chosen, image_size):
         found.append(represent(normalize(pixels.to(device))).float().cpu())

@@ -26,16 +26,19 @@ def software() -> dict[str, Any]:
     }
 
 
-def read_code(root: Path) -> dict[str, bytes]:
-    """Return every file of the four packages below `root` but caches, by its relative path.
+def read_code(root: Path, names: Iterable[str] = PACKAGES) -> dict[str, bytes]:
+    """Return every file of the packages `names` below `root` but caches, by its relative path.
 
-    The wheel holds the same files. Hidden files and folders count as caches.
+    By default those are the four packages, of which the wheel holds the same files; a name may
+    also be that of a single file. Hidden files and folders count as caches.
     """
     found: dict[str, bytes] = {}
-    for package in PACKAGES:
-        for folder, inner, names in os.walk(root / package):
-            inner[:] = [name for name in inner if not _is_cache(name)]
-            paths = [Path(folder, name) for name in names if not _is_cache(name)]
+    for name in names:
+        if (root / name).is_file():
+            found[name] = (root / name).read_bytes()
+        for folder, inner, files in os.walk(root / name):
+            inner[:] = [one for one in inner if not _is_cache(one)]
+            paths = [Path(folder, one) for one in files if not _is_cache(one)]
             found |= {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     return dict(sorted(found.items()))
 

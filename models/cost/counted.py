@@ -3,15 +3,15 @@
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from models.configs import Config, ModelsError
-from models.custom.config import CustomConfig
+from models.configs import Config, ConfigError, ModelsError
+from models.custom.config import CustomConfig, load
 from models.families import assemble
 
 with warnings.catch_warnings():
@@ -19,20 +19,51 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from fvcore.nn import FlopCountAnalysis
 
-MAC_OPERATORS = ("conv", "linear", "matmul", "scaled_dot_product_attention")
+MAC_OPERATORS = (
+    "addmm",
+    "bmm",
+    "conv",
+    "einsum",
+    "linear",
+    "matmul",
+    "mm",
+    "scaled_dot_product_attention",
+)
 NORM_OPERATORS = ("layer_norm", "group_norm", "linalg_vector_norm")
 
 # Element-wise work and pooling: nobody's FLOP figures hold it. Anything that is neither here, nor
 # counted, nor a mere change of shape is an error.
 FREE_OPERATORS = (
+    "aten::adaptive_avg_pool2d",
     "aten::add",
+    "aten::add_",
+    "aten::avg_pool2d",
+    "aten::clamp",
+    "aten::clamp_min",
     "aten::div",
+    "aten::elu",
+    "aten::exp",
     "aten::gelu",
+    "aten::hardsigmoid",
+    "aten::hardswish",
+    "aten::leaky_relu",
     "aten::max_pool2d",
     "aten::mean",
     "aten::mul",
+    "aten::neg",
+    "aten::pow",
     "aten::reciprocal",
+    "aten::relu",
+    "aten::relu_",
+    "aten::rsqrt",
+    "aten::rsub",
+    "aten::sigmoid",
+    "aten::silu",
+    "aten::silu_",
+    "aten::softmax",
+    "aten::sqrt",
     "aten::sub",
+    "aten::sum",
     "aten::tanh",
 )
 
@@ -89,14 +120,16 @@ def _per_element(operations: int) -> Callable[[list[Any], list[Any]], int]:
     return lambda inputs, outputs: operations * math.prod(_shape(inputs[0]))
 
 
-def _analyse(name: str, network: nn.Module, images: torch.Tensor) -> FlopCountAnalysis:
-    """fvcore's count with our formulas; refuses what has none."""
+def _analyse(
+    name: str, network: nn.Module, images: torch.Tensor, free: Iterable[str]
+) -> FlopCountAnalysis:
+    """Return fvcore's count with our formulas; refuse what has none and is not `free`."""
     analysis = FlopCountAnalysis(network, images)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_macs)
     # Standardising with the deviation is counted as fvcore counts the norm without a scale.
     analysis.set_op_handle("aten::linalg_vector_norm", _per_element(4))
-    for operator in (*FREE_OPERATORS, *SHAPE_OPERATORS):
+    for operator in (*FREE_OPERATORS, *SHAPE_OPERATORS, *free):
         analysis.set_op_handle(operator, None)
     with warnings.catch_warnings():
         # fvcore traces with torch.jit, which torch has deprecated.
@@ -105,8 +138,8 @@ def _analyse(name: str, network: nn.Module, images: torch.Tensor) -> FlopCountAn
     unknown = sorted(analysis.unsupported_ops())
     if unknown:
         raise UncountedOperator(
-            f"model {name}: no FLOP formula for {', '.join(unknown)}; give it one, "
-            "or list it as free, in bench/flops.py"
+            f"model {name}: no FLOP formula for {', '.join(unknown)}; if it does no "
+            "multiply-adds, name it in `free_operators`, an attribute of the model's function"
         )
     return analysis
 
@@ -125,13 +158,16 @@ def on_meta(config: Config, num_classes: int) -> nn.Module:
         return assemble(config, num_classes=num_classes).eval()
 
 
-def count_network(name: str, network: nn.Module, image_size: int | tuple[int, int]) -> FlopCount:
+def count_network(
+    name: str, network: nn.Module, image_size: int | tuple[int, int], free: Iterable[str] = ()
+) -> FlopCount:
     """Run one image through the network and count with fvcore.
 
-    Raises UncountedOperator where it does something that has no formula here.
+    `free` names operators that do no multiply-adds, as "aten::erf", beyond those known here.
+    Raises UncountedOperator where the network does something that has no formula here.
     """
     sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
-    analysis = _analyse(name, network, torch.zeros(1, 3, *sides))
+    analysis = _analyse(name, network, torch.zeros(1, 3, *sides), free)
     modules = dict(network.named_modules())
     by_module = tuple(
         ModuleCount(
@@ -164,9 +200,22 @@ def count_config(config: Config, num_classes: int) -> FlopCount:
     whose output is not (B, num_classes).
     """
     if isinstance(config, CustomConfig):
-        network = assemble(config, num_classes=num_classes).eval()
-    else:
-        # Built without storage and then given storage as it comes: no value matters here, and
-        # drawing initial weights would take longer than the count.
-        network = on_meta(config, num_classes).to_empty(device="cpu")
+        return _count_custom(config, num_classes)
+    # Built without storage and then given storage as it comes: no value matters here, and
+    # drawing initial weights would take longer than the count.
+    network = on_meta(config, num_classes).to_empty(device="cpu")
     return count_network(config.name, network, config.image_size)
+
+
+def _count_custom(config: CustomConfig, num_classes: int) -> FlopCount:
+    generator = torch.get_rng_state()
+    network = assemble(config, num_classes=num_classes).eval()
+    torch.set_rng_state(generator)
+    with torch.no_grad():
+        shape = tuple(network(torch.zeros(1, 3, config.image.rows, config.image.columns)).shape)
+    if shape != (1, num_classes):
+        raise ConfigError(
+            f"model {config.name}: one image gives {shape}, expected logits (1, {num_classes})"
+        )
+    free = getattr(load(config), "free_operators", ())
+    return count_network(config.name, network, config.image_size, free)

@@ -40,4 +40,14 @@ class Custom(Family[CustomConfig]):
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise ConfigError(f"model {config.name}: expected an nn.Module, got {kind}")
+        _check_buffers(config, network)
         return network
+
+
+def _check_buffers(config: CustomConfig, network: "nn.Module") -> None:
+    """Refuse statistics of batches: they depend on the devices, and no checkpoint holds them."""
+    buffers = network.state_dict().keys() - dict(network.named_parameters()).keys()
+    if buffers:
+        found = ", ".join(sorted(buffers)[:3])
+        expected = "expected parameters only, as with layer or group norm instead of batch norm"
+        raise ConfigError(f"model {config.name}: has buffers to save ({found}), {expected}")

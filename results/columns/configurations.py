@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.columns import formatting
+from results.columns.families import LOOKS
 from results.schema import ResultsError, of_role, suggestion
 
-FAMILIES = {"vit": "ViT", "hybrid": "Hybrid", "bit": "ResNet"}  # in this order everywhere
 THEIRS = ", ViT paper"  # after a family of the paper's runs, where it stands beside a study's
 # Two runs are of one configuration if they agree in model and these columns: they then differ in
 # their seed only. What else a run has follows from these or is measured.
@@ -89,7 +89,7 @@ def varying(
 
 
 def _family_order(family: pd.Series) -> pd.Series:
-    order = {name: place for place, name in enumerate(FAMILIES)}
+    order = {name: place for place, name in enumerate(LOOKS)}
     return family.map(order).fillna(len(order))
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from results.columns import configurations as summary
+from results.columns.families import LOOKS
 from results.schema import ResultsError, suggestion
 
 Floats = npt.NDArray[np.float64]
@@ -83,7 +84,7 @@ def select(table: pd.DataFrame, wanted: str) -> pd.DataFrame:
     Raises UnknownGroup.
     """
     text = wanted.casefold()
-    families = {shown.casefold(): name for name, shown in summary.FAMILIES.items()}
+    families = {look.title.casefold(): name for name, look in LOOKS.items()}
     keys = [table["group"], table["label"], table["name"]]
     if "model" in table:
         keys.append(table["model"])

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from results.columns import configurations, formatting
+from results.columns import families, formatting
 from results.comparison import lines
 from results.comparison.lines import Floats, Polyline
 from results.laws import clusters
@@ -26,7 +26,7 @@ Statistic = Callable[[Polyline, Polyline], float]
 
 def group(name: str) -> str:
     """Return the displayed name of a group: that of the family, or the group's own."""
-    return configurations.FAMILIES.get(name, name)
+    return families.title(name)
 
 
 @dataclass(frozen=True)

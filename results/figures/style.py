@@ -16,10 +16,8 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
 from results.columns import configurations, formatting
+from results.columns import families as looks
 
-# Colours that people of all kinds of colour vision tell apart (Okabe and Ito, 2008).
-STYLES = {"vit": ("#0072B2", "o"), "hybrid": ("#D55E00", "D"), "bit": ("#009E73", "s")}
-OTHERS = (("#CC79A7", "^"), ("#E69F00", "v"), ("#56B4E9", "P"), ("#000000", "X"))
 GREY = "#555555"
 PUBLISHED = 0.55  # how much lighter published points are, and by half as much their labels
 TEXT_SIZE = 8.0
@@ -35,7 +33,7 @@ TICK_ROOM = 0.07  # of the axis, between two labelled counts
 def title(family: str) -> str:
     """Return the displayed name of a family: "vit, ViT paper" is "ViT, ViT paper"."""
     name, *rest = family.partition(configurations.THEIRS)
-    return "".join([configurations.FAMILIES.get(name, name or "runs"), *rest])
+    return "".join([looks.title(name or "runs"), *rest])
 
 
 def style(family: str) -> tuple[str, str]:
@@ -46,7 +44,7 @@ def style(family: str) -> tuple[str, str]:
     if family.endswith(configurations.THEIRS):
         color, marker = style(family.removesuffix(configurations.THEIRS))
         return lighter(color, 0.45), marker
-    return STYLES.get(family) or OTHERS[sum(map(ord, family)) % len(OTHERS)]
+    return looks.style(family)
 
 
 def lighter(color: str, amount: float) -> str:
@@ -91,7 +89,7 @@ def tidy(ax: Axes) -> None:
 def family_handles(families: Iterable[str]) -> list[Artist]:
     """Return legend entries of the families, in their usual order."""
     found = set(families)
-    known = [family for family in configurations.FAMILIES if family in found]
+    known = [family for family in looks.LOOKS if family in found]
     handles: list[Artist] = []
     for family in [*known, *sorted(found - set(known))]:
         color, marker = style(family)

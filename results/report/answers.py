@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from results import compare, fit
-from results.columns import configurations, formatting
+from results.columns import configurations, families, formatting
 from results.comparison.crossing import Crossing, crossing
 from results.comparison.pair import PairAnswer
 from results.figures import style
@@ -28,7 +28,7 @@ def replicas(runs: pd.DataFrame) -> int:
 
 
 def _family(name: str) -> str:
-    return configurations.FAMILIES.get(name, name)
+    return families.title(name)
 
 
 # --- laws

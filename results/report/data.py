@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from results.columns import configurations, formatting
+from results.columns import configurations, families, formatting
 from results.figures import style
 from results.schema import Role, column, of_role, protocol_keys
 
@@ -143,11 +143,11 @@ def _table(runs: pd.DataFrame) -> dict[str, Any]:
 
 def _families(frames: Sequence[pd.DataFrame]) -> list[dict[str, str]]:
     found = {str(name) for frame in frames for name in frame["family"].dropna().unique()}
-    known = [name for name in configurations.FAMILIES if name in found]
+    known = [name for name in families.LOOKS if name in found]
     made = []
     for name in [*known, *sorted(found - set(known))]:
         color, marker = style.style(name)
-        words = configurations.FAMILIES.get(name, name)
+        words = families.title(name)
         made.append({"name": name, "words": words, "color": color, "symbol": SYMBOLS[marker]})
     return made
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.columns import configurations, formatting
+from results.columns import families, formatting
 from results.schema import columns, of_role
 from results.store import Study
 
@@ -58,7 +58,7 @@ def costs(study: Study) -> list[Facts]:
     rows = []
     parts: list[tuple[Any, pd.DataFrame]] = list(runs.groupby(["study", "family"], dropna=False))
     for (name, given), part in parts if len(parts) == 1 else [*parts, (("all", ""), runs)]:
-        family = "" if pd.isna(given) else configurations.FAMILIES.get(given, given)
+        family = "" if pd.isna(given) else families.title(given)
         states = part["state"]
         counts = [len(part), (states == "done").sum(), (states == "failed").sum()]
         sums = [total(part[column], column) for column in ("attempts", *sizes, *seconds)]

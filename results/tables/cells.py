@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from results.columns import configurations, formatting
+from results.columns import families, formatting
 
 Columns = list[tuple[str, list[str]]]  # header and texts
 
@@ -16,7 +16,7 @@ Columns = list[tuple[str, list[str]]]  # header and texts
 def keys(values: pd.Series) -> list[str]:
     """Return the values of a key column as text: thousands separated, families by name."""
     if values.name == "family":
-        values = values.map(lambda family: configurations.FAMILIES.get(family, family))
+        values = values.map(families.title)
     if values.name == "metric":
         values = values.map(formatting.header)
     known = values.notna()

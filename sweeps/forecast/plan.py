@@ -160,7 +160,7 @@ def _memory_warnings(rows: list[Row], placed: Mapping[str, Resources]) -> list[s
     most: dict[tuple[str, str], int] = {}
     for row in rows:
         key = (row["label"], placed[row["run_id"]].accelerator or "")
-        most[key] = max(most.get(key, 0), row["predicted_memory_bytes"])
+        most[key] = max(most.get(key, 0), row["predicted_memory_bytes"] or 0)
     found = []
     for (label, name), needed in most.items():
         accelerator = find(name)

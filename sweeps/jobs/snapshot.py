@@ -5,26 +5,34 @@ import os
 import shlex
 import shutil
 import uuid
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
 from bench.run import provenance
+from models import Config
+from models.custom import config as custom
+from models.custom.config import CustomConfig
 
 FOLDER = "code"
 MAX_PATCH_BYTES = 10_000_000
 
 
-def take(study_dir: Path) -> str:
+def take(study_dir: Path, own: Iterable[Path] = ()) -> str:
     """Copy the code to `study_dir`/code/<hash>, once for each distinct code; return the hash.
 
-    Beside it lie `origin.json` (commit, whether there were changes), `diff.patch` (these changes)
-    and `environment.txt` (the installed packages with their versions).
+    With it go the user's `own` modules and packages (`own_modules`). Beside it lie `origin.json`
+    (commit, whether there were changes), `diff.patch` (these changes) and `environment.txt` (the
+    installed packages with their versions).
     """
-    files = provenance.read_code(provenance.ROOT)
+    files, names = provenance.read_code(provenance.ROOT), list(provenance.PACKAGES)
+    for path in own:
+        files |= provenance.read_code(path.parent, [path.name])
+        names.append(path.name)
     code_hash = provenance.code_hash(files)
     folder = study_dir / FOLDER / code_hash
     # Not flushed to the disk: what a power cut has left is seen by its hash and written again.
-    if provenance.code_hash(provenance.read_code(folder)) == code_hash:
+    if provenance.code_hash(provenance.read_code(folder, names)) == code_hash:
         return code_hash
     shutil.rmtree(folder, ignore_errors=True)
     beside = folder.with_name(f".{code_hash}.{uuid.uuid4().hex}.tmp")
@@ -42,6 +50,22 @@ def take(study_dir: Path) -> str:
     (beside / "environment.txt").write_text("".join(f"{line}\n" for line in _installed()))
     beside.rename(folder)
     return code_hash
+
+
+def own_modules(networks: Iterable[Config]) -> list[Path]:
+    """Return the modules and packages in the working folder that networks come from.
+
+    Jobs find what is installed, or on PYTHONPATH, by themselves.
+    """
+    found = set()
+    for network in networks:
+        if isinstance(network, CustomConfig):
+            spec = custom.find(network)
+            folders = spec.submodule_search_locations
+            path = Path(folders[0] if folders else spec.origin or "").resolve()
+            if path.parent == Path.cwd().resolve() and path.name not in provenance.PACKAGES:
+                found.add(path)
+    return sorted(found)
 
 
 def variables(study_dir: Path, code_hash: str) -> dict[str, str]:

@@ -7,19 +7,14 @@ A step is forward, loss and backward. In each round every network takes one, in 
 rotates, so that a slow moment of the machine falls on all; the ratio is taken round by round
 against the peer with the lower median. All have the same shape, precision and memory format; on
 a CPU freed memory stays with the process, as in training (`keep_freed_memory`).
-timm imports torchvision for its data sets; none of that is called here, so a stub stands in.
 """
 
 import argparse
-import importlib.abc
-import importlib.machinery
 import importlib.metadata
 import statistics
 import sys
 import time
-import types
 from collections.abc import Callable
-from unittest.mock import MagicMock
 
 import numpy as np
 import torch
@@ -29,6 +24,7 @@ from torch import Tensor, nn
 import models
 from bench.engine.devices import keep_freed_memory
 from models import BiTConfig, HybridConfig, ViTConfig
+from tests.helpers.torchvision_stub import TorchvisionStub
 
 TIMM = {
     "vit_ti16": "vit_tiny_patch16_224",
@@ -46,25 +42,6 @@ TIMM = {
 DEFAULT = ["vit_s16", "vit_b16", "r50_vit_b16", "bit_r50x1", "bit_r101x1"]
 WARMUP_ROUNDS = 2
 NUM_CLASSES = 1000
-
-
-class _Stub(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Answers every import below torchvision with a module whose every name is a mock."""
-
-    def find_spec(
-        self, name: str, path: object, target: object = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name.partition(".")[0] != "torchvision":
-            return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        module = types.ModuleType(spec.name)
-        vars(module)["__getattr__"] = lambda name: MagicMock(name=name)
-        return module
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        pass
 
 
 def of_timm(name: str) -> nn.Module:
@@ -192,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.device == "cpu" and not options.system_malloc:
         keep_freed_memory()
-    sys.meta_path.append(_Stub())
+    sys.meta_path.append(TorchvisionStub())
     versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in ("timm", "transformers"))
     print(
         f"a training step in ms (medians of {options.rounds} rounds), batch {options.batch_size}, "

@@ -22,6 +22,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from results import plot, reference
+from results.columns import families
 from results.columns.configurations import MissingColumn
 from results.figures import points, style
 from tests.helpers.known import known
@@ -83,7 +84,9 @@ def assert_labels_apart(ax: Axes) -> None:
 def test_frontier_has_one_point_per_configuration_in_the_familys_look() -> None:
     ax = plot.frontier(make_runs())
     drawn = markers_of(ax)
-    looks = {(style.lighter(color, 0), marker) for color, marker in style.STYLES.values()}
+    looks = {
+        (style.lighter(color, 0), marker) for color, marker in map(families.style, families.LOOKS)
+    }
     assert {look: len(found) for look, found in drawn.items()} == dict.fromkeys(looks, 6)
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_xlabel() == "training compute (FLOPs)"
@@ -117,7 +120,7 @@ def test_labels_cover_no_point() -> None:
 def test_published_points_are_lighter_and_have_their_own_entry() -> None:
     ax = plot.frontier(make_runs(), published=reference.table6())
     assert "ViT paper, Table 6" in legend_of(ax)
-    lighter = style.lighter(style.STYLES["vit"][0], style.PUBLISHED)
+    lighter = style.lighter(families.LOOKS["vit"].color, style.PUBLISHED)
     assert len(markers_of(ax)[lighter, "o"]) == 6
     (line,) = [line for line in ax.get_lines() if line.get_label() == "Pareto frontier"]
     assert points_of(line)[:, 0].max() < 1e15  # the paper's runs are not on a study's frontier
@@ -208,7 +211,7 @@ def test_data_scale_has_one_labelled_line_per_model_and_ticks_at_the_sizes() -> 
 def test_the_larger_model_has_the_familys_colour_and_the_smaller_a_lighter_one() -> None:
     ax = plot.data_scale(make_runs())
     colors = {text.get_text(): text.get_color() for text in ax.texts}
-    vit = style.STYLES["vit"][0]
+    vit = families.LOOKS["vit"].color
     assert same_color(colors["ViT-S/8"], vit)
     assert not same_color(colors["ViT-Ti/8"], vit)
 

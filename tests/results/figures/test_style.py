@@ -5,7 +5,7 @@ import doctest
 import pytest
 from matplotlib.axis import Axis
 
-from results.columns import configurations, formatting
+from results.columns import families, formatting
 from results.figures import style
 from tests.helpers.known import known
 from tests.helpers.pictures import figure_of
@@ -22,13 +22,12 @@ def test_the_examples_hold() -> None:
 
 
 def test_every_family_has_a_colour_and_a_marker_of_its_own() -> None:
-    assert set(style.STYLES) == set(configurations.FAMILIES)
-    looks = [*style.STYLES.values(), *style.OTHERS]
+    looks = [*map(families.style, families.LOOKS), *families.OTHERS]
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
 
 
 def test_an_unknown_family_always_looks_the_same() -> None:
-    assert style.style("mixer") == style.style("mixer") in style.OTHERS
+    assert style.style("mixer") == style.style("mixer") in families.OTHERS
 
 
 def test_lighter_goes_from_the_colour_to_white() -> None:
