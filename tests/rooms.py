@@ -17,11 +17,12 @@ PACKAGES = ("models", "bench", "sweeps", "results")
 
 # From the ground up. A room may use those before it in this list.
 FLOORS = (
-    "models.config",
     "models.configs",
+    "models.operators",
+    "models.layouts",
     "models.family",
+    "models.resnet",
     "models.layers",
-    "models.recompute",
     "models.vit",
     "models.hybrid",
     "models.bit",

@@ -49,8 +49,7 @@ class Shorter(VisionTransformer):
     def operators(self, config: ViTConfig, num_classes: int, numerics: Numerics) -> list[Part]:
         parts = super().operators(config, num_classes, numerics)
         return [
-            replace(p, operators=tuple(o for o in p.operators if o.params or not o.forward_macs))
-            for p in parts
+            replace(part, operators=tuple(filter(_has_weights, part.operators))) for part in parts
         ]
 
 
