@@ -1,5 +1,6 @@
 """The README says what is so: its map, its commands, its spec."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -61,6 +62,14 @@ def test_the_spec_is_one(tmp_path: Path) -> None:
     (tmp_path / "cifar.yaml").write_text(text)
     spec, _ = specs.load(str(tmp_path / "cifar.yaml"))
     assert spec.resources.num_devices == 16
+
+
+def test_scripts_are_started_as_modules_that_exist() -> None:
+    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+    found = re.findall(r"python (?:-m )?(tests[\w./]+)", text)
+    assert len(found) > 10
+    for name in found:
+        assert importlib.util.find_spec(name), name
 
 
 def test_links_and_pictures_exist() -> None:

@@ -7,6 +7,7 @@ import models
 import models.cost.macs
 from bench.run.errors import SettingError
 from models.cost.macs import train_flops
+from models.custom.config import entry_points
 
 Row = dict[str, Any]
 
@@ -20,7 +21,18 @@ def of_registry(names: Sequence[str]) -> list[Row]:
         config = models.config(name)
         row = _row(config, models.cost.macs.count(config))
         rows.append(row | {"published_names": list(config.published_names)})
-    return rows
+    return rows if names else [*rows, *_entry_points()]
+
+
+def _entry_points() -> list[Row]:
+    """Return the networks of others by name: `cost` counts them, since that imports torch."""
+    found = []
+    for name in entry_points():
+        config = models.config(name)
+        row: Row = dict.fromkeys(_row(config, models.cost.macs.Cost(name)))
+        row |= {"name": name, "label": config.label, "family": config.family}
+        found.append(row | {"published_names": []})
+    return found
 
 
 def of_models(

@@ -211,8 +211,13 @@ def _count_custom(config: CustomConfig, num_classes: int) -> FlopCount:
     generator = torch.get_rng_state()
     network = assemble(config, num_classes=num_classes).eval()
     torch.set_rng_state(generator)
-    with torch.no_grad():
-        shape = tuple(network(torch.zeros(1, 3, config.image.rows, config.image.columns)).shape)
+    image = torch.zeros(1, 3, config.image.rows, config.image.columns)
+    try:
+        with torch.no_grad():
+            shape = tuple(network(image).shape)
+    except Exception as error:  # whatever the user's network raises
+        given = f"cannot take an image {tuple(image.shape)}"
+        raise ConfigError(f"model {config.name}: {given}: {error!r}") from error
     if shape != (1, num_classes):
         raise ConfigError(
             f"model {config.name}: one image gives {shape}, expected logits (1, {num_classes})"

@@ -77,8 +77,8 @@ def load(config: CustomConfig) -> Callable[..., Any]:
     with_folder()
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"model {config.name}: cannot be imported: {error}") from error
+    except Exception as error:  # whatever the user's module raises
+        raise ConfigError(f"model {config.name}: cannot be imported: {error!r}") from error
     if not callable(found):
         kind = type(found).__name__
         raise ConfigError(f"model {config.name}: expected a function, found {kind}")

@@ -36,7 +36,10 @@ class Custom(Family[CustomConfig]):
         except TypeError as error:
             called = ", ".join(given)
             raise ConfigError(f"model {config.name}: called with {called}: {error}") from error
-        network = function(**given)
+        try:
+            network = function(**given)
+        except Exception as error:  # whatever the user's function raises
+            raise ConfigError(f"model {config.name}: cannot be built: {error!r}") from error
         if not isinstance(network, nn.Module):
             kind = type(network).__name__
             raise ConfigError(f"model {config.name}: expected an nn.Module, got {kind}")

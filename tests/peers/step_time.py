@@ -1,7 +1,7 @@
 """Our networks beside timm's and transformers': seconds of a training step in the same process.
 
     pip install --no-deps timm==1.0.31 transformers==5.24.0
-    python tests/peers/step_time.py vit_b16 bit_r50x1 --batch-size 4 --rounds 11
+    python -m tests.peers.step_time vit_b16 bit_r50x1 --batch-size 4 --rounds 11
 
 A step is forward, loss and backward. In each round every network takes one, in an order that
 rotates, so that a slow moment of the machine falls on all; the ratio is taken round by round

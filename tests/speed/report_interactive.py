@@ -17,8 +17,6 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
 from results import store
 from results.report import write
 from tests.helpers import large_ledger

@@ -57,6 +57,10 @@ def narrow(num_classes, image_size):
     return nn.Sequential(nn.Flatten(), nn.Linear(192, num_classes - 1))
 
 
+def deep(num_classes, image_size):
+    return nn.Linear(768, num_classes)
+
+
 def nothing(num_classes, image_size):
     return None
 '''
@@ -75,6 +79,7 @@ evaluations: [{protocol: fewshot, shots: [1], seeds: [0]}]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a module of networks and a spec."""
     (tmp_path / "own_nets.py").write_text(NETS)
+    (tmp_path / "broken_nets.py").write_text("1 / 0\n")
     (tmp_path / "mine.yaml").write_text(SPEC)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -105,7 +110,10 @@ def test_it_is_counted_on_the_real_network(folder: Path) -> None:
         ("own_nets:statistics", {}, "has buffers to save (1.num_batches_tracked"),
         ("own_nets:narrow", {}, "one image gives (1, 9), expected logits (1, 10)"),
         ("own_nets:nothing", {}, "expected an nn.Module, got NoneType"),
-        ("own_nets:absent", {}, "cannot be imported: module 'own_nets' has no attribute"),
+        ("own_nets:absent", {}, "cannot be imported: AttributeError(\"module 'own_nets' has no"),
+        ("broken_nets:small", {}, "cannot be imported: ZeroDivisionError"),
+        ("own_nets:small", {"width": -1}, "cannot be built: RuntimeError"),
+        ("own_nets:deep", {}, "cannot take an image (1, 3, 8, 8): RuntimeError"),
         ("own_nets:small", {"depth": 2}, "called with num_classes, image_size, depth"),
         ("own_nets:small", {"num_classes": 2}, "num_classes is given by the data set"),
         ("own nets:small", {}, "expected package.module:function"),
@@ -146,6 +154,23 @@ def test_an_unknown_module_is_refused_before_anything_is_submitted(folder: Path)
     said = scalestudy("submit", "mine.yaml", "--json", code=2)
     assert "unknown model 'own_nets:small': no module 'own_nets' is installed" in said
     assert not (folder / "runs").exists()
+
+
+def test_an_entry_point_gives_it_a_short_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = folder / "own_nets-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-nets\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[scalestudy.models]\nown_small = own_nets:small\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    rows = {row["name"]: row for row in json.loads(scalestudy("models", "--json"))}
+    assert (rows["own_small"]["family"], rows["own_small"]["params"]) == ("custom", None)
+    assert "own_small" in scalestudy("models")
+    (row,) = json.loads(scalestudy("cost", "own_small", "--image-size", "8", "--json"))
+    assert row["params"] == 27 * 8 + 2 * 8 + 9 * 1000
+    assert row["forward_macs_valid_per_image"] is None
+    assert "own_small" in scalestudy("plan", "mine.yaml", "--set", "model=own_smal", code=2)
 
 
 def test_only_modules_that_are_not_installed_are_copied(folder: Path) -> None:
