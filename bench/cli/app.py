@@ -90,11 +90,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        output.note("interrupted; what was submitted goes on")
+        output.note("interrupted; submitted jobs continue")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
     except typer.TyperException as error:
+        if (missing := getattr(error, "param", None)) is not None and error.exit_code == 2:
+            _refuse_missing(error, missing)
         # Usage errors say more in format_message, which the public base class lacks.
         _refuse(getattr(error, "format_message", error.__str__)())
     except Exception as error:
@@ -117,6 +119,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             sys.exit(2 if error.errno in BAD_PATH else 1)
         raise
     sys.exit(code or 0)
+
+
+def _refuse_missing(error: Exception, parameter: Any) -> None:
+    """Refuse a missing argument or option with what its help expects; else return."""
+    if type(error).__name__ != "MissingParameter":
+        return
+    name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+    words = (parameter.help or "a value").rstrip(".:")
+    _refuse(f"missing {name}: expected {words[:1].lower()}{words[1:]}")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.cli import output
+from bench.cli import ledgers, output
 from results import store
 from results.ledger import compact as compacts
+from results.ledger.origin import Trace
 
 
 def compact(studies: Sequence[Path], *, json: bool) -> None:
@@ -34,7 +35,28 @@ def trace(study: Path, run_id: str, *, json: bool) -> None:
     found = store.trace(study, run_id)
     if json:
         output.document(asdict(found))
+    else:
+        _print(found, study)
+
+
+def trace_chosen(study: Path, run_id: str | None, where: Sequence[str], *, json: bool) -> None:
+    """Print the origin of the rows of the ended runs that meet the conditions, a list as JSON.
+
+    With `run_id` only those whose id begins so. Raises LedgerError where no run is left.
+    """
+    ids = [str(found) for found in ledgers.runs([study], where)["run_id"]]
+    ids = [found for found in ids if found.startswith(run_id or "")]
+    if not ids:
+        raise ledgers.LedgerError(f"{study}: no run that meets --where begins with {run_id!r}")
+    found = [store.trace(study, one) for one in ids]
+    if json:
+        output.document([asdict(one) for one in found])
         return
+    for one in found:
+        _print(one, study)
+
+
+def _print(found: Trace, study: Path) -> None:
     state = (found.row or {}).get("state") or "no row yet"
     lines: list[tuple[str, Any]] = [
         ("run", f"{found.run_id} of study {found.study}: {state}"),

@@ -1,6 +1,6 @@
 """Reading ledgers for the verbs that answer from them: the same checks and words for all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,11 +66,16 @@ def refuse_beside(published: str, studies: Sequence[Path]) -> None:
         )
 
 
+def check_published(name: str, choices: Collection[str]) -> None:
+    """Raise LedgerError unless the table of the paper is one of the choices."""
+    if name not in choices:
+        raise LedgerError(f"--published: given {name!r}, expected one of {', '.join(choices)}")
+
+
 def published(name: str, studies: Sequence[Path] = ()) -> pd.DataFrame:
     """Return a table of the ViT paper as runs; raise LedgerError beside studies or for no such."""
     refuse_beside(name, studies)
-    if name not in PAPER:
-        raise LedgerError(f"--published: given {name!r}, expected one of {', '.join(PAPER)}")
+    check_published(name, PAPER)
     return PAPER[name]()
 
 

@@ -1,10 +1,24 @@
 """What several verbs of the command line take."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+
+def between(low: float, high: float = math.inf) -> Callable[[Any], Any]:
+    """Return the check of an option that refuses numbers outside of the range, in one line."""
+
+    def check(given: Any) -> Any:
+        if given is not None and not low <= given <= high:
+            words = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+            raise typer.BadParameter(f"given {given:g}, expected a number {words}")
+        return given
+
+    return check
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
 Settings = Annotated[
@@ -16,6 +30,10 @@ Settings = Annotated[
         "recipe.lr=1e-3, resources.parallel=1. May be given several times.",
     ),
 ]
+Values = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="The same as --set KEY=VALUE: epochs=3."),
+]
 Profile = Annotated[
     str | None,
     typer.Option(
@@ -24,7 +42,9 @@ Profile = Annotated[
         "~/.config/scalestudy.",
     ),
 ]
-Root = Annotated[Path, typer.Option("--root", metavar="FOLDER", help="Where studies are kept.")]
+Root = Annotated[
+    Path, typer.Option("--root", metavar="FOLDER", help="The folder that contains the studies.")
+]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
 Studies = Annotated[
@@ -43,9 +63,16 @@ Where = Annotated[
     ),
 ]
 Level = Annotated[
-    float, typer.Option(min=0.5, max=0.999, help="Confidence level of the intervals.")
+    float,
+    typer.Option(
+        callback=between(0.5, 0.999),
+        help="Confidence level of the intervals, between 0.5 and 0.999.",
+    ),
 ]
-Replicas = Annotated[int, typer.Option(min=100, help="Bootstrap resamples behind an interval.")]
+Replicas = Annotated[
+    int,
+    typer.Option(callback=between(100), help="Bootstrap resamples of an interval, at least 100."),
+]
 Metric = Annotated[
     str, typer.Option(metavar="COLUMN", help="The metric: top1_accuracy, top5_accuracy or loss.")
 ]

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,30 @@ def track(runs: list[RunStatus], what: str) -> Iterator[RunStatus]:
         yield run
 
 
-def watch(study_dir: Path) -> None:
+def only(found: StudyStatus, where: Sequence[str]) -> StudyStatus:
+    """Return the status with the runs that meet the conditions of `--where`."""
+    if not where:
+        return found
+    import pandas as pd
+
+    import models
+    from results.columns import filters
+
+    families = {name: models.config(name).family for name in models.names()}
+    rows = pd.DataFrame([run.as_json() for run in found.runs])
+    rows["family"] = rows["model"].map(families)  # null for a model that is not registered here
+    chosen, _ = filters.select(rows, None, where)
+    return replace(found, runs=[found.runs[at] for at in chosen.index])
+
+
+def watch(study_dir: Path, where: Sequence[str] = ()) -> None:
     """Show the table of `status`, refreshed until all runs have ended."""
     from rich.console import Console
     from rich.live import Live
 
     with Live(console=Console(), auto_refresh=False) as live:
         while True:
-            found = study_status(study_dir)
+            found = only(study_status(study_dir), where)
             rows = [run.as_json() for run in found.runs]
             live.update(output.status_table(rows), refresh=True)
             if found.is_over:

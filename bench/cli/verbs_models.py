@@ -8,7 +8,7 @@ import typer
 
 from bench.cli import output as show
 from bench.cli.lists import Verbs
-from bench.cli.options import RUNS, Json, Root
+from bench.cli.options import RUNS, Json, Root, between
 
 app = Verbs()
 
@@ -36,9 +36,15 @@ def models(
 @app.command()
 def cost(
     model: Annotated[list[str] | None, typer.Argument(metavar="MODEL")] = None,
-    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
-    num_classes: Annotated[int, typer.Option(help="Outputs of the head.", min=1)] = NUM_CLASSES,
-    examples: Annotated[int | None, typer.Option(help="Images an epoch.", min=1)] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels a side.", callback=between(1))
+    ] = None,
+    num_classes: Annotated[
+        int, typer.Option(help="Outputs of the head.", callback=between(1))
+    ] = NUM_CLASSES,
+    examples: Annotated[
+        int | None, typer.Option(help="Images an epoch.", callback=between(1))
+    ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the training.")] = None,
     by_module: Annotated[
         bool, typer.Option("--by-module", help="Count module by module, with fvcore.")
@@ -92,9 +98,13 @@ def throughput(
     ] = "",
     mode: Annotated[str, typer.Option(help="What is timed: train or infer.")] = "train",
     precision: Annotated[str, typer.Option(help="Precision: fp32 or bf16.")] = "fp32",
-    image_size: Annotated[int | None, typer.Option(help="Pixels a side.", min=1)] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Pixels a side.", callback=between(1))
+    ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
-    seconds: Annotated[float, typer.Option(help="Time for each batch size.", min=0)] = 5.0,
+    seconds: Annotated[
+        float, typer.Option(help="Time for each batch size.", callback=between(0))
+    ] = 5.0,
     output: Annotated[Path | None, typer.Option("-o", help="A Parquet file.")] = None,
     root: Root = RUNS,
     json: Json = False,
@@ -105,8 +115,8 @@ def throughput(
     sizes = throughput.parse_sizes(batch_sizes)
     throughput.check(model, mode=mode, precision=precision, image_size=image_size)
     path = throughput.place(output, root)
-    if (caution := throughput.peak_warning(precision)) is not None:
-        show.note(f"warning: {caution}")
+    if (warning := throughput.peak_warning(precision)) is not None:
+        show.note(f"warning: {warning}")
     rows: list[throughput.Row] = []
     try:
         for name in model:
@@ -133,10 +143,10 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
     output: Annotated[Path, typer.Option("-o", help="A .safetensors or .npz file.")],
     image_size: Annotated[
-        int | None, typer.Option(help="Resize the position embedding for it.", min=1)
+        int | None, typer.Option(help="Resize the position embedding for it.", callback=between(1))
     ] = None,
     num_classes: Annotated[
-        int | None, typer.Option(help="Outputs of a new head, all zeros.", min=1)
+        int | None, typer.Option(help="Outputs of a new head, all zeros.", callback=between(1))
     ] = None,
 ) -> None:
     """Turn a published checkpoint into ours, or back, without loss."""

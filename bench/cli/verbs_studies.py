@@ -18,6 +18,9 @@ from bench.cli.options import (
     Spec,
     Studies,
     Study,
+    Values,
+    Where,
+    between,
     study_dir,
 )
 
@@ -30,6 +33,7 @@ app = Verbs()
 @app.command()
 def plan(
     spec: Spec,
+    values: Values = None,
     settings: Settings = None,
     profile: Profile = None,
     max_accelerator_days: Annotated[
@@ -37,7 +41,11 @@ def plan(
     ] = None,
     probe: Annotated[
         int,
-        typer.Option(min=0, metavar="STEPS", help="Train so many steps of what was not measured."),
+        typer.Option(
+            callback=between(0),
+            metavar="STEPS",
+            help="Train this many steps of each run whose speed was not measured; 0 for none.",
+        ),
     ] = 0,
     root: Root = RUNS,
     json: Json = False,
@@ -49,7 +57,7 @@ def plan(
     from sweeps.forecast import plan
     from sweeps.schedulers import SCHEDULERS
 
-    study, folder = specs.load(spec, settings or (), profile, sources.names())
+    study, folder = specs.load(spec, [*(values or ()), *(settings or ())], profile, sources.names())
     describe = sources.describe_from(folder)
     with specs.naming(spec):
         planned = expand.expand(study, describe)
@@ -66,6 +74,7 @@ def plan(
 @app.command(cls=ListingCommand)
 def submit(
     spec: Spec,
+    values: Values = None,
     settings: Settings = None,
     profile: Profile = None,
     cluster: Annotated[str | None, typer.Option(metavar="NAME", help="Where jobs run:")] = None,
@@ -88,7 +97,9 @@ def submit(
     from sweeps import spec as specs
     from sweeps.forecast import plan
 
-    chosen = list(settings or ()) + ([f"resources.cluster={cluster}"] if cluster else [])
+    chosen = [*(values or ()), *(settings or ())] + (
+        [f"resources.cluster={cluster}"] if cluster else []
+    )
     study, folder = specs.load(spec, chosen, profile, sources.names())
     describe = sources.describe_from(folder)
     with specs.naming(spec):
@@ -129,6 +140,7 @@ def submit(
 def status(
     study: Study,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh until all have ended.")] = False,
+    where: Where = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
@@ -138,9 +150,9 @@ def status(
 
     folder = study_dir(study, root)
     if watch and not json:
-        progress.watch(folder)
+        progress.watch(folder, where or ())
         return
-    found = status.study_status(folder)
+    found = progress.only(status.study_status(folder), where or ())
     totals = {"runs": len(found.runs), **status.counts(found.runs)}
     rows = [run.as_json() for run in found.runs]
     output.status(folder.name, totals, rows, found.analysis, json=json)
@@ -211,7 +223,7 @@ def evaluate(
 def train(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run's folder.")],
 ) -> None:
-    """Train one run in this process, as a job does; an interrupted one goes on."""
+    """Train one run in this process, as a job does; an interrupted run resumes."""
     from bench.run.config import read_run
     from sweeps.jobs.job import start_logging
 
@@ -223,7 +235,7 @@ def train(
     try:
         train(run_dir)
     except Stopped as stopped:
-        output.note(f"{stopped}; the same command goes on from there")
+        output.note(f"{stopped}; the same command resumes from there")
         raise typer.Exit(128 + stopped.signum) from None
 
 
@@ -238,18 +250,27 @@ def compact(study: Studies, root: Root = RUNS, json: Json = False) -> None:
 @app.command()
 def trace(
     study: Study,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or how it begins.")],
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="A run's id, or its beginning.")
+    ] = None,
+    where: Where = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
     """Show where a run's rows are from: code, environment, hosts, seeds, images, attempts."""
     from bench.cli import ledger
 
-    ledger.trace(study_dir(study, root), run, json=json)
+    folder = study_dir(study, root)
+    if where:
+        ledger.trace_chosen(folder, run, where, json=json)
+    elif run is None:
+        raise typer.BadParameter("missing RUN: expected a run's id, or --where")
+    else:
+        ledger.trace(folder, run, json=json)
 
 
 def _ask(what: str, yes: bool) -> None:
-    """Goes on if the user agrees that something is cancelled; without a terminal none can."""
+    """Ask before something is cancelled; raise Abort on no, SettingError without a terminal."""
     from bench.run.errors import SettingError
 
     if yes:

@@ -233,3 +233,26 @@ def test_a_folder_that_is_no_study_does_not_hide_one_of_its_name(
     assert study_dir("digits", Path("runs")) == Path("runs/digits")
     assert study_dir("elsewhere/digits", Path("runs")) == Path("elsewhere/digits")
     assert study_dir("nowhere", Path("runs")) == Path("nowhere")
+
+
+@pytest.mark.parametrize("verb", ["plan", "submit"])
+def test_a_value_given_as_an_argument_overrides_the_spec(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str
+) -> None:
+    root = ("--root", str(tmp_path / "runs"))
+    assert "unknown key 'lr'" in refused(capsys, verb, "demo", "lr=3", *root)
+    assert "expected key=value" in refused(capsys, verb, "demo", "epochs", *root)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_argument_plans_the_same_as_set(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root = ("--root", str(tmp_path / "runs"), "--json")
+    code, as_argument, _ = run(capsys, "plan", "demo", "epochs=3", "model=vit_nano2", *root)
+    _, as_option, _ = run(
+        capsys, "plan", "demo", "--set", "epochs=3", "--set", "model=vit_nano2", *root
+    )
+    assert code == 0
+    assert json.loads(as_argument)["runs"] == json.loads(as_option)["runs"]
+    assert {row["model"] for row in json.loads(as_argument)["runs"]} == {"vit_nano2"}
