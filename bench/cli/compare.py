@@ -73,7 +73,7 @@ def answer(runs: pd.DataFrame, question: ComparisonQuestion, *, json: bool) -> N
     if question.method not in METHODS:
         expected = ", ".join(METHODS)
         raise ComparisonError(f"--method: given {question.method!r}, expected one of {expected}")
-    cost = question.cost or _usual_cost(runs)
+    cost = lines.cost(runs, question.cost) if question.cost else _usual_cost(runs)
     document: Row = {
         "metric": metric,
         "cost": cost,

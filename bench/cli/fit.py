@@ -11,6 +11,7 @@ from bench.run.errors import BenchError
 from results import fit as fits
 from results import reference
 from results.columns import configurations, formatting
+from results.comparison.lines import column
 from results.laws import isoflop, points, published_constants
 from results.laws import joint as joint_laws
 
@@ -80,7 +81,9 @@ def law(
 
     With `published` the ViT paper's Table 6 is fitted beside them, family by family.
     """
-    found = fits.fit_groups(ledgers.runs(studies, where), by, **settings)
+    runs = ledgers.runs(studies, where)
+    settings["metric"] = column(runs, settings["metric"])
+    found = fits.fit_groups(runs, by, **settings)
     if published:
         paper = reference.table6()
         paper = paper.assign(train_flops=paper["train_flops_valid"])
@@ -109,7 +112,9 @@ def profiles(
     """Print the IsoFLOP profiles of each group of runs; raise FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, runs in points.groups(ledgers.runs(studies, where), by):
+    chosen = ledgers.runs(studies, where)
+    settings["metric"] = column(chosen, settings["metric"])
+    for name, runs in points.groups(chosen, by):
         try:
             found[name] = isoflop.profiles(runs, **settings)
         except fits.FitError as error:
@@ -155,7 +160,9 @@ def joint(
     """Print the joint law of each group of runs and divide budgets; raise FitRefused."""
     found: dict[str, Any] = {}
     refused: dict[str, str] = {}
-    for name, runs in points.groups(ledgers.runs(studies, where), by):
+    chosen = ledgers.runs(studies, where)
+    settings["metric"] = column(chosen, settings["metric"])
+    for name, runs in points.groups(chosen, by):
         try:
             found[name] = joint_laws.fit_joint(runs, **settings)
         except fits.FitError as error:

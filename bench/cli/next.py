@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.cli import layouts
 from bench.cli import output as show
-from results.comparison import design
+from results.comparison import design, lines
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ def find(runs: pd.DataFrame, rows: Sequence[Row], asked: Asked) -> design.Propos
         budget=asked.budget_days,
         families=asked.families,
         question=asked.question,
-        metric=asked.metric,
+        metric=lines.column(runs, asked.metric),
         x=asked.x,
         at=asked.at,
         level=asked.level,

@@ -43,6 +43,8 @@ def plot(
     else:
         beside = ledgers.PAPER[chosen.published]() if with_published and chosen.published else None
         data = _runs(studies, question, beside, published)
+        if chosen.takes_cost and question.costs:
+            data = replace(data, cost=lines.cost(data.rows, data.cost))
         data = replace(data, published=_drawable(data, chosen))
     plots.save(chosen.draw(data), output)
     _note_unused(chosen, question, with_published)

@@ -13,6 +13,7 @@ from bench.run.errors import BenchError
 from results import reference, store
 from results import table as tables
 from results.columns import filters, scores
+from results.comparison import lines
 from results.ledger.files import write_bytes
 from results.tables import paper as printed
 from results.tables.layouts import usual_costs
@@ -75,6 +76,7 @@ def table(
         made = _comparison(studies, question, with_published)
     else:
         ledgers.refuse_beside(published, studies)
+        ledgers.check_published(published, printed.FORMS)
         _refuse_choices(published, question, with_published)
         made = printed.table(published)
     if format == "json":
@@ -116,13 +118,15 @@ def _comparison(studies: Sequence[Path], question: Question, with_published: boo
     elif with_published:
         runs = pd.concat([runs, ledgers.beside()])
         costs = costs or tuple(COUNTED_BY_PAPER.get(name, name) for name in usual_costs())
+    known = runs if evals is None else pd.DataFrame(columns=evals["metric"].unique())
+    metrics = tuple(lines.column(known, name) for name in question.metrics)
     return tables.comparison(
         runs,
         evals,
         rows=question.rows or None,
         columns=question.columns or None,
-        costs=costs or None,
-        metric=question.metrics,
+        costs=[lines.cost(runs, name) for name in costs] or None,
+        metric=metrics,
         aggregate=question.aggregate,
         form=question.form,
         published=paper,
@@ -144,5 +148,6 @@ def report(
     if output.suffix not in (".html", ".htm"):
         raise AnswerError(f"-o: given {output}, expected a name in .html")
     study = ledgers.only(ledgers.load(studies), where)
+    cost, metric = lines.cost(study.runs, cost), lines.column(study.runs, metric)
     reports.write(study, output, cost=cost, metric=metric, published=published)
     show.note(f"{output}: {len(study.runs)} runs")

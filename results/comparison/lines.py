@@ -32,6 +32,19 @@ def column(runs: pd.DataFrame, name: str) -> str:
     return exact[0]
 
 
+def cost(runs: pd.DataFrame, name: str) -> str:
+    """Return the column of that name, or the only one that begins or ends with it as a word.
+
+    `cost(runs, "energy")` is "energy_joules". Raises MissingColumn.
+    """
+    if name in runs:
+        return name
+    full = [c for c in map(str, runs) if c.startswith(f"{name}_") or c.endswith(f"_{name}")]
+    if len(full) != 1:
+        summary.check_columns(runs, [name])
+    return full[0]
+
+
 def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:
     """Return a name per row: the model, and what varies between the rows of this model."""
     parts = [table[model].astype(str).tolist()]

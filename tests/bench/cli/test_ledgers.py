@@ -95,3 +95,69 @@ def test_an_unknown_cost_is_refused_with_near_ones(
 ) -> None:
     said = run(verb, LEDGER, option, "train_flop", folder=tmp_path, capsys=capsys)
     assert "did you mean train_flops" in said
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"), [("table", "--metric"), ("report", "--metric"), ("fit", "--metric")]
+)
+def test_a_short_metric_is_accepted_alike(
+    verb: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = []
+    for number, name in enumerate(("top1", "top1_accuracy")):
+        given = ["-o", str(tmp_path / f"{number}.html")] if verb == "report" else []
+        with pytest.raises(SystemExit) as end:
+            main([verb, LEDGER, option, name, *given])
+        out, err = capsys.readouterr()
+        outputs.append((end.value.code, out, err.replace(f"{number}.html", "")))
+    assert outputs[0] == outputs[1]
+    assert "missing" not in outputs[0][2]
+
+
+def test_a_short_cost_is_the_only_column_that_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = []
+    for name in ("peak_memory", "peak_memory_bytes"):
+        with pytest.raises(SystemExit) as end:
+            main(["table", LEDGER, "--cost", name])
+        assert end.value.code == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("verb", ["table", "plot", "compare"])
+def test_an_unknown_table_of_the_paper_is_refused_alike(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = run(verb, "--published", "table9", folder=tmp_path, capsys=capsys)
+    assert "--published: given 'table9', expected one of table" in said
+
+
+@pytest.mark.parametrize("verb", ["next", "report"])
+def test_a_missing_study_is_named(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "missing STUDY: expected " in run(verb, folder=tmp_path, capsys=capsys)
+
+
+def test_a_level_is_refused_with_what_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = run("fit", LEDGER, "--level", "0.3", folder=tmp_path, capsys=capsys)
+    assert "given 0.3, expected a number between 0.5 and 0.999" in said
+
+
+@pytest.mark.parametrize("verb", ["status", "trace"])
+def test_conditions_of_status_and_trace_are_those_of_the_other_verbs(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([verb, LEDGER, "--where", "model=vit_nano2", "--json"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 0, err
+    assert "vit_nano2" in out and "bit_" not in out
+    with pytest.raises(SystemExit) as end:
+        main([verb, LEDGER, "--where", "famly=vit"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 2 and out == "" and "did you mean family?" in err
