@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from bench.cli import (
     output,
+    verbs_laws,
     verbs_models,
     verbs_results,
     verbs_studies,
@@ -60,6 +61,7 @@ app = typer.Typer(
 app.add_typer(verbs_models.app)
 app.add_typer(verbs_studies.app)
 app.add_typer(verbs_results.app)
+app.add_typer(verbs_laws.app)
 
 
 def _say_version(wanted: bool) -> None:

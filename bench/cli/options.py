@@ -54,6 +54,12 @@ WithPublished = Annotated[
     bool,
     typer.Option("--with-published", help="Lay the ViT paper's runs beside those of the studies."),
 ]
+PublishedRuns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TABLE", help="Use the ViT paper's runs instead of studies: table5 or table6."
+    ),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(

@@ -105,7 +105,9 @@ def throughput(
     seconds: Annotated[
         float, typer.Option(help="Time for each batch size.", callback=between(0))
     ] = 5.0,
-    output: Annotated[Path | None, typer.Option("-o", help="A Parquet file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="A Parquet file; a missing folder is made.")
+    ] = None,
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
@@ -141,7 +143,9 @@ def throughput(
 @app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
-    output: Annotated[Path, typer.Option("-o", help="A .safetensors or .npz file.")],
+    output: Annotated[
+        Path, typer.Option("-o", help="A .safetensors or .npz file; a missing folder is made.")
+    ],
     image_size: Annotated[
         int | None, typer.Option(help="Resize the position embedding for it.", callback=between(1))
     ] = None,
