@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources as packaged
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -14,10 +14,10 @@ from pydantic import Field, ValidationError
 from bench.run.config import Frozen, RunConfig
 from bench.run.errors import SettingError
 from bench.run.protocols import AnyOptions
-from bench.run.validation import check_name, explain, known_keys
-from results.schema import near_matches
+from bench.run.validation import check_name, explain
+from sweeps import spec_keys
 from sweeps.jobs import analysis
-from sweeps.resources import STUDY_WIDE, Resources, check
+from sweeps.resources import Resources, check
 from sweeps.schedulers import SCHEDULERS
 
 MAX_SPEC_BYTES = 1_000_000
@@ -89,7 +89,8 @@ def load(
         check_name(made.study, "study")
         for name in made.analysis:
             check_name(name, "analysis")
-        _check_keys(made)
+        pairs = [(override.match, override.set) for override in made.overrides]
+        spec_keys.check_keys(made.base, made.grid, made.exclude, pairs)
         _check_resources(made.resources)
     except SettingError as error:
         raise SpecError(f"{path}: {error}") from error
@@ -294,42 +295,3 @@ def _section(values: Values, name: str) -> Values:
     if not isinstance(section, dict):
         raise SpecError(f"{name}: given {section!r}, expected keys and values")
     return section
-
-
-def _check_keys(spec: StudySpec) -> None:
-    """Refuse keys that no run's config has; `expand` checks their values."""
-    places = {"base": spec.base, "grid": spec.grid}
-    places |= {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
-    for i, override in enumerate(spec.overrides):
-        places |= {f"overrides.{i}.match": override.match, f"overrides.{i}.set": override.set}
-    for place, values in places.items():
-        for key in values:
-            _check_key(place, str(key))
-
-
-def _check_key(place: str, key: str) -> None:
-    path = key.split(".")
-    if path[0] == "model_options" and len(path) == 2:
-        return
-    if place.endswith(".set") and path[0] == "resources" and len(path) == 2:
-        _check_own_resource(place, key, path[1])
-        return
-    choices = known_keys(RunConfig, path[:-1])
-    if path[-1] in choices:
-        return
-    dotted = [".".join([*path[:-1], choice]) for choice in choices or RunConfig.model_fields]
-    _refuse(f"{place}.{key}: unknown key", key, dotted)
-
-
-def _check_own_resource(place: str, key: str, name: str) -> None:
-    """Refuse what is not a resource, or one that a single run cannot have for itself."""
-    choices = [field for field in Resources.model_fields if field not in STUDY_WIDE]
-    if name not in choices:
-        _refuse(f"{place}.{key}: no resource of a single run", name, choices)
-
-
-def _refuse(complaint: str, given: str, choices: list[str]) -> NoReturn:
-    """Raise SettingError with near matches and all choices."""
-    near = near_matches(given, choices)
-    expected = f"(expected one of {', '.join(choices)})"
-    raise SettingError(f"{complaint}; {near} {expected}" if near else f"{complaint}; {expected}")

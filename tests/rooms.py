@@ -61,6 +61,7 @@ FLOORS = (
     "sweeps.specs",
     "sweeps.schedulers",
     "sweeps.jobs",
+    "sweeps.spec_keys",
     "sweeps.spec",
     "sweeps.expand",
     "sweeps.status",

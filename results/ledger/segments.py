@@ -18,18 +18,19 @@ import numpy as np
 import pyarrow as pa
 
 from results.ledger import parquet
-from results.ledger.files import is_temporary
+from results.ledger.listing import COMPACT as COMPACT
+from results.ledger.listing import Identity as Identity
+from results.ledger.listing import identity as identity
+from results.ledger.listing import list_merged as list_merged
+from results.ledger.listing import list_own as list_own
 from results.schema import ResultsError, Row, columns
 
-COMPACT = "_compact"
 INDEX_KEY = "scalestudy.parts"
 FORMER_INDEX_KEY = "scalebench.parts"  # the name of the package before 0.2
 MOVED = frozenset({"curve"})  # parts nobody looks for by name: once merged, they are removed
 THREADS = 4  # waits for a network file system overlap; on a local disk no gain and no loss
 CHUNK_FILES = 64
 GONE = (errno.ENOENT, errno.ESTALE)
-
-Identity = tuple[int, int]  # a file of a name is told from a later one: time in ns, inode
 
 
 @dataclass(frozen=True)
@@ -54,54 +55,6 @@ class Read:
     skipped: list[str] = field(default_factory=list)
     vanished: list[str] = field(default_factory=list)
     newer: dict[str, list[str]] = field(default_factory=dict)
-
-
-def identity(status: os.stat_result) -> Identity:
-    """Return (mtime_ns, inode): tells a file from an earlier or later one of the same name."""
-    return status.st_mtime_ns, status.st_ino
-
-
-# --- which files there are
-
-
-def list_own(study: Path, table: str) -> dict[str, Identity]:
-    """List the parts of one table where their writers put them, by run and name."""
-    found = {}
-    for run in sorted(os.listdir(study)):
-        if run.startswith("_") or is_temporary(run):
-            continue
-        try:
-            if table == "runs":
-                found[f"{run}/run.parquet"] = identity(Path(f"{study}/{run}/run.parquet").stat())
-                continue
-            with os.scandir(f"{study}/{run}/{table}") as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for entry in inside:
-            if entry.name.endswith(".parquet") and not is_temporary(entry.name):
-                try:
-                    found[f"{run}/{table}/{entry.name}"] = identity(entry.stat())
-                except FileNotFoundError:
-                    continue  # merged meanwhile: it is in a file that is listed later
-    return found
-
-
-def list_merged(study: Path, table: str) -> list[str]:
-    """List the names of the merged files of one table.
-
-    A folder that changes while it is listed may show neither a file that has just been made nor
-    those it replaces; two equal listings in a row say that this did not happen.
-    """
-    before = None
-    while True:
-        try:
-            found = sorted(os.listdir(study / COMPACT / table))
-        except FileNotFoundError:
-            found = []
-        if found == before:
-            return [n for n in found if n.endswith(".parquet") and not is_temporary(n)]
-        before = found
 
 
 # --- what is in them
