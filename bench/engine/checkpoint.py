@@ -28,7 +28,6 @@ from bench.engine.checkpoint_files import (
     digest,
     read_pointer,
     read_state,
-    sync_folder,
     write_flushed,
     write_shard,
 )
@@ -36,7 +35,7 @@ from bench.engine.engine import Engine
 from bench.engine.world import World
 from bench.run.config import EngineConfig
 from bench.run.errors import BenchError
-from results.ledger.files import write_bytes, write_json
+from results.ledger.files import sync_folder, write_bytes, write_json
 
 # Headers of shards and the state, beside the tensors.
 SPARE_BYTES = 1_000_000

@@ -102,15 +102,6 @@ def write_flushed(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Fsync a folder, which makes the names in it durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def read_pointer(root: Path) -> Pointer | None:
     """Read `latest.json`; None if there is none."""
     try:

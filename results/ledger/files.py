@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def _flush_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Fsync a folder, which makes the names in it durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -22,7 +23,7 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _flush_folder(folder.parent)
+        sync_folder(folder.parent)
 
 
 def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
@@ -47,7 +48,7 @@ def write_whole(path: Path | str, fill: Callable[[BinaryIO], object]) -> Path:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
-    _flush_folder(path.parent)
+    sync_folder(path.parent)
     return path
 
 
