@@ -20,12 +20,19 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    joined = [block.replace("\\\n", " ") for block in blocks("sh")]
+    lines = [line for block in joined for line in block.splitlines()]
     found = [
         shlex.split(line, comments=True)[1:] for line in lines if line.startswith("scalestudy")
     ]
     assert len(found) > 10
     return found
+
+
+def test_code_in_the_readme_fits_80_columns() -> None:
+    code = [line for block in blocks(r"\w+") for line in block.splitlines()]
+    assert len(code) > 100
+    assert not [line for line in code if len(line) > 80]
 
 
 def test_the_map_names_every_folder() -> None:
