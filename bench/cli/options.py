@@ -79,8 +79,11 @@ Replicas = Annotated[
     int,
     typer.Option(callback=between(100), help="Bootstrap resamples of an interval, at least 100."),
 ]
-Metric = Annotated[
-    str, typer.Option(metavar="COLUMN", help="The metric: top1_accuracy, top5_accuracy or loss.")
+METRIC_HELP = "such as top1_accuracy, loss, or a short name: top1, imagenet."
+Metric = Annotated[str, typer.Option(metavar="METRIC", help=f"The metric, {METRIC_HELP}")]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(metavar="METRIC,…", help=f"Metrics, {METRIC_HELP}  [default: top1_accuracy]"),
 ]
 RUNS = Path("runs")
 

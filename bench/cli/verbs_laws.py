@@ -104,9 +104,7 @@ def compare(
             help="Two families, models or single runs: vit bit, ViT-L/16 hybrid, ViT-L/16@14 bit."
         ),
     ] = None,
-    metric: Annotated[
-        str, typer.Option(help="A metric's column, or a data set as imagenet.")
-    ] = "top1_accuracy",
+    metric: Metric = "top1_accuracy",
     cost: Annotated[
         str | None, typer.Option(help="A cost's column, by default training FLOPs:")
     ] = None,

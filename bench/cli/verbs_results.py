@@ -10,6 +10,7 @@ from bench.cli.options import (
     RUNS,
     Json,
     Metric,
+    Metrics,
     PublishedRuns,
     Root,
     Studies,
@@ -40,9 +41,7 @@ def table(
     columns: Annotated[
         list[str] | None, typer.Option(help="Columns to stand side by side: dataset, shots.")
     ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(help="Columns of metrics.  [default: top1_accuracy]")
-    ] = None,
+    metric: Metrics = None,
     cost: Annotated[list[str] | None, typer.Option(help="Columns of costs:")] = None,
     aggregate: Annotated[
         str, typer.Option(help="Over seeds: mean, median, min, max or best.")
@@ -107,10 +106,7 @@ def plot(
         list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
     ] = None,
     cost: Annotated[str | None, typer.Option(help="The cost axis of frontier:")] = None,
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns of metrics or data sets, an axes each."),
-    ] = None,
+    metric: Metrics = None,
     evals: Evals = False,
     where: Where = None,
     with_published: WithPublished = False,
