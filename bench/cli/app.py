@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             _refuse_missing(error, missing)
         # Usage errors say more in format_message, which the public base class lacks.
         _refuse(getattr(error, "format_message", error.__str__)())
-    except Exception as error:
+    except Exception as error:  # sorted by type below, so that start-up imports none of them
         from bench.run.errors import BenchError
         from models import ModelsError
         from results.ledger.compact import NotWritten

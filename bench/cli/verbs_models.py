@@ -133,7 +133,7 @@ def throughput(
             ):
                 rows.append(row)
                 show.note(throughput.describe(row))
-    finally:  # what was measured before an error is kept
+    finally:  # an error must not lose the rows measured before it
         if rows:
             throughput.write(rows, path)
             show.note(f"{path}: {len(rows)} rows")

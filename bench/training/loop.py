@@ -95,7 +95,7 @@ class _Training:
             self._recorder.stop(stopped.step, stopped.ended, str(stopped))
             self._leave_together()
             raise
-        except Exception as error:
+        except Exception as error:  # the ledger records any failure
             self._watchdog.end(error)
             raise
 

@@ -6,7 +6,7 @@
 | timeout            | at most `max_timeouts` times                                     |
 | out_of_memory      | always: the next attempt halves its micro-batch, and fails at 1  |
 | hang, killed, lost | at most `max_retries` times from the same checkpoint             |
-| failed             | never: it is the user's error, or a loss that is no number       |
+| failed             | never: it is the user's error, or a non-finite loss               |
 """
 
 from collections.abc import Sequence
