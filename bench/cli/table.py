@@ -118,7 +118,8 @@ def _comparison(studies: Sequence[Path], question: Question, with_published: boo
     elif with_published:
         runs = pd.concat([runs, ledgers.beside()])
         costs = costs or tuple(COUNTED_BY_PAPER.get(name, name) for name in usual_costs())
-    known = runs if evals is None else pd.DataFrame(columns=evals["metric"].unique())
+    measured = () if evals is None else evals["metric"].unique()
+    known = pd.DataFrame(columns=list(dict.fromkeys([*runs, *measured])))
     metrics = tuple(lines.column(known, name) for name in question.metrics)
     return tables.comparison(
         runs,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bench.cli.app import main
+from results.ledger import parquet
 from tests.helpers import paths
 
 LEDGER = str(paths.LEDGER)
@@ -77,3 +78,15 @@ def test_what_cannot_be_answered_is_one_line(
     error = run(capsys, *arguments, code=2).err
     assert said in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_study_without_evaluations_lies_beside_the_papers_scores(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"study": "s", "run_id": "a", "state": "done", "model": "vit_s16", "label": "ViT-S/16"}
+    parquet.write(tmp_path / "s" / "a" / "run.parquet", "runs", [row])
+    with pytest.raises(SystemExit) as end:
+        main(["table", str(tmp_path / "s"), "--form", "table6", "--with-published"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 0, err
+    assert "ViT-H/14" in out
