@@ -1,6 +1,7 @@
 """A network of the user's, from the spec to jobs, ledger, table and figure."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from models.cost.macs import count
 from results import store
 from sweeps.jobs import snapshot
 from tests.helpers import pages
+from tests.helpers.paths import ROOT
 from tests.helpers.studies import wait
 from tests.helpers.torchvision_stub import TorchvisionStub
 
@@ -82,6 +84,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "broken_nets.py").write_text("1 / 0\n")
     (tmp_path / "mine.yaml").write_text(SPEC)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "own_nets", raising=False)
     count.cache_clear()
@@ -89,7 +92,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def scalestudy(*words: str, code: int = 0) -> str:
-    command = [sys.executable, "-c", "from scalestudy import main; main()", *words]
+    command = [sys.executable, "-m", "bench", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == code, done.stderr
     return done.stderr if code else done.stdout
@@ -163,7 +166,7 @@ def test_an_entry_point_gives_it_a_short_name(
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: own-nets\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[scalestudy.models]\nown_small = own_nets:small\n")
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{folder}")
     rows = {row["name"]: row for row in json.loads(scalestudy("models", "--json"))}
     assert (rows["own_small"]["family"], rows["own_small"]["params"]) == ("custom", None)
     assert "own_small" in scalestudy("models")
