@@ -1,21 +1,21 @@
 """Family of hybrids: ResNet stages under a Vision Transformer."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from models.family import Family, by_name
+from models.family import by_name
 from models.hybrid.config import HybridConfig
 from models.hybrid.operators import operators
 from models.hybrid.sizes import MODELS
 from models.operators import Numerics, Part
+from models.vit.family import TransformerFamily
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from models.hybrid.checkpoints import HybridFiles
 
 
-class HybridTransformer(Family[HybridConfig]):
+class HybridTransformer(TransformerFamily[HybridConfig]):
     """Hybrids of arXiv:2010.11929, section 3.1."""
 
     name = "hybrid"
@@ -37,13 +37,3 @@ class HybridTransformer(Family[HybridConfig]):
         from models.hybrid.checkpoints import HybridFiles
 
         return HybridFiles()
-
-    def resize(self, state: "dict[str, Tensor]", old: HybridConfig, new: HybridConfig) -> None:
-        """Resize the position embedding."""
-        from models.vit.checkpoints import resize
-
-        resize(state, old, new)
-
-    def without_representation(self, config: HybridConfig) -> HybridConfig:
-        """Return the config without the hidden layer of the pre-training head."""
-        return replace(config, representation_size=None)

@@ -1,7 +1,7 @@
 """Family of Vision Transformers."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from models.family import Family, by_name
 from models.operators import Numerics, Part
@@ -14,8 +14,24 @@ if TYPE_CHECKING:
 
     from models.vit.checkpoints import ViTFiles
 
+V = TypeVar("V", bound=ViTConfig)
 
-class VisionTransformer(Family[ViTConfig]):
+
+class TransformerFamily(Family[V]):
+    """What ViTs and hybrids share: positions of tokens, and the head of pre-training."""
+
+    def resize(self, state: "dict[str, Tensor]", old: V, new: V) -> None:
+        """Resize the position embedding."""
+        from models.vit.checkpoints import resize
+
+        resize(state, old, new)
+
+    def without_representation(self, config: V) -> V:
+        """Return the config without the hidden layer of the pre-training head."""
+        return replace(config, representation_size=None)
+
+
+class VisionTransformer(TransformerFamily[ViTConfig]):
     """ViT (arXiv:2010.11929)."""
 
     name = "vit"
@@ -37,13 +53,3 @@ class VisionTransformer(Family[ViTConfig]):
         from models.vit.checkpoints import ViTFiles
 
         return ViTFiles()
-
-    def resize(self, state: "dict[str, Tensor]", old: ViTConfig, new: ViTConfig) -> None:
-        """Resize the position embedding."""
-        from models.vit.checkpoints import resize
-
-        resize(state, old, new)
-
-    def without_representation(self, config: ViTConfig) -> ViTConfig:
-        """Return the config without the hidden layer of the pre-training head."""
-        return replace(config, representation_size=None)
