@@ -67,10 +67,9 @@ def launch(
 ) -> None:
     """Submit the work; what depends on jobs submitted `before` waits for these.
 
-    The jobs run a copy of the code, with the user's `own` modules and packages.
-
     `placed` are the resources of each run, `resources` those of the study and its evaluations.
-    Raises SchedulerError; what has been submitted by then is recorded.
+    The jobs run a copy of the code, with the user's `own` modules and packages. Raises
+    SchedulerError; what has been submitted by then is recorded.
     """
     if not work:
         return
