@@ -54,6 +54,8 @@ TIGHT = 'timeout_min: 30, setup: ["ulimit -v 8600000"]'
 LIMITED_STEPS = 2_000
 # A quarter of a minute: long enough for a test to interrupt it.
 LONG = 800
+# Well over the 15 seconds after which a node is back: its orphaned processes train until then.
+OUTLIVING = 2_000
 DEADLINE_SECONDS = 900
 
 
@@ -105,7 +107,7 @@ def studies(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_a_node_that_dies_costs_nothing_but_time(cluster: Cluster, studies: Studies) -> None:
-    submitted = studies.submit("lost", TWO_NODES, steps=LONG)
+    submitted = studies.submit("lost", TWO_NODES, steps=OUTLIVING)
     assert submitted.returncode == 0, submitted.stderr
     (run_dir,) = studies.run_dirs("lost")
     wait_until((run_dir / "checkpoint" / "latest.json").exists, DEADLINE_SECONDS, "a checkpoint")
@@ -115,7 +117,7 @@ def test_a_node_that_dies_costs_nothing_but_time(cluster: Cluster, studies: Stud
     time.sleep(15)
     cluster.start_node("n2")
     assert studies.wait("lost")["totals"]["done"] == 1
-    submitted = studies.submit("whole", TWO_NODES, steps=LONG)
+    submitted = studies.submit("whole", TWO_NODES, steps=OUTLIVING)
     assert submitted.returncode == 0, submitted.stderr
     assert studies.wait("whole")["totals"]["done"] == 1
 
