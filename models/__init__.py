@@ -1,4 +1,4 @@
-"""Networks of the ViT paper and small kin: their names, configs, weights and published files.
+"""Networks of the ViT paper and small variants: names, configs, weights and published files.
 
 Importing this package does not import torch; building or loading a network does.
 """
@@ -44,11 +44,11 @@ def build(
     image_size: int | tuple[int, int] | None = None,
     **overrides: Any,
 ) -> "nn.Module":
-    """Return a freshly initialised network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
+    """Return a freshly initialized network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
 
     Its `features` gives the representation before the head, (B, D). `overrides` are fields of
-    its config, as in `build("vit_b16", num_classes=10, image_size=64, pooling="gap")`; an image
-    that is no square has a pair, height and width. Raises UnknownModel and ConfigError.
+    its config, as in `build("vit_b16", num_classes=10, image_size=64, pooling="gap")`; for an
+    image that is not square, `image_size` is (height, width). Raises UnknownModel and ConfigError.
     """
     if image_size is not None:
         overrides["image_size"] = image_size
@@ -61,14 +61,14 @@ def load_checkpoint(
     image_size: int | tuple[int, int] | None = None,
     num_classes: int | None = None,
 ) -> "nn.Module":
-    """Return the network in a file, its architecture inferred from the file.
+    """Load a network from a weights file and infer its architecture from it.
 
     Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
     `.safetensors`, or a `.safetensors` of ours. With another `image_size` (one number, or height
-    and width) the position embedding is resized like the original; a timm file whose grid is no
-    square needs the image size that it was trained at. With another `num_classes` the whole head
-    is dropped for one of zeros. Every array is used exactly once; what is missing, unexpected or
-    of another shape is a CheckpointError, as is a file that is damaged or of another kind.
+    and width) the position embedding is resized like the original; a timm file whose grid is
+    not square needs the image size that it was trained at. With another `num_classes` the head is
+    replaced by one initialized to zero. Every array is used exactly once. Raises CheckpointError
+    if arrays are missing, unexpected or misshaped, or the file is damaged or of another format.
     """
     from models.checkpoints.convert import load_checkpoint
 
@@ -76,10 +76,10 @@ def load_checkpoint(
 
 
 def save_checkpoint(network: "nn.Module", path: str | Path) -> None:
-    """Write a network to a `.safetensors` of ours, or to an `.npz` named like the published ones.
+    """Save a network as `.safetensors`, or as an `.npz` in the published layout.
 
-    Loading either gives the same network to the last bit. Raises CheckpointError for another
-    ending, and for a network that an `.npz` cannot express.
+    Loading either restores the network bit for bit. Raises CheckpointError for any other
+    extension, and for a network that an `.npz` cannot represent.
     """
     from models.checkpoints.convert import save_checkpoint
 

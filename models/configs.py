@@ -1,4 +1,4 @@
-"""Config of a network: what every family has, its checks, and the errors of this package.
+"""Base config of all networks, its validation, and the exceptions of this package.
 
 Nothing here needs torch, so a login host can list, plan and count without it.
 """
@@ -13,7 +13,7 @@ IDENTITY = ("name", "label", "published_names")
 
 
 class ModelsError(Exception):
-    """Base of every error of this package: the user named something that does not fit."""
+    """Base class of the exceptions of this package, which are caused by invalid user input."""
 
 
 class UnknownModel(ModelsError):
@@ -25,7 +25,7 @@ class ConfigError(ModelsError):
 
 
 class NotDescribed(ModelsError):
-    """The operators of a network are not described, so a figure that needs them is unknown."""
+    """The network has no operator description, so the requested figure cannot be computed."""
 
 
 class CheckpointError(ModelsError):
@@ -53,7 +53,7 @@ class Grid:
 
     @property
     def area(self) -> int:
-        """How many places there are."""
+        """Number of cells."""
         return self.rows * self.columns
 
     def strided(self, stride: int) -> "Grid":
@@ -63,7 +63,7 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What every network has: identity, image size, start of the head.
+    """Base config of a network: identity, image size, initialization of the head.
 
     `image_size` is the side of a square image, or its height and width.
     """

@@ -12,7 +12,7 @@ from models.vit.family import VisionTransformer
 if TYPE_CHECKING:
     from torch import nn
 
-# In the order of tables. Published files are recognised by the last family that knows them.
+# In the order of tables. Published files are recognized by the last family that knows them.
 FAMILIES: dict[str, Family[Any]] = {
     family.name: family
     for family in (VisionTransformer(), HybridTransformer(), BigTransfer(), Custom())
@@ -25,6 +25,6 @@ def family_of(config: Config) -> Family[Any]:
 
 
 def assemble(config: Config, *, num_classes: int) -> "nn.Module":
-    """Return the network of a config that need not be registered; otherwise like `models.build`."""
+    """Build the network of a config, registered or not; otherwise like `models.build`."""
     check_classes(config.name, num_classes)
     return family_of(config).network(config, num_classes)

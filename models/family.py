@@ -1,4 +1,4 @@
-"""Family of models: what it takes to build, count and convert its networks."""
+"""Base class of model families: building, counting and converting their networks."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -30,10 +30,10 @@ class Family(Generic[C]):
     look: tuple[str, str] | None = None
 
     def check(self, config: C) -> None:
-        """Raise ModelsError where the network cannot be built on this machine; builds nothing."""
+        """Raise ModelsError if the network cannot be built on this machine; builds nothing."""
 
     def network(self, config: C, num_classes: int) -> "nn.Module":
-        """Return a freshly initialised network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
+        """Return a freshly initialized network: (B, 3, H, W) in [-1, 1] to (B, num_classes).
 
         Its `features` gives the representation (B, D) that few-shot evaluation reads, its `head`
         is the linear layer after them.
@@ -41,7 +41,7 @@ class Family(Generic[C]):
         raise NotImplementedError
 
     def operators(self, config: C, num_classes: int, numerics: Numerics) -> list[Part] | None:
-        """Return what the network computes, in forward order, loss included.
+        """Return the operators of the network in forward order, including the loss.
 
         Parameters, multiply-adds and memory follow from it. None where there is no such
         description: then the real network is counted by fvcore, and its memory is unknown.
@@ -49,11 +49,11 @@ class Family(Generic[C]):
         return None
 
     def published_files(self) -> "PublishedFiles[C] | None":
-        """Return how weights files of others name what a network holds; None: there are none."""
+        """Return the layouts of published checkpoints; None if the family has none."""
         return None
 
     def resize(self, state: "dict[str, Tensor]", old: C, new: C) -> None:
-        """Fit the parameters in `state` to another image size, where they depend on it."""
+        """Resize the parameters in `state` that depend on the image size."""
 
     def without_representation(self, config: C) -> C:
         """Return the config of the network whose head is a single linear layer."""

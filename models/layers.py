@@ -1,4 +1,4 @@
-"""Layers that families share: dense, weight-standardised convolutions, and what is recomputed.
+"""Layers shared by families: dense, weight-standardized convolutions, recomputable modules.
 
 B batch, N tokens, D width, C channels in, O channels out (filters), H W rows and columns.
 """
@@ -22,7 +22,7 @@ _TRUNCATED_DEVIATION = 0.87962566103423978
 
 
 def lecun_normal_(weight: Tensor) -> None:
-    """Fill with a normal of variance 1 / fan-in, cut at two deviations: flax's default kernel.
+    """Fill with a truncated normal of variance 1 / fan-in, like flax's default initializer.
 
     The first axis of `weight` is the output.
     """
@@ -59,14 +59,14 @@ def same_padding(size: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 
 def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
-    """Surround the images (B, C, H, W) with the zeros of SAME padding."""
+    """Zero-pad the images (B, C, H, W) as TensorFlow's SAME padding does."""
     top, bottom = same_padding(int(x.shape[2]), kernel_size, stride)
     left, right = same_padding(int(x.shape[3]), kernel_size, stride)
     return F.pad(x, (left, right, top, bottom))
 
 
 def standardize(weight: Tensor, eps: float, eps_form: WeightEpsForm) -> Tensor:
-    """Every filter of (O, C, H, W) with mean 0 and (biased) deviation 1, up to `eps`.
+    """Standardize each filter of (O, C, H, W): mean 0, biased standard deviation 1, up to `eps`.
 
     "variance" divides by sqrt(variance + eps) (BiT, timm), "deviation" by deviation + eps
     (vit_jax/models_resnet.py).
@@ -75,15 +75,15 @@ def standardize(weight: Tensor, eps: float, eps_form: WeightEpsForm) -> Tensor:
     if eps_form == "variance":
         # A layer norm over a filter is the same arithmetic in one fused kernel.
         return F.layer_norm(filters, filters.shape[1:], eps=eps).view_as(weight)
-    # The norm of what is centred, rather than torch.std: half the time on a CPU (R50, measured).
-    centred = filters - filters.mean(1, keepdim=True)
-    std = torch.linalg.vector_norm(centred, dim=1, keepdim=True) / math.sqrt(filters.shape[1])
-    standardized: Tensor = centred * (std + eps).reciprocal()
+    # The norm of what is centered, rather than torch.std: half the time on a CPU (R50, measured).
+    centered = filters - filters.mean(1, keepdim=True)
+    std = torch.linalg.vector_norm(centered, dim=1, keepdim=True) / math.sqrt(filters.shape[1])
+    standardized: Tensor = centered * (std + eps).reciprocal()
     return standardized.view_as(weight)
 
 
 class _AddToGradient(torch.autograd.Function):
-    """The identity, whose gradient comes out with another one added."""
+    """Identity function whose backward pass adds another gradient."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gradient: Tensor) -> Tensor:
@@ -96,10 +96,10 @@ class _AddToGradient(torch.autograd.Function):
 
 
 class StdConv2d(nn.Conv2d):
-    """A convolution without bias whose filters are standardised (arXiv:1903.10520).
+    """A convolution without bias whose filters are standardized (arXiv:1903.10520).
 
     `same` pads like TensorFlow, on one side only where the stride asks for it; else both sides
-    get half a kernel. While `defers` is set, micro-steps share one standardisation, and their
+    get half a kernel. While `defers` is set, micro-steps share one standardization, and their
     gradients wait for the first micro-step after it, which takes them all back through it: the
     weights must not change in between.
     """
@@ -131,7 +131,7 @@ class StdConv2d(nn.Conv2d):
         self._shared: tuple[Tensor, Tensor] | None = None  # with its history, and without
 
     def reset_parameters(self) -> None:
-        """Start as flax does."""
+        """Initialize as flax does."""
         lecun_normal_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -174,11 +174,11 @@ def group_norm(config: ResNetFields, channels: int) -> nn.GroupNorm:
 
 
 class Recomputable(nn.Module):
-    """A block or a unit whose activations can be computed again in the backward pass."""
+    """Block or unit whose activations can be recomputed in the backward pass."""
 
 
 def recompute(network: nn.Module) -> None:
-    """Let every recomputable module save its input only (arXiv:1604.06174).
+    """Enable activation checkpointing in every recomputable module (arXiv:1604.06174).
 
     Trades about a third more compute for less memory.
     """

@@ -1,4 +1,4 @@
-"""Operators of a network: what each one holds, computes, and keeps for the backward pass.
+"""Operators of a network: parameters, multiply-adds, and tensors saved for the backward pass.
 
 A family describes its network once, as parts made of operators; parameters, multiply-adds and
 memory are sums over them (`models.cost`). Plain arithmetic that needs no torch: the tests hold
@@ -39,11 +39,11 @@ class Numerics:
 
 @dataclass(frozen=True)
 class Operator:
-    """A step of the forward pass over one image.
+    """One operator of the forward pass over one image.
 
     `module` is the part of the network that it belongs to in tables of cost. `forward_macs` counts
     every kernel tap, `forward_macs_valid` leaves out those on zero padding. `norm_elements` pass
-    through layer or group norms, `standardized_weights` through weight standardisation; neither is
+    through layer or group norms, `standardized_weights` through weight standardization; neither is
     in the MACs. `activations` are outputs of convolutions and matrix products. `saved` bytes are
     what autograd saves of the image, `saved_weights` what it saves whatever the number of images.
     """

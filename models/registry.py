@@ -1,4 +1,4 @@
-"""Every network of the harness by name, and the configs of others that a name may stand for.
+"""Registry of networks by name, and configs of user-defined networks.
 
 Nothing here needs torch, so a login host can list, plan and count without it.
 """
@@ -48,7 +48,7 @@ def _find(name: str) -> Config:
 
 @lru_cache(maxsize=4096)
 def _override(known: Config, overrides: tuple[tuple[str, Any], ...]) -> Config:
-    """Return the cached config: a study asks for the same ones thousands of times."""
+    """Return the config, cached because a study requests the same ones thousands of times."""
     if isinstance(known, CustomConfig):
         return known.with_options(dict(overrides))
     allowed = [field.name for field in fields(known) if field.name not in IDENTITY]

@@ -1,4 +1,4 @@
-"""ResNets of hybrids and of BiT: what there is to choose, and the operators that they share."""
+"""Config fields and operators shared by the ResNets of hybrids and BiT."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,16 +90,16 @@ def convolution(
     stride: int = 1,
     saved: int | None = None,
 ) -> Operator:
-    """Return a weight-standardised convolution of a map of this size.
+    """Return a weight-standardized convolution of a map of this size.
 
-    Standardising saves a mean and a deviation a filter ("variance"), or the centred filters, a
+    Standardizing saves a mean and a deviation a filter ("variance"), or the centered filters, a
     norm and a reciprocal ("deviation"); the convolution saves the filters that come out, and of
     its input autocast's copy and a padded one, where there is one, unless `saved` says otherwise:
     in fp32 the operator before it has saved that input.
     """
     out = size.strided(stride)
     weights = inputs * outputs * kernel_size**2
-    centred = weights if config.weight_eps_form == "deviation" else 0
+    centered = weights if config.weight_eps_form == "deviation" else 0
     if saved is None:
         padded = _padded(config, size, kernel_size, stride)
         has_own = numerics.copy or padded != size
@@ -112,7 +112,7 @@ def convolution(
         standardized_weights=weights,
         activations=outputs * out.area,
         saved=saved,
-        saved_weights=numerics.operand * weights + FP32 * (centred + 2 * outputs),
+        saved_weights=numerics.operand * weights + FP32 * (centered + 2 * outputs),
     )
 
 

@@ -1,4 +1,4 @@
-"""Published files of BiT: how their arrays are named, and which network they hold."""
+"""Published BiT checkpoints: names of their arrays, and the architecture inferred from them."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from models.layouts.shapes import (
 )
 from models.resnet import inferred_fields
 
-# timm adds this instead of what the published code does (StdConv2d).
+# timm adds this epsilon instead of the published code's (StdConv2d).
 TIMM_VALUES = {"weight_eps": 1e-8}
 
 
@@ -136,7 +136,7 @@ class BiTFiles(PublishedFiles[BiTConfig]):
     structure = ("stages", "root", "width_factor", "base_width")
 
     def infer(self, shapes: Shapes, image_size: ImageSize) -> Inferred | None:
-        """Return the ResNet of a file, None for another network."""
+        """Return the config of the ResNet in a file; None if it holds another network."""
         if has(shapes, "resnet/"):
             return _infer(shapes, Layout("tensorflow"), _TENSORFLOW_NAMES, (-1, 0))
         if has(shapes, "Transformer/"):
@@ -149,6 +149,6 @@ class BiTFiles(PublishedFiles[BiTConfig]):
         return None
 
     def rules(self, config: BiTConfig, layout: Layout) -> list[Rule]:
-        """Return a rule for every array."""
+        """Return one rule per array."""
         by_naming = {"flax": _flax_rules, "tensorflow": _tensorflow_rules, "timm": _timm_rules}
         return by_naming[layout.naming](config)

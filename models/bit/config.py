@@ -1,4 +1,4 @@
-"""What there is to choose in a ResNet of Big Transfer."""
+"""Config of a Big Transfer ResNet."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ class BigTransfer(Family[BiTConfig]):
     models = by_name(MODELS)
 
     def network(self, config: BiTConfig, num_classes: int) -> "nn.Module":
-        """Return a freshly initialised ResNet."""
+        """Return a freshly initialized ResNet."""
         from models.bit.network import BiT
 
         return BiT(config, num_classes)

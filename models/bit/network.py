@@ -1,6 +1,6 @@
 """The ResNet of Big Transfer (arXiv:1912.11370), as bit_pytorch/models.py computes it.
 
-Pre-activation (v2) with weight-standardised convolutions and group norm. B batch, C channels,
+Pre-activation (v2) with weight-standardized convolutions and group norm. B batch, C channels,
 H W rows and columns, D width of the representation.
 """
 
@@ -76,13 +76,13 @@ class BiT(nn.Module):
         nn.init.constant_(self.head.bias, config.head_bias_init)
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the representation that the head reads: the mean over places, (B, D)."""
+        """Return the representation that the head reads: global average pooling, (B, D)."""
         x = self.root(images)
         for stage in self.stages:
             x = stage(x)
         return F.relu(self.norm(x)).mean((2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, (B, num_classes)."""
+        """Return the logits, (B, num_classes)."""
         logits: Tensor = self.head(self.features(images))
         return logits

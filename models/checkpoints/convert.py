@@ -1,4 +1,4 @@
-"""Published checkpoints to our networks, and back; every array is used exactly once.
+"""Convert published checkpoints to our networks and back, using every array exactly once.
 
 N tokens, D width, H W rows and columns of the grid.
 """
@@ -23,7 +23,7 @@ from models.layouts.rules import Layout, Rule
 from models.layouts.shapes import ImageSize, Inferred
 
 MAX_LISTED = 30  # names of one kind in an error
-# What an .npz says neither in words nor by its shapes: the published code's own values.
+# Values that an .npz does not record and that its shapes do not imply: the published code's.
 UNSAID = (
     "gelu",
     "norm_eps",
@@ -67,7 +67,7 @@ def _listed(title: str, items: list[str]) -> str:
 
 
 def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
-    """Refuse a file whose arrays are not exactly those expected, and say all that is wrong."""
+    """Raise CheckpointError listing every missing, unexpected or misshaped array."""
     missing = [name for name in expected if name not in arrays.shapes]
     unexpected = [name for name in arrays.shapes if name not in expected]
     misshaped = [
@@ -85,7 +85,7 @@ def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
 
 
 def _read(arrays: Arrays, image_size: ImageSize) -> tuple[Inferred, dict[str, Tensor]]:
-    """Return the network of a file and the values of its parameters, by our names."""
+    """Return the config of a file's network and its state dict, under our names."""
     has_words = {"model", "config"} & arrays.metadata.keys()
     inferred = described(arrays.metadata) if has_words else infer(arrays.shapes, image_size)
     parameters = _meta_state(inferred.config, inferred.num_classes or 1)
@@ -102,7 +102,7 @@ def _read(arrays: Arrays, image_size: ImageSize) -> tuple[Inferred, dict[str, Te
 
 
 def _replace_head(state: dict[str, Tensor], config: Config, num_classes: int) -> Config:
-    """Drop the whole pre-training head, both its layers, for one of zeros (section 3.2)."""
+    """Replace the pre-training head, both layers, by one initialized to zero (section 3.2)."""
     config = family_of(config).without_representation(config)
     expected = _meta_state(config, num_classes)
     for name in [name for name in state if name not in expected]:
@@ -118,7 +118,7 @@ def load_checkpoint(
     image_size: ImageSize = None,
     num_classes: int | None = None,
 ) -> nn.Module:
-    """Return the network in a file, in float32; see `models.load_checkpoint`."""
+    """Load a network in float32; see `models.load_checkpoint`."""
     path = Path(path)
     try:
         with open_arrays(path) as arrays:
@@ -172,7 +172,7 @@ def _config_of(network: nn.Module) -> Config:
 
 
 def _check_implied(config: Config) -> None:
-    """Refuse a config that an `.npz` cannot express."""
+    """Raise CheckpointError if an `.npz` cannot represent the config."""
     for field in fields(config):
         value = getattr(config, field.name)
         if field.name in UNSAID and value != field.default:
@@ -185,10 +185,10 @@ def _check_implied(config: Config) -> None:
 
 
 def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.ndarray]:
-    """Return the network's arrays as the published files name and shape them.
+    """Return the network's arrays under the names and in the shapes of published files.
 
-    Reading them back gives the same network to the last bit. Raises CheckpointError for one that
-    such a file cannot express, such as one with the erf GELU of timm.
+    Reading them back restores the network bit for bit. Raises CheckpointError for a network that
+    such a file cannot represent, such as one with timm's erf GELU.
     """
     config = _config_of(network)
     _check_implied(config)
@@ -201,7 +201,7 @@ def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.
 
 
 def save_checkpoint(network: nn.Module, path: str | Path) -> None:
-    """Write a network of ours; see `models.save_checkpoint`."""
+    """Save a network; see `models.save_checkpoint`."""
     path, config = Path(path), _config_of(network)
     if path.suffix == ".npz":
         arrays = to_npz(network)

@@ -1,4 +1,4 @@
-"""Opening a checkpoint: names and shapes first, and an array only when it is asked for.
+"""Open checkpoints lazily: names and shapes first, each array on access.
 
 Nothing is unpickled, and nothing is allocated before the file is known to hold it.
 """
@@ -35,16 +35,16 @@ DAMAGED = (
     NotImplementedError,  # another version or compression of zip
     SafetensorError,
 )
-# What numpy's parser of an array's header lets through, besides ValueError.
+# Exceptions other than ValueError that NumPy's header parser can raise.
 NO_HEADER = (SyntaxError, tokenize.TokenError, TypeError, RecursionError)
-# How numpy writes the bfloat16 of JAX: two bytes without a meaning.
+# NumPy stores JAX's bfloat16 as an opaque two-byte void type.
 BFLOAT16 = np.dtype("V2")
 ENCRYPTED = 1  # in a zip member's flags
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """What a file holds: shapes by name, metadata, and a way to read one array as float32."""
+    """Contents of a checkpoint file: shapes by name, metadata, and a reader of single arrays."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
@@ -53,7 +53,7 @@ class Arrays:
 
 @contextmanager
 def open_arrays(path: Path) -> Iterator[Arrays]:
-    """Return the arrays of an `.npz` or `.safetensors` file, told apart by its first bytes.
+    """Open an `.npz` or `.safetensors` file; the format is detected from its first bytes.
 
     Raises CheckpointError for a file that is missing, foreign, damaged, or over MAX_BYTES, also
     while arrays are read within the `with`.
@@ -130,12 +130,12 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def _plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Older group norms keep their channels as (1, 1, 1, C) (google/flax issue 1721)."""
+    """Flatten the (1, 1, 1, C) of older group norms to (C,) (google/flax issue 1721)."""
     return shape[3:] if len(shape) == 4 and shape[:3] == (1, 1, 1) else shape
 
 
 def _plain_names(raw: list[str]) -> dict[str, str]:
-    """Map canonical names to the names in the file, without the optimizer's."""
+    """Map canonical names to names in the file, leaving out optimizer state."""
     prefix = next((p for p in PREFIXES if any(name.startswith(p) for name in raw)), "")
     names: dict[str, str] = {}
     for name in raw:

@@ -1,4 +1,4 @@
-"""The network of a weights file: from the names and shapes of its arrays, or from its metadata."""
+"""Infer the network of a weights file from names and shapes of arrays, or from metadata."""
 
 import json
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from models.registry import config
 def infer(shapes: Shapes, image_size: ImageSize = None) -> Inferred:
     """Return the config of a published file, as far as names and shapes determine it.
 
-    `image_size` is what the user asks for: it tells a grid of timm that is no square from one that
-    is. Raises CheckpointError where the names are of no known layout.
+    `image_size` is the size that the user asks for; it disambiguates timm grids that are not
+    square. Raises CheckpointError if the names match no known layout.
     """
     for family in reversed(FAMILIES.values()):
         files = family.published_files()
@@ -37,16 +37,16 @@ def _registered(made: Config) -> Config:
 
 
 def describe(network_config: Config, num_classes: int) -> dict[str, str]:
-    """Return the metadata that describe the network in a file of ours."""
+    """Return the metadata that describes the network in one of our files."""
     values = {"family": network_config.family, **asdict(network_config)}
     return {"config": json.dumps(values), "num_classes": str(num_classes)}
 
 
 def described(metadata: Mapping[str, str]) -> Inferred:
-    """Return the config that the metadata of a file of ours describe.
+    """Return the config described by the metadata of one of our files.
 
-    Either as `describe` wrote it, or as `model`, `image_size` and `model_options`, which the
-    weights of a run carry. Raises CheckpointError.
+    Accepts the output of `describe`, and the `model`, `image_size` and `model_options` stored
+    with the weights of a run. Raises CheckpointError.
     """
     try:
         num_classes = int(metadata["num_classes"])

@@ -1,4 +1,4 @@
-"""Count of a real network's parameters and multiply-adds by fvcore, operator for operator."""
+"""Count parameters and multiply-adds of a built network with fvcore, operator by operator."""
 
 import math
 import warnings
@@ -31,8 +31,8 @@ MAC_OPERATORS = (
 )
 NORM_OPERATORS = ("layer_norm", "group_norm", "linalg_vector_norm")
 
-# Element-wise work and pooling: nobody's FLOP figures hold it. Anything that is neither here, nor
-# counted, nor a mere change of shape is an error.
+# Element-wise operators and pooling, which published FLOP counts leave out. An operator that is
+# neither here, nor counted, nor a reshape is an error.
 FREE_OPERATORS = (
     "aten::adaptive_avg_pool2d",
     "aten::add",
@@ -68,12 +68,12 @@ FREE_OPERATORS = (
 )
 
 
-# Changes of shape that fvcore does not know as such.
+# Reshaping operators that fvcore does not ignore by itself.
 SHAPE_OPERATORS = ("aten::numpy_T", "aten::pad", "aten::unflatten", "aten::view_as")
 
 
 class UncountedOperator(ModelsError):
-    """The network does something that has no formula here."""
+    """The network uses an operator without a FLOP formula."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class ModuleCount:
 
 @dataclass(frozen=True)
 class FlopCount:
-    """What one forward pass over one image costs.
+    """Cost of one forward pass over one image.
 
-    `norm_operations` (layer and group norms, weight standardisation) stand apart from the MACs:
+    `norm_operations` (layer and group norms, weight standardization) stand apart from the MACs:
     fvcore's and timm's totals are the sum of the two. One MAC is 2 FLOPs.
     """
 
@@ -116,7 +116,7 @@ def _attention_macs(inputs: list[Any], outputs: list[Any]) -> int:
 
 
 def _per_element(operations: int) -> Callable[[list[Any], list[Any]], int]:
-    """Like fvcore's own handle of a norm, which has none for the statistics alone."""
+    """Return a handle that counts `operations` per input element, as fvcore's does for norms."""
     return lambda inputs, outputs: operations * math.prod(_shape(inputs[0]))
 
 
@@ -127,7 +127,7 @@ def _analyse(
     analysis = FlopCountAnalysis(network, images)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     analysis.set_op_handle("aten::scaled_dot_product_attention", _attention_macs)
-    # Standardising with the deviation is counted as fvcore counts the norm without a scale.
+    # Standardizing with the deviation is counted as fvcore counts the norm without a scale.
     analysis.set_op_handle("aten::linalg_vector_norm", _per_element(4))
     for operator in (*FREE_OPERATORS, *SHAPE_OPERATORS, *free):
         analysis.set_op_handle(operator, None)
@@ -164,7 +164,7 @@ def count_network(
     """Run one image through the network and count with fvcore.
 
     `free` names operators that do no multiply-adds, as "aten::erf", beyond those known here.
-    Raises UncountedOperator where the network does something that has no formula here.
+    Raises UncountedOperator if the network uses an operator without a FLOP formula.
     """
     sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
     analysis = _analyse(name, network, torch.zeros(1, 3, *sides), free)

@@ -18,7 +18,7 @@ TRAIN_PER_FORWARD = 3
 
 @dataclass(frozen=True)
 class ModuleCost:
-    """What the operators of one part of a network come to; see `models.operators.Operator`.
+    """Totals over the operators of one part of a network; see `models.operators.Operator`.
 
     `forward_macs_valid` is None where only the real network was counted.
     """
@@ -34,14 +34,14 @@ class ModuleCost:
 
 @dataclass(frozen=True)
 class Cost(ModuleCost):
-    """The sum over the network, and its parts in the order in which an image meets them."""
+    """Cost of a network: totals, and its parts in forward order."""
 
     parts: tuple[ModuleCost, ...] = ()
     counted_norm_operations: int | None = None
 
     @property
     def norm_operations(self) -> int:
-        """Norm work as fvcore counts it: 5 per element, and 4 per standardised weight.
+        """Norm work as fvcore counts it: 5 per element, and 4 per standardized weight.
 
         timm's GMACs are `forward_macs` plus this.
         """

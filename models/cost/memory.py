@@ -1,4 +1,4 @@
-"""Memory that autograd keeps of a forward pass for the backward one: sums over operators."""
+"""Memory of the tensors that autograd saves for the backward pass: sums over operators."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from models.operators import Device, Numerics, Part, Precision
 
 @dataclass(frozen=True)
 class Kept:
-    """What one part of a network keeps, in bytes, and how many weights it has.
+    """Bytes saved for the backward pass by one part of a network, and its number of weights.
 
     `per_image` grows with the micro-batch, `constant` does not; the other fields are those of
     `models.operators.Part`.

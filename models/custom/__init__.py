@@ -1,1 +1,1 @@
-"""Networks of others: a function that returns one, and no description of its operators."""
+"""User-defined networks: built by a user's function, without an operator description."""

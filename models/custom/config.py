@@ -1,4 +1,4 @@
-"""Config of a network that a function of the user's returns.
+"""Config of a network that a user's function builds.
 
 `package.module:function`, or an entry point of the group `scalestudy.models`. The function takes
 the keyword arguments `num_classes` and `image_size`, and options of its own, and returns a module
@@ -24,7 +24,7 @@ FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 @dataclass(frozen=True, kw_only=True)
 class CustomConfig(Config):
-    """A function, and the options that it is called with."""
+    """Config of a user-defined network: the function and its keyword arguments."""
 
     family = "custom"
     function: str
@@ -54,7 +54,7 @@ def custom_config(name: str, function: str) -> CustomConfig:
 
 
 def find(config: CustomConfig) -> ModuleSpec:
-    """Return where the function's package or module lies; raise UnknownModel if nowhere."""
+    """Locate the function's top-level package or module; raise UnknownModel if there is none."""
     top = config.function.partition(":")[0].partition(".")[0]
     with_folder()
     found = util.find_spec(top)
@@ -66,13 +66,13 @@ def find(config: CustomConfig) -> ModuleSpec:
 
 
 def with_folder() -> None:
-    """Let modules in the working folder be found, after all installed ones."""
+    """Append the working folder to the module search path, after installed packages."""
     if (folder := str(Path.cwd())) not in sys.path:
         sys.path.append(folder)
 
 
 def load(config: CustomConfig) -> Callable[..., Any]:
-    """Import and return the function; raise ConfigError where that fails."""
+    """Import and return the function; raise ConfigError if that fails."""
     module, _, name = config.function.partition(":")
     with_folder()
     try:

@@ -1,4 +1,4 @@
-"""Family of networks that functions of the user's return."""
+"""Family of user-defined networks."""
 
 import inspect
 from typing import TYPE_CHECKING
@@ -21,11 +21,11 @@ class Custom(Family[CustomConfig]):
         self.models = {}
 
     def check(self, config: CustomConfig) -> None:
-        """Raise UnknownModel where the module of the function is not found."""
+        """Raise UnknownModel if the function's module is not found."""
         find(config)
 
     def network(self, config: CustomConfig, num_classes: int) -> "nn.Module":
-        """Return what the function returns; raise ConfigError where it cannot be called so."""
+        """Call the function and return its network; raise ConfigError if the call fails."""
         from torch import nn
 
         function = load(config)
@@ -48,7 +48,7 @@ class Custom(Family[CustomConfig]):
 
 
 def _check_buffers(config: CustomConfig, network: "nn.Module") -> None:
-    """Refuse statistics of batches: they depend on the devices, and no checkpoint holds them."""
+    """Reject persistent buffers such as batch-norm statistics, which checkpoints do not store."""
     buffers = network.state_dict().keys() - dict(network.named_parameters()).keys()
     if buffers:
         found = ", ".join(sorted(buffers)[:3])

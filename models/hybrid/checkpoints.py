@@ -1,4 +1,4 @@
-"""Published files of hybrids: how their arrays are named, and which network they hold."""
+"""Published hybrid checkpoints: names of their arrays, and the architecture inferred from them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from models.layouts.shapes import ImageSize, Inferred, Shapes, has, size_of, sta
 from models.resnet import inferred_fields
 from models.vit.checkpoints import PUBLISHED_VIT, infer_transformer, is_transformer, vit_rules
 
-# timm adds these instead of what the published code does (StdConv2d, GroupNormAct).
+# timm adds these epsilons instead of the published code's (StdConv2d, GroupNormAct).
 TIMM_VALUES = {"weight_eps": 1e-8, "weight_eps_form": "variance", "group_norm_eps": 1e-5}
 BACKBONE = r"patch_embed\.backbone\."
 
@@ -73,7 +73,7 @@ class HybridFiles(PublishedFiles[HybridConfig]):
     )
 
     def infer(self, shapes: Shapes, image_size: ImageSize) -> Inferred | None:
-        """Return the hybrid of a file, None for another network."""
+        """Return the config of the hybrid in a file; None if it holds another network."""
         if not is_transformer(shapes):
             return None
         if has(shapes, "Transformer/"):
@@ -84,6 +84,6 @@ class HybridFiles(PublishedFiles[HybridConfig]):
         return infer_transformer(HybridConfig, shapes, image_size, fields) if fields else None
 
     def rules(self, config: HybridConfig, layout: Layout) -> list[Rule]:
-        """Return a rule for every array."""
+        """Return one rule per array."""
         resnet = _timm_resnet(config) if layout.naming == "timm" else _flax_resnet(config)
         return [*resnet, *vit_rules(config, layout)]

@@ -1,4 +1,4 @@
-"""What there is to choose in a hybrid: a ResNet under a Vision Transformer."""
+"""Config of a hybrid: a ResNet followed by a Vision Transformer."""
 
 from dataclasses import dataclass
 

@@ -23,7 +23,7 @@ class HybridTransformer(TransformerFamily[HybridConfig]):
     models = by_name(MODELS)
 
     def network(self, config: HybridConfig, num_classes: int) -> "nn.Module":
-        """Return a freshly initialised hybrid."""
+        """Return a freshly initialized hybrid."""
         from models.hybrid.network import Hybrid
 
         return Hybrid(config, num_classes)

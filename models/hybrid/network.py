@@ -1,6 +1,6 @@
 """Hybrids: a ViT on the feature map of a ResNet (vit_jax/models_resnet.py).
 
-The ResNet is post-activation (v1) with weight-standardised convolutions, group norm and
+The ResNet is post-activation (v1) with weight-standardized convolutions, group norm and
 TensorFlow's SAME padding; it is not the ResNet of BiT. B batch, C channels, H W rows and columns.
 """
 
@@ -14,7 +14,7 @@ from models.vit.network import ViT
 
 
 class Bottleneck(Recomputable):
-    """1x1, 3x3 (with the stride) and 1x1 convolutions, each then normalised; ReLU after the sum."""
+    """1x1, 3x3 (with the stride) and 1x1 convolutions, each then normalized; ReLU after the sum."""
 
     def __init__(self, config: ResNetFields, in_channels: int, width: int, stride: int) -> None:
         super().__init__()

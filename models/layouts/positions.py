@@ -1,4 +1,4 @@
-"""Which grid of tokens a published file holds, from the length of its position embedding."""
+"""Infer the token grid of a published file from the length of its position embedding."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from models.configs import CheckpointError, Grid
 
-# Where the position embedding was kept, from the oldest files to the newest (big_vision).
+# Names of the position embedding, from the oldest files to the newest (big_vision).
 FLAX_KEYS = (
     "Transformer/posembed_input/pos_embedding",
     "Transformer/pos_embedding",

@@ -1,4 +1,4 @@
-"""Weights files of others: what a family has to know of them to read and to write them."""
+"""Interface through which a family reads and writes published checkpoints."""
 
 from typing import Generic, TypeVar
 
@@ -10,7 +10,7 @@ C = TypeVar("C", bound=Config)
 
 
 class PublishedFiles(Generic[C]):
-    """Files of others that hold networks of a family.
+    """Published checkpoints of a family.
 
     `npz` is the layout in which the published `.npz` files are written. `structure` names the
     fields of a config that tell registered networks apart; the others are choices within one.
@@ -22,11 +22,11 @@ class PublishedFiles(Generic[C]):
     def infer(self, shapes: Shapes, image_size: ImageSize) -> Inferred | None:
         """Return the network of a file from names and shapes; None if it is of another family.
 
-        `image_size` is what the user asks for: it tells a grid of timm that is no square from one
-        that is. Raises CheckpointError.
+        `image_size` is the size that the user asks for; it disambiguates timm grids that are not
+        square. Raises CheckpointError.
         """
         raise NotImplementedError
 
     def rules(self, config: C, layout: Layout) -> list[Rule]:
-        """Return a rule for every array that a file of this layout has for such a network."""
+        """Return one rule per array of a file in this layout."""
         raise NotImplementedError

@@ -16,7 +16,7 @@ Turn = Callable[["Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Layout:
-    """What distinguishes one kind of file from another.
+    """Naming and shape conventions of one kind of checkpoint file.
 
     `sublayers` are the names of a block's attention, second norm and MLP: flax numbered them
     through in older files and by type in newer ones. `position_key` is None without a learned

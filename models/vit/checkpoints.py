@@ -1,4 +1,4 @@
-"""Published files of ViTs: how their arrays are named, and which network they hold."""
+"""Published ViT checkpoints: names of their arrays, and the architecture inferred from them."""
 
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ V = TypeVar("V", bound=ViTConfig)
 
 NUMBERED_THROUGH = ("MultiHeadDotProductAttention_1", "LayerNorm_2", "MlpBlock_3")
 NUMBERED_BY_TYPE = ("MultiHeadDotProductAttention_0", "LayerNorm_1", "MlpBlock_0")
-# What the ViT paper's own files look like.
+# Layout of the ViT paper's own files.
 PUBLISHED_VIT = Layout("flax", NUMBERED_THROUGH, "Transformer/posembed_input/pos_embedding")
 
 
@@ -167,7 +167,7 @@ def _infer_flax(config: type[V], shapes: Shapes, resnet: dict[str, Any]) -> Infe
 
 
 def _num_heads(width: int, depth: int, mlp_dim: int) -> int:
-    """Return the heads of the published size; else they are 64 wide, which no array tells."""
+    """Return the number of heads of a published size, else assume heads of 64 channels."""
     for size in SIZES.values():
         if size[:3] == (width, depth, mlp_dim):
             return size[3]
@@ -231,18 +231,18 @@ class ViTFiles(PublishedFiles[ViTConfig]):
     structure = ("patch_size", "width", "depth", "mlp_dim", "num_heads")
 
     def infer(self, shapes: Shapes, image_size: ImageSize) -> Inferred | None:
-        """Return the ViT of a file, None for another network."""
+        """Return the config of the ViT in a file; None if it holds another network."""
         if not is_transformer(shapes):
             return None
         return infer_transformer(ViTConfig, shapes, image_size, {})
 
     def rules(self, config: ViTConfig, layout: Layout) -> list[Rule]:
-        """Return a rule for every array."""
+        """Return one rule per array."""
         return vit_rules(config, layout)
 
 
 def resize_positions(grid: Tensor, height: int, width: int) -> Tensor:
-    """Position embeddings (H, W, D) of another grid, (height, width, D).
+    """Resize position embeddings (H, W, D) to another grid, (height, width, D).
 
     Linear with the corners kept in place, as the published code does with scipy's zoom of order
     1 (vit_jax/checkpoint.py); torch's default and timm's put them elsewhere.
@@ -253,7 +253,7 @@ def resize_positions(grid: Tensor, height: int, width: int) -> Tensor:
 
 
 def resize(state: dict[str, Tensor], old: ViTConfig, new: ViTConfig) -> None:
-    """Fit every position embedding of the state to another image size."""
+    """Resize all position embeddings in the state dict to another image size."""
     before, after = old.grid, new.grid
     if before == after:
         return

@@ -1,4 +1,4 @@
-"""What there is to choose in a Vision Transformer."""
+"""Config of a Vision Transformer."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -58,7 +58,7 @@ class ViTConfig(Config):
 
     @property
     def grid(self) -> Grid:
-        """The tokens, without the class token."""
+        """Grid of patch tokens, without the class token."""
         return Grid(self.image.rows // self.downsampling, self.image.columns // self.downsampling)
 
     @property

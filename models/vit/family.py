@@ -18,7 +18,7 @@ V = TypeVar("V", bound=ViTConfig)
 
 
 class TransformerFamily(Family[V]):
-    """What ViTs and hybrids share: positions of tokens, and the head of pre-training."""
+    """Base family of ViTs and hybrids: position embeddings and the pre-training head."""
 
     def resize(self, state: "dict[str, Tensor]", old: V, new: V) -> None:
         """Resize the position embedding."""
@@ -39,7 +39,7 @@ class VisionTransformer(TransformerFamily[ViTConfig]):
     models = by_name(MODELS)
 
     def network(self, config: ViTConfig, num_classes: int) -> "nn.Module":
-        """Return a freshly initialised ViT."""
+        """Return a freshly initialized ViT."""
         from models.vit.network import ViT
 
         return ViT(config, num_classes)

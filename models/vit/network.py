@@ -35,7 +35,7 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value of (B, N, D), each (B, h, N, K)."""
+        """Project (B, N, D) to query, key and value, each (B, h, N, K)."""
         # Cut along the last axis, so that the backward pass joins the three in one copy.
         query, key, value = (
             part.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
@@ -105,7 +105,7 @@ class Mlp(nn.Module):
 
 
 class Block(Recomputable):
-    """Attention and MLP, each on a normalised copy and added to what came in (equations 2, 3)."""
+    """Attention and MLP, each on a normalized copy and added to its input (equations 2, 3)."""
 
     def __init__(self, config: ViTConfig, num_tokens: int) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ def _position_embedding(config: ViTConfig) -> nn.Module:
 
 
 class ViT(nn.Module):
-    """Images (B, 3, H, W) in [-1, 1] to logits (B, num_classes)."""
+    """Vision Transformer: images (B, 3, H, W) in [-1, 1] to logits (B, num_classes)."""
 
     def __init__(self, config: ViTConfig, num_classes: int, *, in_channels: int = 3) -> None:
         super().__init__()
@@ -219,7 +219,7 @@ class ViT(nn.Module):
         return x if self.representation is None else torch.tanh(self.representation(x))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, (B, num_classes)."""
+        """Return the logits, (B, num_classes)."""
         logits: Tensor = self.head(self.features(images))
         return logits
 

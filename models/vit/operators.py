@@ -19,7 +19,7 @@ def transformer(
     saved: int,
     entering: int,
 ) -> list[Part]:
-    """Return everything after the image, or after a feature map of so many channels.
+    """Return the operators that follow the image, or a feature map of `channels` channels.
 
     The patch embedding keeps `saved` bytes of its input; `entering` are those that come in.
     """
