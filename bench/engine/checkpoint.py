@@ -122,7 +122,7 @@ def save(root: Path, engine: Engine, world: World, step: int, name: str, *, keep
         _together(world, publish if world.is_main else _nothing)
     except TrainingCheckpointError as error:
         raise TrainingCheckpointError(
-            f"{root / name}: not saved, what was before stays: {error}"
+            f"{root / name}: not saved; older checkpoints are unchanged: {error}"
         ) from error
 
 
@@ -214,7 +214,7 @@ def _together(world: World, work: Callable[[], T]) -> list[T]:
 
 
 def _nothing() -> None:
-    """Do nothing: the part of the other ranks in what rank 0 does."""
+    """Do nothing: the counterpart on other ranks of work done by rank 0."""
 
 
 def _remove_leftovers(root: Path) -> None:

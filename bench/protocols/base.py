@@ -1,4 +1,4 @@
-"""What every protocol of evaluation is given and gives; features of a trained network."""
+"""Interface of evaluation protocols, and features of a trained network."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""New evaluations of finished runs, from the weights that they left."""
+"""Evaluate finished runs from their saved weights."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ PROTOCOLS: dict[str, Measure] = {"fewshot": fewshot.measure}
 def evaluate_run(run_dir: Path, request: EvaluationRequest) -> list[Row]:
     """Return the rows of one finished run: measure and write those that are missing.
 
-    Raises EvaluationError where the run has left no weights, and what the protocol raises.
+    Raises EvaluationError if the run has no saved weights, and any exception of the protocol.
     """
     run = read_run(run_dir)
     path = request.path(run_dir, run)

@@ -1,4 +1,4 @@
-"""What a job's process sees of the scheduler that started it. Standard library only."""
+"""Read the scheduler's environment variables of a job. Standard library only."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ def _local(variables: Mapping[str, str]) -> Environment | None:
 
 
 def _any(variables: Mapping[str, str]) -> Environment:
-    """Return what is the same under every scheduler."""
+    """Return the fields that do not depend on the scheduler."""
     end_time = variables.get(END_TIME) or variables.get("SLURM_JOB_END_TIME")
     return Environment(
         cluster=variables.get("SUBMITIT_EXECUTOR"),
@@ -66,7 +66,7 @@ ENVIRONMENTS: dict[str, Reader] = {"slurm": _slurm, "local": _local}
 
 
 def environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Return the environment of this process's job, as its variables tell.
+    """Return the environment of this process's job, read from environment variables.
 
     >>> environment({"SLURM_JOB_ID": "12", "SLURM_JOB_END_TIME": "1800000000"}).job_id
     '12'

@@ -1,4 +1,4 @@
-"""Evaluations as a study asks for them, and the record that each leaves; imports no torch.
+"""Options, requests and records of evaluations; imports no torch.
 
 How a protocol measures is in `bench.protocols`; its options are here, where `sweeps` reads them.
 """
@@ -30,7 +30,7 @@ Case = dict[str, Any]
 
 
 class EvaluationOptions(Frozen):
-    """What a person may choose of an evaluation: a subclass a protocol.
+    """Base class of the options of an evaluation; each protocol has a subclass.
 
     `protocol` is its name, a literal. `data` is another data set than the run's own: the network
     is adapted to its training split and tested on its evaluation split. `summary` says in help
@@ -53,7 +53,7 @@ class EvaluationOptions(Frozen):
 
 
 class FewShotOptions(EvaluationOptions):
-    """Ridge regression on so many images of each class, drawn with each seed."""
+    """Options of few-shot ridge regression: images per class, and seeds of the draws."""
 
     protocol: Literal["fewshot"]
     shots: list[PositiveInt] = Field(default_factory=lambda: list(SHOTS), min_length=1)
@@ -157,7 +157,7 @@ def read_request(content: dict[str, Any]) -> EvaluationRequest:
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """How far the evaluation `key` of a run has come, as `evals/<key>.json` has it.
+    """State of the evaluation `key` of a run: the content of `evals/<key>.json`.
 
     `ended` is done or failed, None until then; `options` are the protocol's own.
     """
@@ -175,7 +175,7 @@ class EvaluationRecord:
     options: dict[str, Any] = field(default_factory=dict)
 
     def finished(self, ended: Literal["done", "failed"], reason: str | None) -> "EvaluationRecord":
-        """Return the record of the same evaluation, ended now."""
+        """Return a copy of the record that has ended now."""
         return replace(self, ended=ended, reason=reason, ended_at=_now())
 
     def write(self, run_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""The meters of an attempt: what it uses besides seconds, by column of the ledger."""
+"""Meters of an attempt: resources other than time, by column of the ledger."""
 
 from collections.abc import Callable
 

@@ -177,7 +177,7 @@ def test_a_full_disk_leaves_the_one_before(world: World, tmp_path: Path) -> None
     resource.setrlimit(resource.RLIMIT_FSIZE, (80, limits[1]))
     try:
         with pytest.raises(
-            TrainingCheckpointError, match="step-00000004: not saved, what was before stays"
+            TrainingCheckpointError, match="step-00000004: not saved; older checkpoints"
         ):
             save(tmp_path, fill(build(world), 4.0), world, 4)
     finally:
