@@ -1,5 +1,7 @@
 """Three counts without common code agree: fvcore, torch on the meta device, closed form."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -16,6 +18,7 @@ def sizes(name: str) -> tuple[int, int, int]:
     config = models.config(name)
     if isinstance(config, models.BiTConfig):
         return (9, 16, 33) if config.root == "small" else (65, 96, 160)
+    assert isinstance(config, models.ViTConfig)
     cells = config.downsampling
     return 2 * cells, 3 * cells, 7 * cells
 
@@ -54,7 +57,7 @@ def test_torchs_counter_agrees_with_the_closed_form(name: str) -> None:
         {"gelu": "erf", "num_heads": 6, "dropout": 0.1, "attention_dropout": 0.1},
     ],
 )
-def test_choices_are_counted_alike(choices: dict[str, object]) -> None:
+def test_choices_are_counted_alike(choices: dict[str, Any]) -> None:
     closed = count(models.config("vit_nano2", **choices), num_classes=10)
     counted = flops.count("vit_nano2", num_classes=10, **choices)
     assert counted.forward_macs == closed.forward_macs

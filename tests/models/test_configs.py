@@ -19,7 +19,9 @@ import models
     ],
 )
 def test_tokens_follow_from_the_total_downsampling(name: str, tokens: int) -> None:
-    assert models.config(name).num_tokens == tokens
+    config = models.config(name)
+    assert isinstance(config, models.ViTConfig)
+    assert config.num_tokens == tokens
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,8 @@ def test_a_2d_position_needs_an_even_width() -> None:
 
 def test_a_single_token_has_no_relative_position() -> None:
     one = {"image_size": 2, "pooling": "gap"}
-    assert models.config("vit_nano2", **one).num_tokens == 1
+    config = models.config("vit_nano2", **one)
+    assert isinstance(config, models.ViTConfig)
+    assert config.num_tokens == 1
     with pytest.raises(models.ConfigError, match="single token"):
         models.config("vit_nano2", **one, position_embedding="relative")

@@ -45,7 +45,7 @@ def test_table_6_in_the_form_of_runs() -> None:
     runs = reference.table6().set_index(["label", "epochs"])
     assert len(runs) == 18
     assert runs.family.value_counts().to_dict() == {"bit": 7, "vit": 6, "hybrid": 5}
-    huge = runs.loc[("ViT-H/14", 14)]
+    huge = runs.loc[[("ViT-H/14", 14)]].iloc[0]
     assert huge.train_flops_valid == 4262e18
     assert huge.top1_accuracy == huge.imagenet_accuracy == 0.8808
     assert huge.cifar100_accuracy == 0.9471
@@ -61,9 +61,11 @@ def test_the_average_of_five_leaves_real_out_as_table_7_does() -> None:
     printed = printed[
         printed.dataset.str.contains("verage") & (printed.pretrain_optimizer == "adam")
     ]
-    for row in printed.itertuples():
-        made = runs.average_of_five_accuracy[(row.model, row.epochs)]
-        assert made == pytest.approx(row.value_fraction, abs=5e-5)
+    for model, epochs, fraction in zip(
+        printed.model, printed.epochs, printed.value_fraction, strict=True
+    ):
+        made = runs.average_of_five_accuracy[(model, epochs)]
+        assert made == pytest.approx(fraction, abs=5e-5)
 
 
 def test_table_5_in_the_form_of_runs() -> None:

@@ -1,5 +1,7 @@
 """The pre-activation ResNet of Big Transfer."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ import models
 from models.bit.network import BiT, PreActBottleneck
 
 
-def _bit(name: str, **overrides: object) -> BiT:
+def _bit(name: str, **overrides: Any) -> BiT:
     torch.manual_seed(0)
     network = models.build(name, num_classes=10, **overrides).eval()
     assert isinstance(network, BiT)
@@ -32,7 +34,7 @@ def test_shapes_and_the_zero_head(name: str, size: int, width: int) -> None:
 def test_the_large_root_pools_with_zeros_around() -> None:
     # Where every activation is negative, the zeros win along the border, and only there.
     network = _bit("bit_r50x1", image_size=32)
-    network.root.conv = torch.nn.Identity()
+    network.root.register_module("conv", torch.nn.Identity())
     pooled = network.root(torch.full((1, 1, 8, 8), -1.0))
     border = torch.full((4, 4), -1.0)
     border[0], border[:, 0] = 0, 0  # 8 rows: windows start at -1, 1, 3, 5; none reaches row 8

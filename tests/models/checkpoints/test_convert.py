@@ -1,6 +1,8 @@
 """Published checkpoints give the published outputs, and come back as they were."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ import models
 from models.checkpoints.convert import to_npz
 from models.layouts.rules import Layout
 from models.vit.checkpoints import NUMBERED_BY_TYPE, resize_positions
+from models.vit.network import ViT
 from tests.helpers.disk import record_flushes
-from tests.helpers.layouts import rules
+from tests.helpers.layouts import config_of, rules, vit_config_of
 from tests.helpers.paths import DATA, ROOT
 
 # Larger files of the same kind; a checkout alone does not have them.
@@ -48,6 +51,12 @@ def _expected(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.from_numpy(file["images_nhwc"]).permute(0, 3, 1, 2), logits
 
 
+def _savez(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays under names that are not Python identifiers."""
+    save: Callable[..., None] = np.savez
+    save(path, **arrays)
+
+
 def _filled(network: nn.Module) -> nn.Module:
     """The network with a random value in every place, so that no zero hides an error."""
     generator = torch.Generator().manual_seed(0)
@@ -74,11 +83,11 @@ def test_logits_are_those_of_the_published_code(path: Path, tolerance: float) ->
 
 
 def test_the_architecture_stands_in_the_file() -> None:
-    config = models.load_checkpoint(PRELOGITS).config
+    config = vit_config_of(models.load_checkpoint(PRELOGITS))
     assert (config.patch_size, config.width, config.depth) == (8, 48, 2)
     assert (config.mlp_dim, config.num_heads, config.representation_size) == (96, 3, 48)
     assert (config.image_size, config.pooling) == (40, "token")
-    config = models.load_checkpoint(GAP).config
+    config = vit_config_of(models.load_checkpoint(GAP))
     assert (config.image_size, config.pooling, config.num_heads) == (64, "gap", 2)
 
 
@@ -97,7 +106,7 @@ def test_an_npz_comes_back_to_the_last_bit(path: Path, tmp_path: Path) -> None:
 
 
 # Overrides that shrink registered networks, and whether an .npz can express them.
-NETWORKS: list[tuple[str, dict[str, object], bool]] = [
+NETWORKS: list[tuple[str, dict[str, Any], bool]] = [
     ("vit_micro2", {}, True),
     ("vit_nano2", {"pooling": "gap", "representation_size": 20, "image_size": 16}, True),
     ("vit_nano2", {"position_embedding": "2d"}, False),
@@ -114,7 +123,7 @@ NETWORKS: list[tuple[str, dict[str, object], bool]] = [
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 @pytest.mark.parametrize(("name", "overrides", "fits"), NETWORKS)
 def test_saving_and_loading_is_identity(
-    name: str, overrides: dict[str, object], fits: bool, suffix: str, tmp_path: Path
+    name: str, overrides: dict[str, Any], fits: bool, suffix: str, tmp_path: Path
 ) -> None:
     network = _filled(models.build(name, num_classes=7, **overrides))
     path = tmp_path / f"network{suffix}"
@@ -149,26 +158,27 @@ def test_a_registered_network_is_recognised_by_its_structure(tmp_path: Path) -> 
     ],
 )
 def test_a_timm_file_is_read_by_its_names(
-    name: str, overrides: dict[str, object], tmp_path: Path
+    name: str, overrides: dict[str, Any], tmp_path: Path
 ) -> None:
     network = _filled(models.build(name, num_classes=5, **overrides))
     state = network.state_dict()
     layout = Layout("timm", position_key="pos_embed")
     arrays = {
         rule.theirs: rule.to_theirs(state[rule.ours]).contiguous()
-        for rule in rules(network.config, layout)
+        for rule in rules(config_of(network), layout)
     }
     safetensors.torch.save_file(arrays, tmp_path / "timm.safetensors")
     again = models.load_checkpoint(tmp_path / "timm.safetensors")
     assert _same_state(network, again)
-    assert again.config.label == (network.config.label if name == "vit_micro2" else "from a file")
-    if isinstance(again.config, models.ViTConfig):
-        assert (again.config.gelu, again.config.norm_eps) == ("erf", 1e-6)
-        assert again.config.num_heads == network.config.num_heads
-    if not isinstance(again.config, models.BiTConfig | models.HybridConfig):
+    config = config_of(again)
+    assert config.label == (config_of(network).label if name == "vit_micro2" else "from a file")
+    if isinstance(config, models.ViTConfig):
+        assert (config.gelu, config.norm_eps) == ("erf", 1e-6)
+        assert config.num_heads == vit_config_of(network).num_heads
+    if not isinstance(config, models.BiTConfig | models.HybridConfig):
         return
-    assert (again.config.weight_eps, again.config.weight_eps_form) == (1e-8, "variance")
-    assert again.config.group_norm_eps == 1e-5
+    assert (config.weight_eps, config.weight_eps_form) == (1e-8, "variance")
+    assert config.group_norm_eps == 1e-5
 
 
 def test_big_vision_keeps_no_position_for_the_class_token(tmp_path: Path) -> None:
@@ -179,7 +189,7 @@ def test_big_vision_keeps_no_position_for_the_class_token(tmp_path: Path) -> Non
     arrays = to_npz(network, layout=layout)
     assert arrays["pos_embedding"].shape == (1, 16, 48)
     training = {f"params/{name}": array for name, array in arrays.items()}
-    np.savez(tmp_path / "x.npz", **training, **{"opt/0/count": np.zeros((), int)})
+    _savez(tmp_path / "x.npz", {**training, "opt/0/count": np.zeros((), int)})
     assert _same_state(network, models.load_checkpoint(tmp_path / "x.npz"))
 
 
@@ -187,7 +197,7 @@ def test_big_vision_names_a_bit_in_its_own_way(tmp_path: Path) -> None:
     network = _filled(models.build("bit_r50x1", num_classes=5, stages=(1, 2)))
     arrays = to_npz(network, layout=Layout("flax"))
     arrays["norm-pre-head/scale"] = arrays["norm-pre-head/scale"][None, None, None]
-    np.savez(tmp_path / "x.npz", **arrays)
+    _savez(tmp_path / "x.npz", arrays)
     assert _same_state(network, models.load_checkpoint(tmp_path / "x.npz"))
 
 
@@ -199,7 +209,7 @@ def test_older_places_of_the_position_embedding(where: str, prefix: str, tmp_pat
     network = _filled(models.build("vit_nano2", num_classes=5))
     arrays = to_npz(network)
     arrays[where] = arrays.pop("Transformer/posembed_input/pos_embedding")
-    np.savez(tmp_path / "x.npz", **{f"{prefix}{name}": x for name, x in arrays.items()})
+    _savez(tmp_path / "x.npz", {f"{prefix}{name}": x for name, x in arrays.items()})
     assert _same_state(network, models.load_checkpoint(tmp_path / "x.npz"))
 
 
@@ -214,11 +224,12 @@ def test_positions_are_resized_like_scipys_zoom(height: int, width: int) -> None
 @pytest.mark.parametrize("path", [TOKEN, GAP], ids=lambda path: path.name)
 def test_another_image_size_resizes_the_grid_and_leaves_the_class_token(path: Path) -> None:
     old, new = models.load_checkpoint(path), models.load_checkpoint(path, image_size=80)
-    before, after = old.config.grid.rows, 80 // old.config.patch_size
+    config = vit_config_of(old)
+    before, after = config.grid.rows, 80 // config.patch_size
     extra = 1 if path == TOKEN else 0
     small, large = (n.get_parameter("position_embedding.tokens").detach() for n in (old, new))
     assert torch.equal(large[:extra], small[:extra])
-    expected = resize_positions(small[extra:].unflatten(0, (before, before)), after, after)
+    expected = resize_positions(small[extra:].reshape(before, before, -1), after, after)
     assert torch.equal(large[extra:], expected.flatten(0, 1))
     assert new(torch.zeros(1, 3, 80, 80)).shape == old(_expected(path)[0])[:1].shape
 
@@ -247,6 +258,7 @@ def test_an_image_size_that_does_not_fit_is_refused_with_the_file() -> None:
 def test_other_classes_drop_the_whole_head_for_zeros() -> None:
     images, _ = _expected(PRELOGITS)
     network = models.load_checkpoint(PRELOGITS, num_classes=3).eval()
+    assert isinstance(network, ViT)
     assert network.representation is None and network.config.representation_size is None
     assert network.features(images).shape == (2, 48)
     assert network(images).shape == (2, 3) and network(images).abs().max() == 0
@@ -257,10 +269,11 @@ def test_other_classes_drop_the_whole_head_for_zeros() -> None:
 def test_a_file_without_a_head_needs_num_classes(tmp_path: Path) -> None:
     arrays = to_npz(models.load_checkpoint(TOKEN))
     body = {name: array for name, array in arrays.items() if not name.startswith("head/")}
-    np.savez(tmp_path / "x.npz", **body)
+    _savez(tmp_path / "x.npz", body)
     with pytest.raises(models.CheckpointError, match="num_classes must be given"):
         models.load_checkpoint(tmp_path / "x.npz")
-    assert models.load_checkpoint(tmp_path / "x.npz", num_classes=4).head.out_features == 4
+    head = models.load_checkpoint(tmp_path / "x.npz", num_classes=4).head
+    assert isinstance(head, nn.Linear) and head.out_features == 4
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
@@ -268,7 +281,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     del arrays["Transformer/encoder_norm/scale"]
     arrays["Transformer/encoderblock_1/MlpBlock_3/Dense_0/bias"] = np.zeros(7, np.float32)
     arrays["dist"] = np.zeros(3, np.float32)
-    np.savez(tmp_path / "x.npz", **arrays)
+    _savez(tmp_path / "x.npz", arrays)
     with pytest.raises(models.CheckpointError) as error:
         models.load_checkpoint(tmp_path / "x.npz")
     message = str(error.value)
@@ -283,7 +296,7 @@ def test_no_array_may_be_missing(index: int, tmp_path: Path) -> None:
     arrays = to_npz(models.load_checkpoint(TOKEN))
     name = sorted(arrays)[index]
     del arrays[name]
-    np.savez(tmp_path / "x.npz", **arrays)
+    _savez(tmp_path / "x.npz", arrays)
     with pytest.raises(models.CheckpointError, match=f"missing: {name}"):
         models.load_checkpoint(tmp_path / "x.npz")
 
@@ -314,11 +327,12 @@ def test_only_networks_of_ours_are_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", [TOKEN, GAP], ids=lambda path: path.name)
 def test_a_grid_need_not_be_square(path: Path) -> None:
     old, new = models.load_checkpoint(path), models.load_checkpoint(path, image_size=(48, 96))
-    grid, patch, extra = old.config.grid, old.config.patch_size, 1 if path == TOKEN else 0
+    config = vit_config_of(old)
+    grid, patch, extra = config.grid, config.patch_size, 1 if path == TOKEN else 0
     small, wide = (n.get_parameter("position_embedding.tokens").detach() for n in (old, new))
     zoom = (48 / patch / grid.rows, 96 / patch / grid.columns, 1)
-    square = small[extra:].unflatten(0, (grid.rows, grid.columns)).numpy()
-    expected = scipy.ndimage.zoom(square, zoom, order=1).reshape(-1, old.config.width)
+    square = small[extra:].reshape(grid.rows, grid.columns, -1).numpy()
+    expected = scipy.ndimage.zoom(square, zoom, order=1).reshape(-1, config.width)
     assert torch.equal(wide[:extra], small[:extra])
     np.testing.assert_allclose(wide[extra:], expected, atol=5e-6)
     assert new(torch.zeros(2, 3, 48, 96)).shape == old(_expected(path)[0]).shape

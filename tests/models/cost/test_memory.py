@@ -70,6 +70,7 @@ def test_recomputing_keeps_what_enters_and_changes_no_gradient(name: str) -> Non
     torch.manual_seed(0)
     network = models.build(name, num_classes=10)
     size = models.config(name).image_size
+    assert isinstance(size, int)
     images = torch.randn(2, 3, size, size)
     network(images).square().sum().backward()
     expected = {n: p.grad for n, p in network.named_parameters()}

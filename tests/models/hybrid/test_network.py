@@ -1,13 +1,15 @@
 """The post-activation ResNet of the hybrids and what the ViT makes of its map."""
 
+from typing import Any
+
 import pytest
 import torch
 
 import models
-from models.hybrid.network import Bottleneck, Hybrid, ResNet
+from models.hybrid.network import Bottleneck, Hybrid, HybridRoot, ResNet
 
 
-def _hybrid(name: str, **overrides: object) -> Hybrid:
+def _hybrid(name: str, **overrides: Any) -> Hybrid:
     torch.manual_seed(0)
     network = models.build(name, num_classes=10, **overrides).eval()
     assert isinstance(network, Hybrid)
@@ -48,7 +50,8 @@ def test_a_unit_starts_as_its_shortcut() -> None:
 
 def test_a_first_unit_projects_and_the_stride_lies_on_its_3x3() -> None:
     resnet = _hybrid("r8_vit_nano2").resnet
-    first, second = resnet[1][0], resnet[2][0]
+    stages = list(resnet.children())[1:3]
+    first, second = (next(stage.children()) for stage in stages)
     assert isinstance(first, Bottleneck) and isinstance(second, Bottleneck)
     assert len(first.shortcut) == len(second.shortcut) == 2
     strides = [conv.stride[0] for conv in (second.conv1, second.conv2, second.conv3)]
@@ -62,7 +65,9 @@ def test_the_root_pads_like_tensorflow() -> None:
     config = models.config("r_vit_ti16", image_size=32)
     assert isinstance(config, models.HybridConfig)
     torch.manual_seed(0)
-    conv = ResNet(config)[0].conv
+    root = ResNet(config)[0]
+    assert isinstance(root, HybridRoot)
+    conv = root.conv
     image = torch.zeros(1, 3, 32, 32)
     image[..., 0, 0] = 1
     assert conv(image).abs().sum(1)[0].nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]

@@ -6,7 +6,7 @@ import torch
 import models
 from models.layouts.rules import Layout
 from models.vit.checkpoints import NUMBERED_BY_TYPE, PUBLISHED_VIT
-from tests.helpers.layouts import PUBLISHED_BIT, rules
+from tests.helpers.layouts import PUBLISHED_BIT, config_of, rules
 
 TIMM = Layout("timm", position_key="pos_embed")
 BIG_VISION = Layout("flax", NUMBERED_BY_TYPE, "pos_embedding", token_has_position=False)
@@ -25,7 +25,7 @@ CASES = [
 @pytest.mark.parametrize(("name", "layout"), CASES)
 def test_rules_cover_every_parameter_once(name: str, layout: Layout) -> None:
     network = models.build(name, num_classes=3)
-    found = rules(network.config, layout)
+    found = rules(config_of(network), layout)
     assert len({rule.theirs for rule in found}) == len(found)
     thirds = [rule.ours for rule in found if rule.third is not None]
     whole = [rule.ours for rule in found if rule.third is None]
@@ -37,7 +37,7 @@ def test_rules_cover_every_parameter_once(name: str, layout: Layout) -> None:
 def test_there_and_back_is_identity(name: str, layout: Layout) -> None:
     network = models.build(name, num_classes=3)
     state = network.state_dict()
-    for rule in rules(network.config, layout):
+    for rule in rules(config_of(network), layout):
         value = torch.randn(state[rule.ours].shape)
         value = value if rule.third is None else value.chunk(3)[rule.third]
         if not layout.token_has_position and rule.ours == "position_embedding.tokens":

@@ -1,6 +1,7 @@
 """The Vision Transformer against explicit arithmetic, and its published start."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from models.vit.network import (
 )
 
 
-def _network(name: str = "vit_nano2", **overrides: object) -> ViT:
+def _network(name: str = "vit_nano2", **overrides: Any) -> ViT:
     torch.manual_seed(0)
     network = models.build(name, num_classes=10, **overrides).eval()
     assert isinstance(network, ViT)
@@ -52,7 +53,7 @@ def test_attention_is_softmax_of_scaled_products() -> None:
     attention = network.blocks[0].attention
     assert isinstance(attention, Attention)
     x = torch.randn(2, 17, 48, generator=torch.Generator().manual_seed(3))
-    query, key, value = attention.qkv(x).split(48, dim=2)
+    query, key, value = attention.qkv(x).chunk(3, dim=2)
     outputs = []
     for head in range(4):
         part = slice(12 * head, 12 * head + 12)
@@ -109,7 +110,7 @@ def test_positions_tell_equal_patches_apart_and_none_does_not() -> None:
     without = _network(position_embedding="none", pooling="gap")
     assert without.embed(images).std(1).max() < 1e-6
     two_d = _network(position_embedding="2d", pooling="gap")
-    grid = two_d.embed(images).unflatten(1, (4, 4))
+    grid = two_d.embed(images).reshape(len(images), 4, 4, -1)
     # The first half of the width says the row, the second half the column.
     torch.testing.assert_close(grid[:, :, 0, :24], grid[:, :, 3, :24])
     torch.testing.assert_close(grid[:, 0, :, 24:], grid[:, 3, :, 24:])
@@ -152,7 +153,7 @@ def test_the_start_is_that_of_the_published_code() -> None:
     assert position.std().item() == pytest.approx(0.02, rel=0.05)
     # Xavier-uniform of a (192, 192) matrix each for query, key, value and output.
     bound = math.sqrt(6 / (192 + 192))
-    for weight in (*block.attention.qkv.weight.split(192), block.attention.out.weight):
+    for weight in (*block.attention.qkv.weight.chunk(3), block.attention.out.weight):
         assert 0.99 * bound < weight.abs().max().item() <= bound
     bound = math.sqrt(6 / (192 + 384))
     assert 0.99 * bound < block.mlp.hidden.weight.abs().max().item() <= bound
@@ -165,7 +166,9 @@ def test_gelu_is_the_tanh_form_unless_asked() -> None:
     x = torch.linspace(-3, 3, 17 * 48).reshape(1, 17, 48)
     tanh, erf = _network(depth=1), _network(depth=1, gelu="erf")
     erf.load_state_dict(tanh.state_dict())
-    difference = (tanh.blocks[0].mlp(x) - erf.blocks[0].mlp(x)).abs().max()
+    ours, theirs = tanh.blocks[0], erf.blocks[0]
+    assert isinstance(ours, Block) and isinstance(theirs, Block)
+    difference = (ours.mlp(x) - theirs.mlp(x)).abs().max()
     assert 1e-5 < difference < 1e-2
 
 
