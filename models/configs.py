@@ -21,7 +21,7 @@ class UnknownModel(ModelsError):
 
 
 class ConfigError(ModelsError):
-    """A field is unknown, or its value does not fit the others."""
+    """A field is unknown, or its value is invalid or inconsistent with other fields."""
 
 
 class NotDescribed(ModelsError):

@@ -43,8 +43,8 @@ class Family(Generic[C]):
     def operators(self, config: C, num_classes: int, numerics: Numerics) -> list[Part] | None:
         """Return the operators of the network in forward order, including the loss.
 
-        Parameters, multiply-adds and memory follow from it. None where there is no such
-        description: then the real network is counted by fvcore, and its memory is unknown.
+        Parameters, multiply-adds and memory follow from it. Returns None if the family
+        has no description: fvcore then counts the built network, and its memory is unknown.
         """
         return None
 

@@ -130,7 +130,7 @@ def _valid_taps(config: ResNetFields, size: Grid, kernel_size: int, stride: int)
 
 
 def _padded(config: ResNetFields, size: Grid, kernel_size: int, stride: int) -> Grid:
-    """Return the size of the map with zero padding, where that makes a padded copy of it."""
+    """Return the size of the map, including zero padding if padding makes a copy of it."""
     if config.padding != "same" or stride == 1:
         return size
     out = size.strided(stride)

@@ -33,7 +33,7 @@ def order(labels: Indices, seed: int) -> Indices:
 def subset(labels: Indices, num_examples: int, seed: int) -> Indices:
     """Return the first `num_examples` indices of `order`, sorted.
 
-    Raises SettingError where the training set is smaller.
+    Raises SettingError if the training set is smaller.
     """
     if num_examples > len(labels):
         raise SettingError(

@@ -129,7 +129,7 @@ def save(root: Path, engine: Engine, world: World, step: int, name: str, *, keep
 def resume(run_dir: Path, engine: Engine, world: World) -> int:
     """Load the newest complete checkpoint and return its step; 0 without any checkpoint.
 
-    The one that the pointer names comes first, then the others from new to old. Raises
+    The checkpoint that the pointer names is tried first, then the rest, newest first. Raises
     TrainingCheckpointError, naming all incomplete ones, if there are only such.
     """
     root = run_dir / "checkpoint"

@@ -61,7 +61,7 @@ def describe(row: Row) -> str:
 def place(path: Path | None, root: Path) -> Path:
     """Return the file to write rows to, by default a new one in `root`/throughput.
 
-    Makes its folder. Raises OSError where the file cannot be written.
+    Creates its folder. Raises OSError if the file cannot be written.
     """
     if path is None:
         path = root / "throughput" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.parquet"
@@ -148,7 +148,7 @@ def measure(
 def largest_predicted(config: models.Config, precision: str) -> int:
     """Return the largest batch whose training is predicted to fit into the free memory.
 
-    Raises NotDescribed where the memory of the network cannot be predicted.
+    Raises NotDescribed if the memory of the network cannot be predicted.
     """
     free = psutil.virtual_memory().available
     known: Precision = "bf16" if precision == "bf16" else "fp32"

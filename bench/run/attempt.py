@@ -1,7 +1,7 @@
 """Claim a run for one attempt, report its progress, and read a run's state from its files.
 
 `attempts/0001.json` is created exclusively (the claim), then replaced whole at every heartbeat;
-its `ended` says how the attempt ended. `attempts/0001.parquet` is its row in the ledger.
+its `ended` records how the attempt ended. `attempts/0001.parquet` is its row in the ledger.
 """
 
 import os
@@ -62,7 +62,7 @@ def read_disk(run_dir: Path) -> Disk:
         from results.ledger import parquet
 
         row = parquet.read_rows(ledger)[0]
-        # A row of earlier attempts says nothing of a run that has been started again.
+        # A row of earlier attempts does not apply to a run that was started again.
         if (row["attempts"] or 0) >= number:
             return Disk(row["state"], number, beat, row["failure"])
     return Disk("missing", number, beat, reason)

@@ -154,7 +154,7 @@ class RunConfig(Frozen):
 class DataInfo(Frozen):
     """What a data source holds, as found when the run was planned.
 
-    `fingerprint` is a hash of what tells two sources apart: names, sizes and row counts. `kind` is
+    `fingerprint` hashes the names, sizes and row counts that distinguish sources. `kind` is
     the source that reads it (`bench.data.sources`).
     """
 

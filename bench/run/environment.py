@@ -61,7 +61,7 @@ def _any(variables: Mapping[str, str]) -> Environment:
     )
 
 
-# A scheduler's name and how its jobs are recognised; the first that answers counts.
+# A scheduler's name and how its jobs are recognized; the first that answers counts.
 ENVIRONMENTS: dict[str, Reader] = {"slurm": _slurm, "local": _local}
 
 

@@ -205,7 +205,7 @@ def _utilization(row: Row, forward_macs: int | None, precision: str) -> float | 
 
 
 def flops(macs: int | None, examples_seen: int | None) -> float | None:
-    """Return model FLOPs of training; None where one of the two is unknown."""
+    """Return model FLOPs of training; None if one of the two is unknown."""
     return None if macs is None or examples_seen is None else train_flops(macs, examples_seen)
 
 

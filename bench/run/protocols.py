@@ -33,8 +33,8 @@ class EvaluationOptions(Frozen):
     """Base class of the options of an evaluation; each protocol has a subclass.
 
     `protocol` is its name, a literal. `data` is another data set than the run's own: the network
-    is adapted to its training split and tested on its evaluation split. `summary` says in help
-    what is measured.
+    is adapted to its training split and tested on its evaluation split. `summary` describes
+    the measurement in help texts.
     """
 
     protocol: str
@@ -47,7 +47,7 @@ class EvaluationOptions(Frozen):
         raise NotImplementedError
 
     def identity(self) -> list[Any]:
-        """Return what tells this evaluation from others on the same data, as JSON values."""
+        """Return the JSON values that distinguish this evaluation from others on the same data."""
         chosen = self.model_dump(mode="json", exclude={"protocol", "data"}, exclude_defaults=True)
         return [chosen]
 
@@ -106,7 +106,7 @@ def check_options(values: dict[str, Any]) -> EvaluationOptions:
         ) from error
 
 
-# An item of a spec's `evaluations`: a union told apart by `protocol`, of what is in OPTIONS.
+# An item of a spec's `evaluations`: a union of the classes in OPTIONS, discriminated by `protocol`.
 AnyOptions = Annotated[SerializeAsAny[EvaluationOptions], PlainValidator(read_options)]
 
 

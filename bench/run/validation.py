@@ -1,4 +1,4 @@
-"""Check names, and explain in one line what is wrong with a config."""
+"""Check names, and explain config errors in one line."""
 
 import re
 

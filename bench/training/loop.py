@@ -248,7 +248,7 @@ def _build(run: Run) -> torch.nn.Module:
 
 
 def _describe_model(run: Run) -> dict[str, str]:
-    """Return what is needed to rebuild the network of a weights file, as safetensors metadata."""
+    """Return the safetensors metadata from which the network of a weights file can be rebuilt."""
     return {
         "model": run.config.model,
         "num_classes": str(run.data.num_classes),

@@ -1,8 +1,8 @@
 """End an attempt in which a rank has died, hangs or has failed.
 
-A rank that is killed, stopped or fails leaves the others in a collective that never returns. So
-each rank has a thread that watches its own progress, the other ranks on its host and, on rank 0,
-their failure records. On other hosts the scheduler ends what is left.
+A rank that is killed, stopped or fails leaves the other ranks in a collective that never returns.
+So each rank has a thread that watches its own progress, the other ranks on its host and, on rank 0,
+their failure records. On other hosts the scheduler ends the remaining processes.
 """
 
 import faulthandler

@@ -46,8 +46,8 @@ def kept(
 ) -> tuple[Kept, ...]:
     """Return the parts of a network in forward order, loss included.
 
-    `device` tells where dropout and biases of attention take more; there it is exact from two
-    images on. Raises ConfigError for an image size that does not fit, and NotDescribed for a
+    On a CPU (`device`), dropout and attention biases save more; the result there is exact from
+    two images on. Raises ConfigError for an image size that does not fit, and NotDescribed for a
     network without operators: what it keeps is unknown.
     """
     if image_size is not None:

@@ -59,10 +59,10 @@ def _read(length: int, has_token: bool, given: Grid | None) -> tuple[Grid, bool]
 def find_positions(
     shapes: Mapping[str, tuple[int, ...]], *, is_timm: bool, given: Grid | None = None
 ) -> Positions:
-    """Return the positions of a file of timm or flax; a single cell where there are none.
+    """Return the positions of a file of timm or flax; a single cell if there are none.
 
     Published grids are square. `given` is the grid of the image size that the user asks for, for
-    files that may hold another. Raises CheckpointError where that leaves the grid open.
+    files that may hold another. Raises CheckpointError if the grid remains ambiguous.
     """
     keys = (TIMM_KEY,) if is_timm else FLAX_KEYS
     key = next((key for key in keys if key in shapes), keys[0])

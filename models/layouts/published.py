@@ -13,7 +13,7 @@ class PublishedFiles(Generic[C]):
     """Published checkpoints of a family.
 
     `npz` is the layout in which the published `.npz` files are written. `structure` names the
-    fields of a config that tell registered networks apart; the others are choices within one.
+    fields of a config that tell registered networks apart; other fields vary within one.
     """
 
     npz: Layout

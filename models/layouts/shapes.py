@@ -16,7 +16,7 @@ C = TypeVar("C", bound=Config)
 
 @dataclass(frozen=True)
 class Inferred:
-    """A network and how its file names it; `num_classes` is None where the file has no head."""
+    """An inferred config and its file's layout; `num_classes` is None if there is no head."""
 
     config: Config
     num_classes: int | None
@@ -26,7 +26,7 @@ class Inferred:
 def size_of(shapes: Shapes, pattern: str, axis: int, missing: int = 1) -> int:
     """Return the majority size along an axis of the arrays that match `pattern`.
 
-    Returns `missing` where none matches: the comparison of names then reports what is missing.
+    Returns `missing` if none matches; the later comparison of names reports the missing arrays.
     """
     sizes = Counter(
         shape[axis]
@@ -42,7 +42,7 @@ def has(shapes: Shapes, pattern: str) -> bool:
 
 
 def optional_size(shapes: Shapes, pattern: str, axis: int) -> int | None:
-    """Return the size along an axis of the arrays that match, None where there are none."""
+    """Return the size along an axis of the arrays that match, None if there are none."""
     return size_of(shapes, pattern, axis) if has(shapes, pattern) else None
 
 

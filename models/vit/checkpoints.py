@@ -141,7 +141,7 @@ def is_transformer(shapes: Shapes) -> bool:
 def infer_transformer(
     config: type[V], shapes: Shapes, image_size: ImageSize, resnet: dict[str, Any]
 ) -> Inferred:
-    """Return the transformer of a file, with the fields of its ResNet where it has one."""
+    """Return the config of the transformer in a file, with ResNet fields for a hybrid."""
     if has(shapes, "Transformer/"):
         return _infer_flax(config, shapes, resnet)
     return _infer_timm(config, shapes, image_size, resnet)

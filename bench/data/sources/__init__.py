@@ -40,7 +40,7 @@ def expected() -> str:
 def describe(given: str, base: Path | None = None) -> DataInfo:
     """Return what a data set holds: a name, or a path (relative to `base`).
 
-    Raises DataError where it does not exist or has not the expected form.
+    Raises DataError if it does not exist or does not have the expected format.
     """
     return _describe(given, base or Path.cwd())
 

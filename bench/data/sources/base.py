@@ -60,7 +60,7 @@ class Source(Protocol):
         """Return what the data set holds, or None if it is not of this kind.
 
         `given` is the text of the spec, `path` the absolute path that it stands for, which need
-        not exist. Raises DataError where the data set is of this kind but cannot be used.
+        not exist. Raises DataError if the data set is of this kind but cannot be used.
         """
 
     def open(self, info: DataInfo, split: Split) -> Images:
