@@ -17,7 +17,7 @@ from models.resnet import ResNetFields, WeightEpsForm
 # Multiply-adds below which a dense layer is no faster as a convolution (measured).
 _SMALL_PRODUCT = 10_000_000
 
-# Standard deviation of a unit normal cut at plus and minus 2: flax divides by it.
+# Standard deviation of a unit normal truncated at plus and minus 2, by which flax divides.
 _TRUNCATED_DEVIATION = 0.87962566103423978
 
 
@@ -99,9 +99,9 @@ class StdConv2d(nn.Conv2d):
     """A convolution without bias whose filters are standardized (arXiv:1903.10520).
 
     `same` pads like TensorFlow, on one side only where the stride asks for it; else both sides
-    get half a kernel. While `defers` is set, micro-steps share one standardization, and their
-    gradients wait for the first micro-step after it, which takes them all back through it: the
-    weights must not change in between.
+    get half a kernel. While `defers` is set, micro-steps share one standardization and accumulate
+    their gradients; the first micro-step after it backpropagates the sum through the
+    standardization, so the weights must not change in between.
     """
 
     def __init__(

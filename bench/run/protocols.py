@@ -87,7 +87,7 @@ def read_options(value: Any) -> EvaluationOptions:
         (first, *_) = error.errors()
         if first["type"] != "extra_forbidden":
             raise
-        # Whoever explains the error knows the spec, but not which protocol's options these are.
+        # The caller knows the spec, but not which protocol's options these are.
         (key,) = first["loc"]
         wrong = ValueError(explain(error, model).removeprefix(f"{key}: "))
         raise ValidationError.from_exception_data(

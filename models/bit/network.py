@@ -49,7 +49,7 @@ class BitRoot(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, C, H / 4, W / 4), or to (B, C, H, W) where small."""
         x = self.conv(x)
-        # Zeros, not minus infinity: they win against negative activations, as in the original.
+        # Zeros, not minus infinity: they exceed negative activations, as in the original.
         return F.max_pool2d(F.pad(x, (1, 1, 1, 1)), 3, 2) if self.pools else x
 
 

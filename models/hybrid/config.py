@@ -10,7 +10,7 @@ from models.vit.config import ViTConfig
 class HybridConfig(ViTConfig, ResNetFields):
     """A ViT whose patches are cut from a post-activation ResNet's feature map (section 3.1).
 
-    The defaults are those of vit_jax/models_resnet.py; no stage at all leaves the root alone.
+    The defaults are those of vit_jax/models_resnet.py; without stages the ResNet is its root only.
     `patch_size` counts cells of the feature map.
     """
 

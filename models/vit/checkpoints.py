@@ -173,7 +173,7 @@ def _num_heads(width: int, depth: int, mlp_dim: int) -> int:
             return size[3]
     if width % 64:
         raise CheckpointError(
-            f"cannot tell the number of heads of width {width}, no multiple of 64"
+            f"cannot infer the number of heads: width {width} is not a multiple of 64"
         )
     return width // 64
 

@@ -1,7 +1,5 @@
 """Padding, weight standardisation and initial weights against their definitions."""
 
-from typing import Literal
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,7 @@ import torch.nn.functional as F
 
 from models import layers
 from models.layers import Dense, StdConv2d, lecun_normal_, same_padding, standardize
-
-EpsForm = Literal["deviation", "variance"]
+from models.resnet import WeightEpsForm
 
 
 @pytest.mark.parametrize(
@@ -30,7 +27,7 @@ def test_same_padding_puts_the_odd_zero_after(
 
 
 @pytest.mark.parametrize("eps_form", ["variance", "deviation"])
-def test_a_standardised_filter_has_mean_0_and_biased_deviation_1(eps_form: EpsForm) -> None:
+def test_a_standardised_filter_has_mean_0_and_biased_deviation_1(eps_form: WeightEpsForm) -> None:
     weight = torch.randn(6, 5, 3, 3, generator=torch.Generator().manual_seed(0)) * 3 + 1
     filters = standardize(weight, 1e-10, eps_form).numpy().reshape(6, -1)
     np.testing.assert_allclose(filters.mean(1), 0, atol=1e-6)
@@ -47,7 +44,7 @@ def test_the_epsilon_is_added_where_it_says() -> None:
 
 
 @pytest.mark.parametrize("eps_form", ["variance", "deviation"])
-def test_a_constant_filter_gives_zeros_and_a_finite_gradient(eps_form: EpsForm) -> None:
+def test_a_constant_filter_gives_zeros_and_a_finite_gradient(eps_form: WeightEpsForm) -> None:
     weight = torch.full((2, 3, 3, 3), 0.25, requires_grad=True)
     out = standardize(weight, 1e-5, eps_form)
     (gradient,) = torch.autograd.grad(out.square().sum(), weight)
@@ -55,7 +52,7 @@ def test_a_constant_filter_gives_zeros_and_a_finite_gradient(eps_form: EpsForm) 
 
 
 @pytest.mark.parametrize("eps_form", ["variance", "deviation"])
-def test_gradients_of_weight_standardisation(eps_form: EpsForm) -> None:
+def test_gradients_of_weight_standardisation(eps_form: WeightEpsForm) -> None:
     weight = torch.randn(
         3, 2, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     ).requires_grad_()
