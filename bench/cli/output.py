@@ -4,15 +4,10 @@ import json as jsonlib
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.cli.layouts import BY_MODULE as BY_MODULE
-from bench.cli.layouts import COST as COST
-from bench.cli.layouts import MODELS as MODELS
-from bench.cli.layouts import PUBLISHED as PUBLISHED
-from bench.cli.layouts import STATUS, Column, plan_columns, plan_totals, text
-from bench.cli.layouts import THROUGHPUT as THROUGHPUT
-from results.columns import formatting
+if TYPE_CHECKING:
+    from bench.cli.layouts import Column
 
 Row = Mapping[str, Any]
 # Indentation is the slow part of json: ten times the seconds for 10,000 rows.
@@ -57,7 +52,7 @@ def note(message: str) -> None:
     sys.stderr.write(message + "\n")
 
 
-def rows(content: Sequence[Row], *, json: bool, columns: Sequence[Column]) -> None:
+def rows(content: Sequence[Row], *, json: bool, columns: "Sequence[Column]") -> None:
     """Print rows as a JSON list, or as a table of those columns that any row has."""
     if json:
         document(content)
@@ -67,6 +62,9 @@ def rows(content: Sequence[Row], *, json: bool, columns: Sequence[Column]) -> No
 
 def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None:
     """Print the plan of a study: its runs and their totals."""
+    from bench.cli.layouts import plan_columns, plan_totals
+    from results.columns import formatting
+
     if json:
         document({"study": study, "totals": totals, "runs": content})
         return
@@ -113,6 +111,8 @@ def status(
 
 def status_table(content: Sequence[Row]) -> Any:
     """Return the states of runs as a rich table."""
+    from bench.cli.layouts import STATUS
+
     shown = [{**row, "evaluated": _evaluated(row)} for row in content]
     return make_table(shown, STATUS)
 
@@ -131,6 +131,8 @@ def _evaluated(row: Row) -> str | None:
 
 def doctor(checks: Sequence[Row], *, json: bool) -> None:
     """Print the findings on the machine, a line each."""
+    from bench.cli.layouts import text
+
     if json:
         document(list(checks))
         return
@@ -155,6 +157,9 @@ def evaluations(
 
     `varied` are the columns, besides the seed, that tell the cases apart.
     """
+    from bench.cli.layouts import text
+    from results.columns import formatting
+
     if json:
         document(content)
         return
@@ -184,7 +189,7 @@ def _case(name: str, value: Any) -> str:
     return f"{value} shot{'s' * (value > 1)}" if name == "shots" else f"{name} {value}"
 
 
-def make_table(content: Sequence[Row], columns: Sequence[Column]) -> Any:
+def make_table(content: Sequence[Row], columns: "Sequence[Column]") -> Any:
     """Return a rich table: numbers right-aligned, unknown values empty, no empty columns."""
     from rich import box
     from rich.table import Table

@@ -29,8 +29,9 @@ def models(
 ) -> None:
     """List the registered models with their parameters and forward multiply-adds."""
     from bench.cli import cost as costs
+    from bench.cli import layouts
 
-    show.rows(costs.of_registry(name or ()), json=json, columns=show.MODELS)
+    show.rows(costs.of_registry(name or ()), json=json, columns=layouts.MODELS)
 
 
 @app.command()
@@ -61,6 +62,7 @@ def cost(
     fall on zero padding, as the ViT paper's figures do.
     """
     from bench.cli import cost as costs
+    from bench.cli import layouts
 
     names = model or []
     if published is not None:
@@ -76,7 +78,7 @@ def cost(
         from bench.measure import published as papers
 
         rows = papers.rows(published)
-        show.rows(rows, json=json, columns=show.PUBLISHED)
+        show.rows(rows, json=json, columns=layouts.PUBLISHED)
         for line in papers.implausible(rows):
             show.note(f"warning: {line}")
     elif not names:
@@ -84,10 +86,10 @@ def cost(
     elif by_module:
         _refuse_beside("--by-module", {"--examples": examples, "--epochs": epochs})
         rows = costs.by_module(names, image_size, num_classes)
-        show.rows(rows, json=json, columns=show.BY_MODULE)
+        show.rows(rows, json=json, columns=layouts.BY_MODULE)
     else:
         rows = costs.of_models(names, image_size, num_classes, examples, epochs)
-        show.rows(rows, json=json, columns=show.COST)
+        show.rows(rows, json=json, columns=layouts.COST)
 
 
 @app.command()
@@ -112,6 +114,7 @@ def throughput(
     json: Json = False,
 ) -> None:
     """Measure images a second at each batch size, memory and utilisation; rows go to Parquet."""
+    from bench.cli import layouts
     from bench.measure import throughput
 
     sizes = throughput.parse_sizes(batch_sizes)
@@ -137,7 +140,7 @@ def throughput(
         if rows:
             throughput.write(rows, path)
             show.note(f"{path}: {len(rows)} rows")
-    show.rows(rows, json=json, columns=show.THROUGHPUT)
+    show.rows(rows, json=json, columns=layouts.THROUGHPUT)
 
 
 @app.command()

@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from bench.cli import output
+from bench.cli import layouts, output
 
 
 def test_json_is_one_document_and_unknown_is_null(capsys: pytest.CaptureFixture[str]) -> None:
-    output.rows([{"name": "a", "params": None}], json=True, columns=output.MODELS)
+    output.rows([{"name": "a", "params": None}], json=True, columns=layouts.MODELS)
     out, err = capsys.readouterr()
     assert json.loads(out) == [{"name": "a", "params": None}]
     assert err == ""
 
 
 def test_columns_without_a_value_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    output.rows([{"name": "a", "params": 2_000_000}], json=False, columns=output.MODELS)
+    output.rows([{"name": "a", "params": 2_000_000}], json=False, columns=layouts.MODELS)
     out = capsys.readouterr().out
     assert "params (M)" in out and "2.00" in out
     assert "family" not in out
