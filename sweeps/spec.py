@@ -244,16 +244,16 @@ def _parse(path: Path) -> Values:
 def _apply(values: Values, setting: str, data_names: Collection[str]) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise SpecError(f"--set {setting}: expected key=value")
+        raise SpecError(f"given {setting!r}, expected KEY=VALUE")
     try:
         value = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except NOT_YAML as error:
-        raise SpecError(f"--set {setting}: {text!r} is no YAML value") from error
+        raise SpecError(f"{setting}: {text!r} is not a YAML value") from error
     head, _, rest = key.partition(".")
     if key == "study":
         values["study"] = value
     elif key.startswith("resources.setup"):
-        raise SpecError(f"--set {setting}: lines of shell come from a spec or a profile only")
+        raise SpecError(f"{setting}: lines of shell come from a spec or a profile only")
     elif head in ("base", "grid", "resources") and rest:
         _section(values, head)[rest] = value
     elif head in RunConfig.model_fields:
@@ -268,7 +268,7 @@ def _apply(values: Values, setting: str, data_names: Collection[str]) -> None:
         choices = ", ".join(
             ["study", "base.KEY", "grid.KEY", "resources.KEY", *RunConfig.model_fields]
         )
-        raise SpecError(f"--set {setting}: unknown key {key!r} (expected one of {choices})")
+        raise SpecError(f"{setting}: unknown key {key!r} (expected one of {choices})")
 
 
 def _from_here(data: object) -> object:

@@ -1,6 +1,7 @@
 """The command line: the roof over all verbs, and what their errors look like."""
 
 import errno
+import re
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if (missing := getattr(error, "param", None)) is not None and error.exit_code == 2:
             _refuse_missing(error, missing)
         # Usage errors say more in format_message, which the public base class lacks.
-        _refuse(getattr(error, "format_message", error.__str__)())
+        _refuse(_plain(getattr(error, "format_message", error.__str__)()))
     except Exception as error:  # sorted by type below, so that start-up imports none of them
         from bench.run.errors import BenchError
         from models import ModelsError
@@ -128,8 +129,18 @@ def _refuse_missing(error: Exception, parameter: Any) -> None:
     if type(error).__name__ != "MissingParameter":
         return
     name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
-    words = (parameter.help or "a value").rstrip(".:")
+    words = (parameter.help or "a value").partition(";")[0].rstrip(".:")
     _refuse(f"missing {name}: expected {words[:1].lower()}{words[1:]}")
+
+
+def _plain(message: str) -> str:
+    """Return typer's message about a value in the words of our own.
+
+    >>> _plain("Invalid value for '--level': Input should be a valid number, unable to parse …")
+    '--level: expected a valid number'
+    """
+    message = re.sub(r"^Invalid value for '(.*?)': ", r"\1: ", message)
+    return re.sub(r"Input should be (.*?), unable to parse.*", r"expected \1", message)
 
 
 def _refuse(message: str) -> NoReturn:

@@ -25,7 +25,7 @@ def load(studies: Sequence[Path]) -> store.Study:
     """Return the studies together and note what could not be read; raise LedgerError for no run."""
     _add_looks()
     if not studies:
-        raise LedgerError("missing STUDY…: give a study's name or folder")
+        raise LedgerError("missing STUDY: expected a study's name or its folder")
     study = store.load(studies)
     for skipped in study.skipped:
         output.note(f"skipped: {skipped}")

@@ -48,7 +48,10 @@ Root = Annotated[
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
 Studies = Annotated[
-    list[str], typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
+    list[str],
+    typer.Argument(
+        metavar="STUDY", help="A study's name or its folder; several are read together."
+    ),
 ]
 WithPublished = Annotated[
     bool,

@@ -13,6 +13,8 @@ from bench.cli.options import RUNS, Json, Root, between
 app = Verbs()
 
 NUM_CLASSES = 1000
+SIZE_HELP = "Side of the images in pixels, at least 1; without, the model's own."
+MODEL_HELP = "Registered models, or networks of your own: MODULE:FUNCTION."
 
 
 def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
@@ -24,7 +26,9 @@ def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
 
 @app.command()
 def models(
-    name: Annotated[list[str] | None, typer.Argument(metavar="NAME")] = None,
+    name: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Models; without, all.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the registered models with their parameters and forward multiply-adds."""
@@ -36,15 +40,19 @@ def models(
 
 @app.command()
 def cost(
-    model: Annotated[list[str] | None, typer.Argument(metavar="MODEL")] = None,
+    model: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help=MODEL_HELP)] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Pixels a side.", callback=between(1))
+        int | None,
+        typer.Option(
+            help=SIZE_HELP,
+            callback=between(1),
+        ),
     ] = None,
     num_classes: Annotated[
-        int, typer.Option(help="Outputs of the head.", callback=between(1))
+        int, typer.Option(help="Outputs of the head, at least 1.", callback=between(1))
     ] = NUM_CLASSES,
     examples: Annotated[
-        int | None, typer.Option(help="Images an epoch.", callback=between(1))
+        int | None, typer.Option(help="Training images, at least 1.", callback=between(1))
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Epochs of the training.")] = None,
     by_module: Annotated[
@@ -56,7 +64,7 @@ def cost(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Parameters, multiply-adds and FLOPs of models, and of a whole training.
+    """Count parameters, multiply-adds and FLOPs of models, and of a whole training.
 
     One multiply-add is 2 FLOPs, training is 3 × forward. "valid" leaves out the kernel taps that
     fall on zero padding, as the ViT paper's figures do.
@@ -94,14 +102,18 @@ def cost(
 
 @app.command()
 def throughput(
-    model: Annotated[list[str], typer.Argument(metavar="MODEL…")],
+    model: Annotated[list[str], typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     batch_sizes: Annotated[
         str, typer.Option(help="Such as 1,8,64; default: up to the largest that fits.")
     ] = "",
     mode: Annotated[str, typer.Option(help="What is timed: train or infer.")] = "train",
     precision: Annotated[str, typer.Option(help="Precision: fp32 or bf16.")] = "fp32",
     image_size: Annotated[
-        int | None, typer.Option(help="Pixels a side.", callback=between(1))
+        int | None,
+        typer.Option(
+            help=SIZE_HELP,
+            callback=between(1),
+        ),
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     seconds: Annotated[

@@ -160,7 +160,7 @@ def test_what_yaml_trips_over_is_one_line(tmp_path: Path, text: str) -> None:
 
 
 def test_a_date_that_does_not_exist_is_no_value(tmp_path: Path) -> None:
-    assert "is no YAML value" in refusal(tmp_path, SPEC, "steps=2024-99-99")
+    assert "is not a YAML value" in refusal(tmp_path, SPEC, "steps=2024-99-99")
 
 
 def test_data_on_the_command_line_start_where_the_user_is(

@@ -241,7 +241,7 @@ def test_a_value_given_as_an_argument_overrides_the_spec(
 ) -> None:
     root = ("--root", str(tmp_path / "runs"))
     assert "unknown key 'lr'" in refused(capsys, verb, "demo", "lr=3", *root)
-    assert "expected key=value" in refused(capsys, verb, "demo", "epochs", *root)
+    assert "given 'epochs', expected KEY=VALUE" in refused(capsys, verb, "demo", "epochs", *root)
     assert not (tmp_path / "runs").exists()
 
 

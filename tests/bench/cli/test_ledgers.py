@@ -53,7 +53,9 @@ def test_a_condition_is_checked_alike(
 def test_without_a_study_each_verb_asks_for_one(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "missing STUDY…: give a study's name" in run(verb, folder=tmp_path, capsys=capsys)
+    assert "missing STUDY: expected a study's name or its folder" in run(
+        verb, folder=tmp_path, capsys=capsys
+    )
 
 
 @pytest.mark.parametrize("verb", ["table", "plot", "compare"])
