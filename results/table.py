@@ -167,7 +167,7 @@ def comparison(
     form: str | None = None,
     published: pd.DataFrame | None = None,
 ) -> TableGrid:
-    """Return the score per row, summarised over seeds with its spread and number, and its cost.
+    """Return the score per row, summarized over seeds with its spread and number, and its cost.
 
     By default a row is a model and whatever else was varied but the seed. `columns` names columns
     whose values stand side by side: training-set sizes, data sets, shots. `costs` defaults to

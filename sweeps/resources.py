@@ -92,7 +92,7 @@ class Resources(Frozen):
     A job at its time limit is started again at most `max_timeouts` times, one that was lost,
     killed or hung at most `max_retries` times from the same checkpoint.
     A device is a GPU, or a process where `gpus_per_node` is 0. `accelerator` and `utilization`
-    (model FLOPs utilisation) let `plan` predict accelerator-days before anything was measured;
+    (model FLOPs utilization) let `plan` predict accelerator-days before anything was measured;
     the price is in whatever currency the reader thinks of.
     `max_array_size` and `max_jobs` are the site's limits, for one that does not tell them.
     """

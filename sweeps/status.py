@@ -179,12 +179,12 @@ def _with_accounting(runs: list[RunStatus], holds: SchedulerState) -> list[RunSt
         for run in runs
         if run.state == "missing" and (run.run_id, "") in holds.job_ids
     }
-    said = accounted(holds, gone.values())
+    causes = accounted(holds, gone.values())
     return [
         run
-        if gone.get(run.run_id) not in said
+        if gone.get(run.run_id) not in causes
         else RunStatus(
-            **{**vars(run), "reason": f"{run.reason or 'lost'} ({said[gone[run.run_id]]})"}
+            **{**vars(run), "reason": f"{run.reason or 'lost'} ({causes[gone[run.run_id]]})"}
         )
         for run in runs
     ]

@@ -153,23 +153,23 @@ def _compared(
     settings: Row = {"metric": metric, "level": question.level, "replicas": question.replicas}
     settings["method"] = question.method
     made: Row = {"a": a, "b": b}
-    said: list[str] = []
+    answers: list[str] = []
     if cost is not None:
-        _in_cost(compare.groups(runs, a, b, cost=cost, **settings), question, made, said)
+        _in_cost(compare.groups(runs, a, b, cost=cost, **settings), question, made, answers)
     has_data = DATA in runs and runs[DATA].nunique() > 1
     made["crossing_in_data"] = None
     if has_data and cost != DATA:
         pair = compare.groups(runs, a, b, cost=DATA, **settings)
         found = crossing(pair)
         made["crossing_in_data"] = asdict(found)
-        said.append(sentences.crossing(pair, found))
-    return made | {"sentences": said}
+        answers.append(sentences.crossing(pair, found))
+    return made | {"sentences": answers}
 
 
-def _in_cost(pair: Pair, question: ComparisonQuestion, made: Row, said: list[str]) -> None:
-    """Add the answers along the axis of cost to `made` and `said`."""
+def _in_cost(pair: Pair, question: ComparisonQuestion, made: Row, answers: list[str]) -> None:
+    """Add the answers along the axis of cost to `made` and `answers`."""
     mean, found = compare.mean_ratio(pair), crossing(pair)
-    said += [sentences.mean_ratio(pair, mean), sentences.crossing(pair, found)]
+    answers += [sentences.mean_ratio(pair, mean), sentences.crossing(pair, found)]
     made |= {
         "mean_ratio": asdict(mean),
         "ratio_of_each_run": compare.points_ratio(pair).to_dict("records"),
@@ -182,14 +182,14 @@ def _in_cost(pair: Pair, question: ComparisonQuestion, made: Row, said: list[str
             f"cost_{name}": float(side.line.reach(accuracy))
             for name, side in (("a", pair.a), ("b", pair.b))
         }
-        said.append(sentences.ratio_at(pair, ratio, accuracy))
+        answers.append(sentences.ratio_at(pair, ratio, accuracy))
     if (budget := question.budget) is not None:
         gain, chance = compare.gain_at(pair, budget), compare.probability(pair, budget)
         made["at_cost"] = {"cost": budget, "gain": asdict(gain), "probability": asdict(chance)} | {
             f"value_{name}": float(side.line.at(budget))
             for name, side in (("a", pair.a), ("b", pair.b))
         }
-        said += [
+        answers += [
             sentences.gain_at(pair, gain, budget),
             sentences.probability(pair, chance, budget),
         ]

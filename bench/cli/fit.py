@@ -206,8 +206,8 @@ def constants(*, replicas: int, level: float, json: bool) -> None:
         output.document({"constants": rows, "fits": fitted, "without_points": without})
         return
     form = "{:.3g}".format
-    said = [row | {"ours": _with_interval(row, form, "value", ENDS)} for row in rows]
-    output.rows(said, json=False, columns=CONSTANTS)
+    shown = [row | {"ours": _with_interval(row, form, "value", ENDS)} for row in rows]
+    output.rows(shown, json=False, columns=CONSTANTS)
     output.note(
         f"{published_constants.LAW}: E = a·(C + d)^-b + e through the frontier of the "
         "published points, C in TPUv3 core-days at a utilization of "
@@ -263,13 +263,13 @@ def _print(records: Sequence[Record], metric: str) -> None:
 def _doubts(record: Record, form: Callable[[float], str]) -> dict[str, str]:
     """Return the hold-out prediction with its miss, and the codes of warnings."""
     codes = {"codes": ", ".join(dict.fromkeys(w["code"] for w in record["warnings"]))}
-    held = record["hold_out"]
-    if not held:
+    check = record["hold_out"]
+    if not check:
         return codes
-    predicted = _with_interval(held, form, "predicted", ENDS)
+    predicted = _with_interval(check, form, "predicted", ENDS)
     return codes | {
-        "hold_out": f"{form(held['observed'])}, predicted {predicted}",
-        "miss": f"{'+' if held['miss'] > 0 else '-'}{form(abs(held['miss']))}",
+        "hold_out": f"{form(check['observed'])}, predicted {predicted}",
+        "miss": f"{'+' if check['miss'] > 0 else '-'}{form(abs(check['miss']))}",
     }
 
 

@@ -76,11 +76,11 @@ def plan(study: str, totals: Row, content: Sequence[Row], *, json: bool) -> None
     )
     _say_more(content)
     days = totals["accelerator_days_to_do"]
-    said = "not known before a run was measured" if days is None else f"{days:.3g}"
+    days_text = "not known before a run was measured" if days is None else f"{days:.3g}"
     flops, to_do = (formatting.count(totals[f"train_flops{part}"]) for part in ("", "_to_do"))
     line = (
         f"study {study}: {totals['runs']} runs, {flops}FLOPs; to do: {totals['runs_to_do']} runs, "
-        f"{to_do}FLOPs, accelerator-days: {said}"
+        f"{to_do}FLOPs, accelerator-days: {days_text}"
     )
     for key, name, form in plan_totals():
         if totals[key] is not None:

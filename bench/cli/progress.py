@@ -28,7 +28,7 @@ def wait(study_dir: Path) -> list[str]:
         elif run.state != "done":
             log = study_dir / run.run_id / "log"
             log = log if log.exists() else study_dir / "log"
-            why = run.reason or "its job ended without a word"
+            why = run.reason or "its job ended without a record"
             problems.append(f"{run.run_id}: {run.state}, {why}; see {log}")
         elif run.evaluations.failure:
             problems.append(f"{run.run_id}: evaluation failed: {run.evaluations.failure}")

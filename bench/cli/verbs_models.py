@@ -125,7 +125,7 @@ def throughput(
     root: Root = RUNS,
     json: Json = False,
 ) -> None:
-    """Measure images a second at each batch size, memory and utilisation; rows go to Parquet."""
+    """Measure images a second at each batch size, memory and utilization; rows go to Parquet."""
     from bench.cli import layouts
     from bench.measure import throughput
 

@@ -83,7 +83,7 @@ class Recorder(NullRecorder):
         hosts = ",".join(environment().hosts) or self.attempt.last.host
         precision = self.run.config.recipe.precision
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
-            log.warning("%s: no peak at %s is known, utilisation is null", device_name, precision)
+            log.warning("%s: no peak at %s is known, utilization is null", device_name, precision)
         place = {"device": device_name, "num_devices": world.size, "hosts": hosts}
         place["micro_batch_size"] = micro_batch_size
         self.attempt.beat(0.0, **place, **software(), **self._costs())

@@ -12,7 +12,7 @@ class Look:
     marker: str
 
 
-# In this order everywhere. Colours that people of all kinds of colour vision tell apart (Okabe and
+# In this order everywhere. Colors that people of all kinds of color vision tell apart (Okabe and
 # Ito, 2008).
 LOOKS: dict[str, Look] = {
     "vit": Look("ViT", "#0072B2", "o"),

@@ -19,7 +19,7 @@ def settled(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def frontier(cost: npt.ArrayLike, error: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Return the mask (N,) of the Pareto frontier of cost and error (N,), both minimised.
+    """Return the mask (N,) of the Pareto frontier of cost and error (N,), both minimized.
 
     A point is on it if no other has both at most as large and at least one of them smaller. So of
     two points with equal error only the cheaper one is on it, and exact duplicates both are or

@@ -15,7 +15,7 @@ from results.figures.panels import PANEL, Drawn, finish, panels
 
 
 def _shades(found: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """Return a colour per family and model: the family's, darker for larger models."""
+    """Return a color per family and model: the family's, darker for larger models."""
     shades = {}
     for family, part in found.groupby("family", sort=False):
         models = list(dict.fromkeys(part["model"]))  # smallest first
@@ -98,9 +98,9 @@ def data_scale(
     metric: str = "top1_accuracy",
     published: pd.DataFrame | None = None,
 ) -> Axes:
-    """Draw `metric` against the number of training images, a labelled line per model.
+    """Draw `metric` against the number of training images, a labeled line per model.
 
-    A point is the mean over seeds with the sample standard deviation as a bar; colour and marker
+    A point is the mean over seeds with the sample standard deviation as a bar; color and marker
     are the family's, darker is larger. `published` (as `reference.table5()`) is lighter and
     dashed. Raises MissingColumn and NothingToDraw.
 

@@ -29,7 +29,7 @@ LEAST_SHARE = 0.25  # of axes that make room for labels, for the lines
 def spread(wanted: Sequence[float], distance: float, low: float, high: float) -> list[float]:
     """Return places at least `distance` apart, as near to `wanted` as possible and in its order.
 
-    Neighbours that are too close become one block around their mean, and blocks merge until none
+    Neighbors that are too close become one block around their mean, and blocks merge until none
     overlaps. All stay between `low` and `high` as far as there is room.
 
     >>> spread([1.0, 1.0, 5.0], 2.0, 0.0, 10.0)

@@ -1,4 +1,4 @@
-"""Style of all figures: colours and markers of families, legends, titles, limits and ticks."""
+"""Style of all figures: colors and markers of families, legends, titles, limits and ticks."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ FIRST_DIGITS = ((1.5, (1, 2, 3, 5, 7)), (3.5, (1, 2, 5)), (5.0, (1, 3)), (math.i
 LINEAR = 0.7  # decades
 MOST_TICKS = 100  # of powers of ten, so that none is left out
 WIDE = 5.0  # inches of an x axis; a narrower one has room for fewer ticks
-TICK_ROOM = 0.07  # of the axis, between two labelled counts
+TICK_ROOM = 0.07  # of the axis, between two labeled counts
 
 
 def title(family: str) -> str:
@@ -37,7 +37,7 @@ def title(family: str) -> str:
 
 
 def style(family: str) -> tuple[str, str]:
-    """Return colour and marker of a family, the same in every figure; spare ones for unknown ones.
+    """Return color and marker of a family, the same in every figure; spare ones for unknown ones.
 
     The paper's own have those of the family, in a lighter tone.
     """

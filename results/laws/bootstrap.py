@@ -26,7 +26,7 @@ RAREST_SCALE = 0.02  # a replica's noise is not scaled beyond this quantile of c
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """Standardised residuals of log errors, between configurations and within them.
+    """Standardized residuals of log errors, between configurations and within them.
 
     `shared` (G,) are means of configurations, corrected for the degrees of freedom used; `within`
     (N,) are deviations of seeds from them, corrected too, and `within_share` is the share of their
@@ -73,7 +73,7 @@ class Noise:
 
 
 def _growth(residuals: Floats, log_error: Floats) -> float:
-    """Return the exponent of the growth of noise as errors fall, by a regularised regression.
+    """Return the exponent of the growth of noise as errors fall, by a regularized regression.
 
     The slope of log |residual| over -log error, with the weight that its standard error gives it
     beside GROWTH.

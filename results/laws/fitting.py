@@ -154,12 +154,12 @@ def on_bound(made: LawFit, tops: Mapping[str, float]) -> Iterator[ResultWarning]
 
 def hold_out_warnings(made: LawFit, scale_name: str) -> Iterator[ResultWarning]:
     """Yield a warning where there was no hold-out test, or where its interval missed."""
-    held = made.hold_out
-    if held is None:
+    check = made.hold_out
+    if check is None:
         yield ResultWarning("no_hold_out", "too few scales without the largest factor of two")
-    elif held.low is not None and held.high is not None and not held.covered:
+    elif check.low is not None and check.high is not None and not check.covered:
         yield ResultWarning(
             "hold_out_missed",
-            f"predicted {held.predicted:.3g} [{held.low:.3g}, {held.high:.3g}] at "
-            f"{scale_name} {held.x:.3g}, observed {held.observed:.3g}",
+            f"predicted {check.predicted:.3g} [{check.low:.3g}, {check.high:.3g}] at "
+            f"{scale_name} {check.x:.3g}, observed {check.observed:.3g}",
         )

@@ -124,6 +124,6 @@ def fit_joint(
     found = points.points([ns, ds], error, configurations.ids(runs), scale=costs)
     settings = FitSettings((n, d), metric, replicas, level, seed)
     made = _fitted(found, settings)
-    held = fitting.hold_out(found, lambda rest: _fitted(rest, settings))
-    made = replace(made, hold_out=held)
+    check = fitting.hold_out(found, lambda rest: _fitted(rest, settings))
+    made = replace(made, hold_out=check)
     return replace(made, warnings=tuple(_warnings(made, cost)))

@@ -119,8 +119,8 @@ def fit_points(
         unit = float(10.0 ** np.round(np.log10(points.x).mean()))
     settings = FitSettings((x_name,), metric, replicas, level, seed)
     made = _fitted(points, form, unit, settings)
-    held = fitting.hold_out(points, lambda rest: _fitted(rest, form, unit, settings))
-    made = replace(made, hold_out=held)
+    check = fitting.hold_out(points, lambda rest: _fitted(rest, form, unit, settings))
+    made = replace(made, hold_out=check)
     found = list(_warnings(made))
     if lost := int((known & ~usable).sum()):
         found.append(ResultWarning("no_error", f"{lost} runs without any error left out"))

@@ -2,7 +2,7 @@
 
 Of all constants that ship, those of Zhai et al. 2022 (arXiv:2106.04560, Figure 2) come with
 points: the paper's appendix lists accuracies by model, data and steps. Their compute follows from
-the paper's GFLOPs, with one utilisation for all, since measured core-days are not published: that
+the paper's GFLOPs, with one utilization for all, since measured core-days are not published: that
 moves a and d, not the exponent b and the offset. As in Figure 2, the fit is through the frontier.
 """
 

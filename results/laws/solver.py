@@ -58,8 +58,8 @@ def _step(
     theta: Floats, slope: Floats, curve: Floats, damping: Floats, low: Floats, high: Floats
 ) -> Floats:
     """Take a damped Gauss-Newton step of each fit; parameters at a bound do not leave it."""
-    held = ((theta <= low) & (slope > 0)) | ((theta >= high) & (slope < 0))  # (R, P)
-    free = ~held
+    at_bound = ((theta <= low) & (slope > 0)) | ((theta >= high) & (slope < 0))  # (R, P)
+    free = ~at_bound
     diagonal = np.einsum("rpp->rp", curve)
     damped = curve * (free[:, :, None] & free[:, None, :])  # (R, P, P)
     extra = np.where(free, damping[:, None] * diagonal + 1e-12, 1.0)

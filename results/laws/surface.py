@@ -80,7 +80,7 @@ class Surface:
 
 
 def best_n(theta: Floats, product: float) -> Floats:
-    """Return the N (R,) that minimises a N^-alpha + b (product / N)^-beta for parameters (R, 5).
+    """Return the N (R,) that minimizes a N^-alpha + b (product / N)^-beta for parameters (R, 5).
 
     The derivative in log N is zero at N^(alpha + beta) = (alpha a / beta b) product^beta.
     """

@@ -47,12 +47,12 @@ def _parameter(made: LawFit, name: str) -> str:
 
 def _hold_out(made: LawFit) -> str:
     """Return what a fit without the largest factor of two predicted, and what was observed."""
-    held = made.hold_out
-    if held is None:
+    check = made.hold_out
+    if check is None:
         return ""
     inside = {None: "", True: ", inside its interval", False: ", outside its interval"}
-    numbers = [formatting.metric_value(made.metric, v) for v in (held.predicted, held.observed)]
-    return f"predicted {numbers[0]}, observed {numbers[1]}{inside[held.covered]}"
+    numbers = [formatting.metric_value(made.metric, v) for v in (check.predicted, check.observed)]
+    return f"predicted {numbers[0]}, observed {numbers[1]}{inside[check.covered]}"
 
 
 def law_table(found: dict[str, LawFit | fit.FitError], x: str, metric: str, num: int) -> Facts:

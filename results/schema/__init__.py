@@ -97,7 +97,7 @@ def column(name: str) -> Column | None:
 def of_role(*roles: Role, shown: View | None = None) -> tuple[Column, ...]:
     """Return the columns of `runs` with one of `roles`, role by role in the order given.
 
-    With `shown` only those which that view shows unless told otherwise.
+    With `shown` only those which that view shows by default.
 
     >>> [one.name for one in of_role("size", "metric", shown="report")]
     ['top1_accuracy', 'loss']

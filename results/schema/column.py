@@ -35,7 +35,7 @@ class Column:
     - `total` is how the values of a run's attempts become the run's, None if they do not;
     - `display` are its units for people, largest first, each with its size in `unit` and the
       header of a table in it; a column is shown in the largest that its maximum reaches;
-    - `shown` are the views that have it unless told otherwise: comparison tables, the report;
+    - `shown` are the views that show it by default: comparison tables, the report;
     - `plan` is how `plan` knows a cost: "computed" under its own name, or "predicted" from earlier
       runs, as `predicted_{name}`;
     - `rank` orders the columns of a role where the order of the table is not that of importance.

@@ -42,7 +42,7 @@ PEAK_MEMORY = Column(
     "peak_memory_bytes",
     "int",
     "bytes",
-    "most memory ever held on one accelerator",
+    "peak memory allocated on one accelerator",
     role="performance",
     total="max",
     display=units("peak memory ({})", (2.0**30, "GiB"), (2.0**20, "MiB")),
@@ -145,7 +145,7 @@ RUNS = (
     Column("steps", "int", "steps", "updates of the weights", role="scale"),
     Column("batch_size", "int", "images", "images per update, over all devices"),
     Column("seed", "int", "", "the run's seed", shown=("report",)),
-    Column("recipe", "text", "", "optimiser, schedule, augmentation, options of the model"),
+    Column("recipe", "text", "", "optimizer, schedule, augmentation, options of the model"),
     FORWARD_MACS,
     Column(
         "forward_macs_valid_per_image",

@@ -17,7 +17,7 @@ from results.schema.runs import (
     STUDY,
 )
 
-# The causes of an end: the attempt's own (done; failed: a user's error, a loss that is no number),
+# The causes of an end: the attempt's own (done; failed: a user's error, a non-finite loss),
 # a person's (killed), the scheduler's (preempted, timeout), the machine's (the others).
 ENDED = "done, failed, killed, preempted, timeout, lost, out_of_memory or hang"
 
@@ -93,7 +93,7 @@ THROUGHPUT = (
     Column("step_seconds_low", "float", "seconds", "a quarter of the steps are faster"),
     Column("step_seconds_high", "float", "seconds", "a quarter of the steps are slower"),
     Column("images_per_second", "float", "images/s", "batch_size / median step"),
-    Column("peak_memory_bytes", "int", "bytes", "most memory ever held on the accelerator"),
+    Column("peak_memory_bytes", "int", "bytes", "peak memory allocated on the accelerator"),
     FORWARD_MACS,
     Column("model_flops_utilization", "float", "fraction", "model FLOPs over time x dense peak"),
     *SOFTWARE,

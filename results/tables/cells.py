@@ -120,7 +120,7 @@ def titles(sides: pd.DataFrame) -> list[str]:
 def texts(scores: Scores, side: int) -> list[str]:
     """One column of scores; beside several, a cell of fewer runs than most says its n.
 
-    But for n = 1 where others have a ±: that it has none says so.
+    Except n = 1 where others have a ±: the missing ± implies it.
     """
     made, told_from = [], 2 if np.isfinite(scores.std).any() else 1
     for row in range(len(scores.lines)):

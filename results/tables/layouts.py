@@ -13,7 +13,7 @@ FORMS = ("table2", "table5", "table6")
 
 
 class UnknownForm(ResultsError):
-    """A table of this form, or this way to summarise runs, does not exist."""
+    """A table of this form, or this way to summarize runs, does not exist."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def usual(table: pd.DataFrame, columns: tuple[str, ...]) -> TableLayout:
     varied = configurations.varying(
         table, list(dict.fromkeys(covered)), configurations.CONFIGURATION
     )
-    # Scores on different data do not compare, so this is said even if each model saw one only.
+    # Scores on different data do not compare, so the data set is always named.
     shown = [name for name in ("dataset", "train_examples") if name in table]
     apart = [n for n in shown if table[n].nunique(dropna=False) > 1 and n not in varied]
     varied = (*apart, *varied)

@@ -56,9 +56,9 @@ FORMS = {
 
 
 def _text(row: pd.Series) -> str:
-    told = PRINTED.match(row["note"]) if isinstance(row.get("note"), str) else None
-    if told:
-        return told[1]
+    printed = PRINTED.match(row["note"]) if isinstance(row.get("note"), str) else None
+    if printed:
+        return printed[1]
     if pd.isna(row["value"]):
         return ""
     decimals = 2 if row["metric"] == "top1_accuracy" else 0

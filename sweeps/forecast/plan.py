@@ -43,7 +43,7 @@ def plan(
     """Return a row for each run: its state, its cost and its predicted time; null if unknown.
 
     `prediction` says from what: earlier runs in the ledger, else `probe_steps` steps that are
-    trained here of each kind of run, else the stated utilisation.
+    trained here of each kind of run, else the stated utilization.
     """
     speeds = _Speeds(
         predict.read_ledger(root, {one.run.config.model for one in planned}), probe_steps

@@ -50,8 +50,8 @@ def measure(run: Run, resources: Resources, num_steps: int) -> Row:
             text=True,
         )
         if done.returncode:
-            said = done.stderr.strip().splitlines() or ["it said nothing"]
-            raise ProbeFailed(f"the probe of {run.config.model} failed: {said[-1]}")
+            lines = done.stderr.strip().splitlines() or ["no output"]
+            raise ProbeFailed(f"the probe of {run.config.model} failed: {lines[-1]}")
         (row,) = parquet.read_rows(run_dir / "run.parquet")
     check_device(row, resources)
     return row

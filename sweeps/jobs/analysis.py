@@ -57,7 +57,9 @@ def analyse(study_dir: Path) -> None:
     (study_dir / FOLDER).mkdir(exist_ok=True)
     record = AnalysisRecord(wanted, _now())
     record.write(study_dir)
-    problems = [said for name, words in wanted.items() if (said := _make(study_dir, name, words))]
+    problems = [
+        problem for name, words in wanted.items() if (problem := _make(study_dir, name, words))
+    ]
     reason = "; ".join(problems) or None
     ended = replace(record, ended="failed" if problems else "done", reason=reason, ended_at=_now())
     ended.write(study_dir)
@@ -81,8 +83,8 @@ def _make(study_dir: Path, name: str, words: str) -> str | None:
     done = subprocess.run(line, capture_output=True, text=True, env=outer)
     if not done.returncode:
         return None
-    said = done.stderr.strip().splitlines()
-    return f"{name}: {words}: {said[-1] if said else f'exit {done.returncode}'}"
+    lines = done.stderr.strip().splitlines()
+    return f"{name}: {words}: {lines[-1] if lines else f'exit {done.returncode}'}"
 
 
 def check(wanted: Mapping[str, str]) -> str | None:

@@ -96,7 +96,7 @@ def _requeue(scheduler: Scheduler, job: str, without: list[str]) -> None:
 
 def main() -> None:
     """`python -m sweeps.jobs.requeue STUDY_DIR`, in a batch script; exits 0 if the run is done."""
-    # Being requeued ends the batch script too, but not before this has said all.
+    # Being requeued ends the batch script too, but not before this has written its records.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     start_logging()
     job = environment().job_id

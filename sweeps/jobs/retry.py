@@ -15,7 +15,7 @@ from typing import Literal
 
 from bench.run.heartbeat import NO_REPORT, Heartbeat
 
-LOSSES_OF_A_LEMON = 2
+LOSSES_TO_EXCLUDE_NODE = 2
 AGAIN = ("preempted", "timeout", "out_of_memory")
 RETRIED = ("hang", "killed", "lost")
 
@@ -41,7 +41,7 @@ def decide(
 ) -> Verdict:
     """Return the verdict over the last heartbeats of a run's attempts since it was submitted.
 
-    An attempt that said nothing of its end is lost; `silent_starts` counts the jobs since the last
+    An attempt without a record of its end is lost; `silent_starts` counts the jobs since the last
     attempt that ended before they made one.
 
     >>> decide([], RetryLimits(max_timeouts=20, max_retries=2), silent_starts=1).outcome

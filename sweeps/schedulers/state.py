@@ -119,10 +119,10 @@ def _note(found: SchedulerState, submission: queue.Submission, run_id: str, is_h
 
 def accounted(found: SchedulerState, job_ids: Iterable[str]) -> dict[str, str]:
     """Return how jobs that are gone have ended, as their schedulers' accounting tells."""
-    told: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for cluster, own in _by_cluster(found, job_ids).items():
-        told |= SCHEDULERS[cluster].ended(own)
-    return told
+        reasons |= SCHEDULERS[cluster].ended(own)
+    return reasons
 
 
 def cancel(found: SchedulerState, job_ids: Iterable[str]) -> None:

@@ -91,7 +91,7 @@ def is_cancelled(study_dir: Path, run_id: str, after: str) -> bool:
 
 @contextmanager
 def exclusive(path: Path, wait_seconds: float = 60.0) -> Iterator[bool]:
-    """Hold a lock file; give False where another process has held it for `wait_seconds`."""
+    """Lock a file; yield False if another process has kept it locked for `wait_seconds`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, timeout=wait_seconds)
     try:

@@ -95,7 +95,7 @@ def test_shots_are_nested_balanced_and_differ_by_seed() -> None:
 
 @pytest.mark.parametrize("num_train", [170, 17])
 def test_a_dimension_that_never_varied_in_training_has_no_weight(num_train: int) -> None:
-    """Standardised it is 0 for all of training, so that the exact solution gives it none."""
+    """Standardized it is 0 for all of training, so that the exact solution gives it none."""
     generator = np.random.default_rng(0)
     centers = 3 * generator.normal(size=(17, 64))
     labels = np.arange(170) % 17

@@ -1,4 +1,4 @@
-"""Padding, weight standardisation and initial weights against their definitions."""
+"""Padding, weight standardization and initial weights against their definitions."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_same_padding_puts_the_odd_zero_after(
 
 
 @pytest.mark.parametrize("eps_form", ["variance", "deviation"])
-def test_a_standardised_filter_has_mean_0_and_biased_deviation_1(eps_form: WeightEpsForm) -> None:
+def test_a_standardized_filter_has_mean_0_and_biased_deviation_1(eps_form: WeightEpsForm) -> None:
     weight = torch.randn(6, 5, 3, 3, generator=torch.Generator().manual_seed(0)) * 3 + 1
     filters = standardize(weight, 1e-10, eps_form).numpy().reshape(6, -1)
     np.testing.assert_allclose(filters.mean(1), 0, atol=1e-6)
@@ -52,7 +52,7 @@ def test_a_constant_filter_gives_zeros_and_a_finite_gradient(eps_form: WeightEps
 
 
 @pytest.mark.parametrize("eps_form", ["variance", "deviation"])
-def test_gradients_of_weight_standardisation(eps_form: WeightEpsForm) -> None:
+def test_gradients_of_weight_standardization(eps_form: WeightEpsForm) -> None:
     weight = torch.randn(
         3, 2, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     ).requires_grad_()

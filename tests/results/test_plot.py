@@ -1,4 +1,4 @@
-"""Figures hold the points, scales, colours, labels and words they should, in every format."""
+"""Figures hold the points, scales, colors, labels and words they should, in every format."""
 
 import itertools
 import subprocess
@@ -66,7 +66,7 @@ def written(ax: Axes) -> list[str]:
 
 
 def markers_of(ax: Axes) -> dict[tuple[Any, Any], npt.NDArray[np.float64]]:
-    """(colour, marker) -> the points (N, 2) drawn so."""
+    """(color, marker) -> the points (N, 2) drawn so."""
     lines = [line for line in ax.get_lines() if line.get_marker() not in ("None", "", None)]
     return {(line.get_color(), line.get_marker()): points_of(line) for line in lines}
 
@@ -208,7 +208,7 @@ def test_data_scale_has_one_labelled_line_per_model_and_ticks_at_the_sizes() -> 
     assert len(lines) == 6
 
 
-def test_the_larger_model_has_the_familys_colour_and_the_smaller_a_lighter_one() -> None:
+def test_the_larger_model_has_the_familys_color_and_the_smaller_a_lighter_one() -> None:
     ax = plot.data_scale(make_runs())
     colors = {text.get_text(): text.get_color() for text in ax.texts}
     vit = families.LOOKS["vit"].color

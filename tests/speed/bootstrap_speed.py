@@ -31,7 +31,7 @@ LAW = np.array([[0.63, 0.32, 0.52, 0.12]])  # arXiv:2106.04560, Figure 2
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Replicas (R, N) of one study, and what both must minimise."""
+    """Replicas (R, N) of one study, and what both must minimize."""
 
     curve: laws.Curve
     theta: Floats

@@ -1,4 +1,4 @@
-"""What weight standardisation adds to a training step, and to each further micro-step of it.
+"""What weight standardization adds to a training step, and to each further micro-step of it.
 
     python -m tests.speed.weight_standardization --model bit_r50x1 --batch-size 4 --rounds 15
 
@@ -100,7 +100,7 @@ def main() -> None:
     print(f"{options.model}, batch {options.batch_size}, fp32, {options.device}: median ms")
     for (who, steps), values in times.items():
         print(
-            f"{who:>8} standardisation, {steps} micro-steps {1e3 * statistics.median(values):8.1f}"
+            f"{who:>8} standardization, {steps} micro-steps {1e3 * statistics.median(values):8.1f}"
         )
     share, more = statistics.median(one), statistics.median(further)
     low, high = interval(one)

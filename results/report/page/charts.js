@@ -14,7 +14,7 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// Which points nothing else beats in both x and y, both minimised, as indices by rising x.
+// Which points nothing else beats in both x and y, both minimized, as indices by rising x.
 function frontier(points) {
   const order = points.map((_, at) => at);
   order.sort((a, b) => points[a].x - points[b].x || points[a].cost - points[b].cost);

@@ -1,4 +1,4 @@
-// The page: its filter, its colours, the dialog of one run.
+// The page: its filter, its colors, the dialog of one run.
 
 const THEMES = ["system", "light", "dark"];
 const TYPING_MS = 120; // a pause in typing, after which the filter is applied

@@ -24,7 +24,7 @@ NAMES = ("cat", "dog", "eel")
 
 
 def encode(value: int, kind: str = "PNG") -> bytes:
-    """A file of 5 × 4 pixels of one colour."""
+    """A file of 5 × 4 pixels of one color."""
     content = io.BytesIO()
     PIL.Image.new("RGB", (5, 4), (value, value, value)).save(content, kind, quality=100)
     return content.getvalue()
@@ -248,9 +248,9 @@ def test_images_are_decoded_to_rgb(kind: str) -> None:
 
 
 def test_grey_and_transparent_images_are_rgb() -> None:
-    for mode, colour in (("L", 70), ("RGBA", (70, 70, 70, 0))):
+    for mode, color in (("L", 70), ("RGBA", (70, 70, 70, 0))):
         content = io.BytesIO()
-        PIL.Image.new(mode, (5, 4), colour).save(content, "PNG")
+        PIL.Image.new(mode, (5, 4), color).save(content, "PNG")
         assert np.all(decode(content.getvalue(), "here") == 70)
 
 

@@ -139,7 +139,7 @@ def test_two_micro_batches_are_one_batch(world: World) -> None:
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
-def test_micro_batches_share_a_standardisation(world: World, stage: int) -> None:
+def test_micro_batches_share_a_standardization(world: World, stage: int) -> None:
     whole, parts = build_bit(world), build_bit(world, stage, 2)
     assert parts.num_micro_batches == 4
     close(run(parts), run(whole), 1e-5)
@@ -333,7 +333,7 @@ def test_processes_add_and_share(two_processes: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
-def test_two_processes_share_standardisations_each(
+def test_two_processes_share_standardizations_each(
     world: World, two_processes: Path, stage: int
 ) -> None:
     whole = build_bit(world)

@@ -73,7 +73,7 @@ def test_a_name_like_a_known_one_is_not_taken_for_it(device: str) -> None:
         ("NVIDIA GeForce RTX 4090", "NVIDIA RTX 4090"),
     ],
 )
-def test_names_of_drivers_are_recognised(device: str, name: str) -> None:
+def test_names_of_drivers_are_recognized(device: str, name: str) -> None:
     found = accelerators.find(device)
     assert found is not None and found.name == name
 
@@ -83,7 +83,7 @@ def test_each_accelerator_is_found_by_its_own_name() -> None:
         assert accelerators.find(known.pattern) is known
 
 
-def test_days_are_normalised_by_dense_peak() -> None:
+def test_days_are_normalized_by_dense_peak() -> None:
     assert accelerators.normalized_days(2.0, 312e12) == pytest.approx(2.0)
     # 680 TPUv3-core-days at 61.5 TFLOP/s, in days of an A100 at 312.
     assert accelerators.normalized_days(680, 61.5e12) == pytest.approx(680 * 61.5 / 312)

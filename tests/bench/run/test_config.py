@@ -99,7 +99,7 @@ def test_a_summary_has_the_columns_that_are_known_before_a_run() -> None:
 
 
 def test_a_field_at_its_default_does_not_enter_the_identity() -> None:
-    # So a field added later, whose default keeps the old behaviour, changes no existing id.
+    # So a field added later, whose default keeps the old behavior, changes no existing id.
     assert make_run().identity == {
         "model": "vit_nano2",
         "data": ["cats", "f00d"],

@@ -69,7 +69,7 @@ def test_draws_are_uniform_and_independent() -> None:
     assert np.abs(draws.mean(0) - 1 / 2).max() < 5 * np.sqrt(1 / 12 / count)
     # The variance of (u - 1/2)² is 1/80 - 1/144 = 1/180.
     assert np.abs(draws.var(0) - 1 / 12).max() < 5 * np.sqrt(1 / 180 / count)
-    # Neither neighbouring draws nor neighbouring keys nor neighbouring seeds are correlated.
+    # Neither neighboring draws nor neighboring keys nor neighboring seeds are correlated.
     other = seeds.uniforms(1, np.arange(count), 1)[:, 0]
     pairs = [(draws[:, 0], draws[:, 1]), (draws[:-1, 0], draws[1:, 0]), (draws[:, 0], other)]
     for a, b in pairs:

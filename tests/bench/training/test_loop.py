@@ -212,7 +212,7 @@ def test_a_seed_chooses_the_weights_and_the_order_of_images(
 
     monkeypatch.setitem(train.__globals__, "Engine", Looking)
     changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"subset_seed": 1}]
-    # With a rate so small the weights stay as they were initialised, but for zeros.
+    # With a rate so small the weights stay as they were initialized, but for zeros.
     still: dict[str, Any] = {"steps": 1, "train_examples": 100, "recipe": Recipe(lr=1e-30)}
     folders = [write_run(tmp_path, **still, **change) for change in changes]
     for folder in folders:

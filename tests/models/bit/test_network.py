@@ -73,7 +73,7 @@ def test_defaults_are_those_of_the_published_code() -> None:
     assert (config.stages, config.root_width) == ((3, 8, 36, 3), 256)
 
 
-def test_every_convolution_is_standardised_and_has_no_bias() -> None:
+def test_every_convolution_is_standardized_and_has_no_bias() -> None:
     network = _bit("bit_nano")
     images = _images(8)
     features = network.features(images)

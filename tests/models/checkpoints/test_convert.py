@@ -141,7 +141,7 @@ def test_saving_and_loading_is_identity(
         assert again.config == network.config
 
 
-def test_a_registered_network_is_recognised_by_its_structure(tmp_path: Path) -> None:
+def test_a_registered_network_is_recognized_by_its_structure(tmp_path: Path) -> None:
     network = models.build("vit_micro2", num_classes=3)
     models.save_checkpoint(network, tmp_path / "x.npz")
     assert models.load_checkpoint(tmp_path / "x.npz").config == network.config

@@ -21,7 +21,7 @@ def test_the_examples_hold() -> None:
     assert doctest.testmod(style) == (0, 1)
 
 
-def test_every_family_has_a_colour_and_a_marker_of_its_own() -> None:
+def test_every_family_has_a_color_and_a_marker_of_its_own() -> None:
     looks = [*map(families.style, families.LOOKS), *families.OTHERS]
     assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
 
@@ -30,7 +30,7 @@ def test_an_unknown_family_always_looks_the_same() -> None:
     assert style.style("mixer") == style.style("mixer") in families.OTHERS
 
 
-def test_lighter_goes_from_the_colour_to_white() -> None:
+def test_lighter_goes_from_the_color_to_white() -> None:
     assert style.lighter("#0072b2", 0) == "#0072b2"
     assert style.lighter("#0072b2", 1) == "#ffffff"
     assert style.lighter("#000000", 0.5) == "#808080"

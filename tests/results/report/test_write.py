@@ -96,10 +96,10 @@ def test_the_page_has_what_a_reader_looks_for(study: store.Study) -> None:
 def test_controls_have_labels(study: store.Study) -> None:
     text = write.html(study)
     page = Page(text)
-    labelled = {a["for"] for tag, a in page.tags if tag == "label" and "for" in a}
+    labeled = {a["for"] for tag, a in page.tags if tag == "label" and "for" in a}
     for tag, attributes in page.tags:
         if tag == "input":
-            assert attributes["id"] in labelled
+            assert attributes["id"] in labeled
     assert len(re.findall(r"<label>\w+ <select", text)) == text.count("<select")
 
 
