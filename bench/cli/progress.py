@@ -50,18 +50,24 @@ def track(runs: list[RunStatus], what: str) -> Iterator[RunStatus]:
         yield run
 
 
-def only(found: StudyStatus, where: Sequence[str]) -> StudyStatus:
-    """Return the status with the runs that meet the conditions of `--where`."""
+def only(found: StudyStatus, study_dir: Path, where: Sequence[str]) -> StudyStatus:
+    """Return the status with the runs that meet the conditions of `--where`.
+
+    Conditions may name columns of the status and of the ledger, which are null until a run ends.
+    """
     if not where:
         return found
     import pandas as pd
 
     import models
+    from results import store
     from results.columns import filters
 
     families = {name: models.config(name).family for name in models.names()}
     rows = pd.DataFrame([run.as_json() for run in found.runs])
-    rows["family"] = rows["model"].map(families)  # null for a model that is not registered here
+    ended = store.load([study_dir]).runs.set_index("run_id").reindex(rows["run_id"])
+    rows = rows.join(ended.reset_index(drop=True)[ended.columns.difference(rows.columns)])
+    rows["family"] = rows["family"].fillna(rows["model"].map(families))
     chosen, _ = filters.select(rows, None, where)
     return replace(found, runs=[found.runs[at] for at in chosen.index])
 
@@ -73,7 +79,7 @@ def watch(study_dir: Path, where: Sequence[str] = ()) -> None:
 
     with Live(console=Console(), auto_refresh=False) as live:
         while True:
-            found = only(study_status(study_dir), where)
+            found = only(study_status(study_dir), study_dir, where)
             rows = [run.as_json() for run in found.runs]
             live.update(output.status_table(rows), refresh=True)
             if found.is_over:

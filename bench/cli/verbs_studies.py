@@ -152,7 +152,7 @@ def status(
     if watch and not json:
         progress.watch(folder, where or ())
         return
-    found = progress.only(status.study_status(folder), where or ())
+    found = progress.only(status.study_status(folder), folder, where or ())
     totals = {"runs": len(found.runs), **status.counts(found.runs)}
     rows = [run.as_json() for run in found.runs]
     output.status(folder.name, totals, rows, found.analysis, json=json)

@@ -148,6 +148,9 @@ def test_a_study_trains_it_from_the_copy_in_the_study(folder: Path) -> None:
     assert row["train_flops"] == own["train_flops"]
     assert set(study.evals["protocol"]) == {"upstream", "fewshot"}
     assert "own_nets:small" in scalestudy("table", "mine")
+    conditions = ("--where", "family=custom", "--where", "params<200")  # one of them of the ledger
+    shown = json.loads(scalestudy("status", "mine", *conditions, "--json"))["runs"]
+    assert [run["run_id"] for run in shown] == [own["run_id"]]
     scalestudy("plot", "frontier", "mine", "--cost", "train_flops", "-o", "own.png")
     assert (folder / "own.png").exists()
 
