@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from models.configs import ConfigError
 from models.resnet import ResNetFields, WeightEpsForm
 
 # Multiply-adds below which a dense layer is no faster as a convolution (measured).
@@ -180,8 +181,14 @@ class Recomputable(nn.Module):
 def recompute(network: nn.Module) -> None:
     """Enable activation checkpointing in every recomputable module (arXiv:1604.06174).
 
-    Trades about a third more compute for less memory.
+    Trades about a third more compute for less memory. Raises ConfigError for a network that has
+    no such module.
     """
-    for module in network.modules():
-        if isinstance(module, Recomputable):
-            module.forward = partial(checkpoint, module.forward, use_reentrant=False)
+    found = [module for module in network.modules() if isinstance(module, Recomputable)]
+    if not found:
+        raise ConfigError(
+            f"activation checkpointing: {type(network).__name__} has no part to recompute, "
+            "expected modules derived from models.layers.Recomputable"
+        )
+    for module in found:
+        module.forward = partial(checkpoint, module.forward, use_reentrant=False)

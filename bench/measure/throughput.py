@@ -19,6 +19,7 @@ from bench.engine import devices
 from bench.run.accelerators import peak_flops
 from bench.run.errors import BenchError
 from bench.run.provenance import software
+from models.configs import NotDescribed
 from models.cost.macs import train_flops
 from models.cost.memory import kept
 from models.operators import Precision
@@ -148,11 +149,14 @@ def measure(
 def largest_predicted(config: models.Config, precision: str) -> int:
     """Return the largest batch whose training is predicted to fit into the free memory.
 
-    Raises NotDescribed if the memory of the network cannot be predicted.
+    Raises ThroughputError if the memory of the network cannot be predicted.
     """
     free = psutil.virtual_memory().available
     known: Precision = "bf16" if precision == "bf16" else "fp32"
-    parts = kept(config, precision=known, device="cpu")
+    try:
+        parts = kept(config, precision=known, device="cpu")
+    except NotDescribed as error:
+        raise ThroughputError(f"{error}: give --batch-sizes") from error
     weights = _STATE_BYTES * sum(part.params for part in parts)
 
     def fits(batch_size: int) -> bool:

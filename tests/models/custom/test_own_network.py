@@ -179,6 +179,17 @@ def test_an_entry_point_gives_it_a_short_name(
     assert "own_small" in scalestudy("plan", "mine.yaml", "--set", "model=own_smal", code=2)
 
 
+def test_what_a_function_cannot_have_is_refused(folder: Path) -> None:
+    run = "base.engine.activation_checkpointing=true"
+    scalestudy("submit", "mine.yaml", "--set", run, "--json")
+    wait(folder / "runs" / "mine")
+    runs = store.load(folder / "runs" / "mine").runs.set_index("model")
+    assert runs.loc["vit_nano2", "state"] == "done"
+    assert "Small has no part to recompute" in str(runs.loc["own_nets:small", "failure"])
+    said = scalestudy("throughput", "own_nets:small", "--image-size", "8", code=2)
+    assert "memory is unknown: give --batch-sizes" in said
+
+
 def test_only_modules_that_are_not_installed_are_copied(folder: Path) -> None:
     networks = [models.config("own_nets:small"), models.config("torch.nn:Linear")]
     assert snapshot.own_modules([*networks, models.config("vit_nano2")]) == [folder / "own_nets.py"]
