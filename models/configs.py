@@ -3,10 +3,11 @@
 Nothing here needs torch, so a login host can list, plan and count without it.
 """
 
+import difflib
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 # Fields that say which network a config is, and that no option of a run can change.
 IDENTITY = ("name", "label", "published_names")
@@ -30,6 +31,13 @@ class NotDescribed(ModelsError):
 
 class CheckpointError(ModelsError):
     """A file is not a checkpoint of a known layout, is damaged, or does not fit its network."""
+
+
+def suggestion(given: str, choices: list[str]) -> str:
+    """Return a hint after an unknown name: the near matches, and all choices."""
+    near = difflib.get_close_matches(given, choices)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{hint}Choices: {', '.join(choices)}"
 
 
 def _is_count(value: object) -> bool:
@@ -102,6 +110,15 @@ class Config:
         """The pixels of an image."""
         size = self.image_size
         return Grid(*size) if isinstance(size, tuple) else Grid(size, size)
+
+    def with_options(self, given: dict[str, Any]) -> Self:
+        """Return a copy with other values in the given fields; raise ConfigError."""
+        allowed = [field.name for field in fields(self) if field.name not in IDENTITY]
+        for key in given:
+            if key not in allowed:
+                expected = suggestion(key, allowed)
+                raise ConfigError(f"model {self.name}: unknown field {key!r}: {expected}")
+        return replace(self, **given)
 
     def _complaint(self, field: str, expected: str) -> str:
         return f"model {self.name}: {field} = {getattr(self, field)!r}: {expected}"

@@ -3,13 +3,11 @@
 Nothing here needs torch, so a login host can list, plan and count without it.
 """
 
-import difflib
-from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
-from models.configs import IDENTITY, Config, ConfigError, UnknownModel
-from models.custom.config import CustomConfig, custom_config, entry_points
+from models.configs import Config, ConfigError, UnknownModel, suggestion
+from models.custom.config import custom_config, entry_points
 from models.families import FAMILIES
 
 
@@ -43,23 +41,10 @@ def _find(name: str) -> Config:
     if ":" in name or name in others:
         return custom_config(name, others.get(name, name))
     choices = [*names(), *others]
-    raise UnknownModel(f"unknown model {name!r}: {_expected(name, choices)}")
+    raise UnknownModel(f"unknown model {name!r}: {suggestion(name, choices)}")
 
 
 @lru_cache(maxsize=4096)
 def _override(known: Config, overrides: tuple[tuple[str, Any], ...]) -> Config:
     """Return the config, cached because a study requests the same ones thousands of times."""
-    if isinstance(known, CustomConfig):
-        return known.with_options(dict(overrides))
-    allowed = [field.name for field in fields(known) if field.name not in IDENTITY]
-    for key, _ in overrides:
-        if key not in allowed:
-            expected = _expected(key, allowed)
-            raise ConfigError(f"model {known.name}: unknown field {key!r}: {expected}")
-    return replace(known, **dict(overrides))
-
-
-def _expected(given: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(given, choices)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{hint}Choices: {', '.join(choices)}"
+    return known.with_options(dict(overrides))

@@ -98,8 +98,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         sys.exit(0)
     except typer.TyperException as error:
-        if (missing := getattr(error, "param", None)) is not None and error.exit_code == 2:
-            _refuse_missing(error, missing)
+        # typer's class of a missing parameter is private: only its name is known.
+        if type(error).__name__ == "MissingParameter":
+            _refuse(_missing(error.param))  # type: ignore[attr-defined]
         # Usage errors say more in format_message, which the public base class lacks.
         _refuse(_plain(getattr(error, "format_message", error.__str__)()))
     except Exception as error:  # sorted by type below, so that start-up imports none of them
@@ -124,13 +125,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code or 0)
 
 
-def _refuse_missing(error: Exception, parameter: Any) -> None:
-    """Refuse a missing argument or option with what its help expects; else return."""
-    if type(error).__name__ != "MissingParameter":
-        return
+def _missing(parameter: Any) -> str:
+    """Return the message about a missing argument or option, with what its help expects."""
     name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
     words = (parameter.help or "a value").partition(";")[0].rstrip(".:")
-    _refuse(f"missing {name}: expected {words[:1].lower()}{words[1:]}")
+    return f"missing {name}: expected {words[:1].lower()}{words[1:]}"
 
 
 def _plain(message: str) -> str:

@@ -56,7 +56,7 @@ def write_failed(run_dir: Path, run: Run, failure: str) -> None:
     if not heartbeat.read_all(run_dir):
         Attempt(run_dir).end("failed", failure)
     write_lost_attempts(run_dir, run, heartbeat.last_attempt(run_dir) + 1)
-    cost = _cost(run)
+    cost = known_cost(run)
     row = run_row(
         run,
         read_attempts(run_dir),
@@ -69,7 +69,7 @@ def write_failed(run_dir: Path, run: Run, failure: str) -> None:
     parquet.write(run_dir / "run.parquet", "runs", [row])
 
 
-def _cost(run: Run) -> Cost | None:
+def known_cost(run: Run) -> Cost | None:
     """Return the cost of the network; None if it cannot be built, which may be why a run failed."""
     try:
         return run.cost

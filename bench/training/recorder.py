@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from bench.run.ledger import Evaluation
 from bench.run.provenance import software
 from bench.training import meters
 from bench.training.clock import Clock
+from models.cost.macs import Cost
 from results.ledger import parquet
 
 log = logging.getLogger("scalestudy")
@@ -75,7 +77,11 @@ class Recorder(NullRecorder):
         self._last = (0, 0.0)
         self._measured: Callable[[], dict[str, float | None]] = dict
         self.manifest: str | None = None
-        self.cost = run.cost
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What the run is charged for. Raises ModelsError if its network cannot be built."""
+        return self.run.cost
 
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         check_room(self.run_dir, self.cost.params)
@@ -178,7 +184,7 @@ class Recorder(NullRecorder):
             ledger.read_attempts(self.run_dir),
             state=state,
             failure=failure,
-            cost=self.cost,
+            cost=ledger.known_cost(self.run),
             manifest=self.manifest,
             evaluation=evaluation,
         )

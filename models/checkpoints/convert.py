@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.checkpoints.files import Arrays, open_arrays
 from models.checkpoints.infer import describe, described, infer
-from models.configs import CheckpointError, Config, ModelsError, check_classes
+from models.configs import CheckpointError, Config, Grid, ModelsError, check_classes
 from models.families import assemble, family_of
 from models.layouts.rules import Layout, Rule
 from models.layouts.shapes import ImageSize, Inferred
@@ -178,8 +178,8 @@ def _check_implied(config: Config) -> None:
         if field.name in UNSAID and value != field.default:
             implied = f"an .npz implies {field.name} = {field.default!r}"
             raise CheckpointError(f"model {config.name}: {implied}, not {value!r}")
-    cells = getattr(config, "grid", config.image)
-    if cells.rows != cells.columns and "position_embedding" in {f.name for f in fields(config)}:
+    grid: Grid | None = getattr(config, "grid", None)
+    if grid is not None and grid.rows != grid.columns:
         implied = "an .npz implies a square image"
         raise CheckpointError(f"model {config.name}: {implied}, not {config.image_size}")
 

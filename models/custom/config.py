@@ -14,7 +14,7 @@ from functools import lru_cache
 from importlib import metadata, util
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from models.configs import Config, ConfigError, UnknownModel
 
@@ -30,12 +30,12 @@ class CustomConfig(Config):
     function: str
     options: tuple[tuple[str, Any], ...] = ()
 
-    def with_options(self, given: dict[str, Any]) -> "CustomConfig":
-        """Return the config with other options; `image_size` is one that every network has."""
+    def with_options(self, given: dict[str, Any]) -> Self:
+        """Return a copy with other arguments; `image_size` is one that every network has."""
         if "num_classes" in given:
             raise ConfigError(f"model {self.name}: num_classes is given by the data set")
-        size = given.pop("image_size", self.image_size)
         options = dict(self.options) | given
+        size = options.pop("image_size", self.image_size)
         return replace(self, image_size=size, options=tuple(sorted(options.items())))
 
 

@@ -179,6 +179,23 @@ def test_an_entry_point_gives_it_a_short_name(
     assert "own_small" in scalestudy("plan", "mine.yaml", "--set", "model=own_smal", code=2)
 
 
+def test_a_network_that_cannot_be_built_fails_its_run_at_once_and_with_the_reason(
+    folder: Path,
+) -> None:
+    base, *_ = SPEC.partition("grid:")
+    (folder / "mine.yaml").write_text(
+        base + 'grid: {model: ["own_nets:narrow", "own_nets:absent"]}'
+    )
+    scalestudy("submit", "mine.yaml", "--json")
+    wait(folder / "runs" / "mine")
+    runs = store.load(folder / "runs" / "mine").runs.set_index("model")
+    assert runs["state"].tolist() == ["failed", "failed"]
+    assert runs["attempts"].tolist() == [1, 1]
+    assert runs["params"].isna().all()
+    assert "one image gives (1, 9)" in str(runs.loc["own_nets:narrow", "failure"])
+    assert "has no attribute 'absent'" in str(runs.loc["own_nets:absent", "failure"])
+
+
 def test_what_a_function_cannot_have_is_refused(folder: Path) -> None:
     run = "base.engine.activation_checkpointing=true"
     scalestudy("submit", "mine.yaml", "--set", run, "--json")
