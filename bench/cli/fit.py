@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.cli import layouts, ledgers, output
 from bench.run.errors import BenchError
 from results import fit as fits
 from results import reference
 from results.columns import configurations, formatting
-from results.comparison.lines import column
+from results.comparison.lines import column, cost
 from results.laws import isoflop, points, published_constants
 from results.laws import joint as joint_laws
 
@@ -67,6 +69,31 @@ class FitRefused(BenchError):
     """Nothing can be fitted: no runs, or the wrong question."""
 
 
+def _chosen(
+    studies: Sequence[Path], where: Sequence[str], settings: dict[str, Any], *axes: str
+) -> pd.DataFrame:
+    """Return the runs to fit; `settings` get the full names of the metric and of the axes."""
+    runs = ledgers.runs(studies, where)
+    settings["metric"] = column(runs, settings["metric"])
+    settings |= {axis: cost(runs, settings[axis]) for axis in axes}
+    return runs
+
+
+def _by_group(
+    runs: pd.DataFrame, by: Sequence[str], fit: Callable[[pd.DataFrame], Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the fit of each group, and why others have none; raise FitRefused if all have none."""
+    found: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for name, part in points.groups(runs, by):
+        try:
+            found[name] = fit(part)
+        except fits.FitError as error:
+            refused[name] = str(error)
+    _refuse_if_none(found, refused)
+    return found, refused
+
+
 def law(
     studies: Sequence[Path],
     *,
@@ -81,8 +108,7 @@ def law(
 
     With `published` the ViT paper's Table 6 is fitted beside them, family by family.
     """
-    runs = ledgers.runs(studies, where)
-    settings["metric"] = column(runs, settings["metric"])
+    runs = _chosen(studies, where, settings, "x")
     found = fits.fit_groups(runs, by, **settings)
     if published:
         paper = reference.table6()
@@ -110,16 +136,8 @@ def profiles(
     **settings: Any,
 ) -> None:
     """Print the IsoFLOP profiles of each group of runs; raise FitRefused."""
-    found: dict[str, Any] = {}
-    refused: dict[str, str] = {}
-    chosen = ledgers.runs(studies, where)
-    settings["metric"] = column(chosen, settings["metric"])
-    for name, runs in points.groups(chosen, by):
-        try:
-            found[name] = isoflop.profiles(runs, **settings)
-        except fits.FitError as error:
-            refused[name] = str(error)
-    _refuse_if_none(found, refused)
+    runs = _chosen(studies, where, settings, "budget", "size")
+    found, refused = _by_group(runs, by, partial(isoflop.profiles, **settings))
     documents, lines, notes = [], [], [f"{name}: {why}" for name, why in refused.items()]
     form = partial(formatting.metric_value, settings["metric"])
     for name, made in found.items():
@@ -158,16 +176,8 @@ def joint(
     **settings: Any,
 ) -> None:
     """Print the joint law of each group of runs and divide budgets; raise FitRefused."""
-    found: dict[str, Any] = {}
-    refused: dict[str, str] = {}
-    chosen = ledgers.runs(studies, where)
-    settings["metric"] = column(chosen, settings["metric"])
-    for name, runs in points.groups(chosen, by):
-        try:
-            found[name] = joint_laws.fit_joint(runs, **settings)
-        except fits.FitError as error:
-            refused[name] = str(error)
-    _refuse_if_none(found, refused)
+    runs = _chosen(studies, where, settings, "cost", "n", "d")
+    found, refused = _by_group(runs, by, partial(joint_laws.fit_joint, **settings))
     records = [{"group": name, **joint_laws.record(made, at)} for name, made in found.items()]
     if json:
         output.document({"joint": records, "not_fitted": refused})

@@ -47,12 +47,11 @@ Root = Annotated[
 ]
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help="A YAML file, or a bundled spec: demo.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="A study's name or its folder.")]
-Studies = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="STUDY", help="A study's name or its folder; several are read together."
-    ),
-]
+STUDIES = typer.Argument(
+    metavar="STUDY", help="A study's name or its folder; several are read together."
+)
+Studies = Annotated[list[str], STUDIES]
+StudiesIfAny = Annotated[list[str] | None, STUDIES]
 WithPublished = Annotated[
     bool,
     typer.Option("--with-published", help="Lay the ViT paper's runs beside those of the studies."),

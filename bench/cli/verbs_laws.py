@@ -14,6 +14,7 @@ from bench.cli.options import (
     PublishedRuns,
     Replicas,
     Root,
+    StudiesIfAny,
     Study,
     Where,
     WithPublished,
@@ -26,9 +27,7 @@ app = Verbs()
 
 @app.command()
 def fit(
-    study: Annotated[
-        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
-    ] = None,
+    study: StudiesIfAny = None,
     x: Annotated[str, typer.Option(help="The column of x: a cost, params, train_examples.")] = (
         "train_flops"
     ),
@@ -95,9 +94,7 @@ def fit(
 
 @app.command(cls=ListingCommand)
 def compare(
-    study: Annotated[
-        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
-    ] = None,
+    study: StudiesIfAny = None,
     families: Annotated[
         tuple[str, str] | None,
         typer.Option(

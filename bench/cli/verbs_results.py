@@ -14,6 +14,7 @@ from bench.cli.options import (
     PublishedRuns,
     Root,
     Studies,
+    StudiesIfAny,
     Where,
     WithPublished,
     study_dir,
@@ -26,9 +27,7 @@ Evals = Annotated[bool, typer.Option("--evals", help="Scores of evaluations, suc
 
 @app.command(cls=ListingCommand)
 def table(
-    study: Annotated[
-        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
-    ] = None,
+    study: StudiesIfAny = None,
     format: Annotated[
         str, typer.Option("--format", "-f", help="Format: text, markdown, latex, csv or html.")
     ] = "text",
@@ -102,9 +101,7 @@ def plot(
     output: Annotated[
         Path, typer.Option("-o", help="A .png, .pdf or .svg file; a missing folder is made.")
     ],
-    study: Annotated[
-        list[str] | None, typer.Argument(metavar="STUDY", help="Studies, by name or by folder.")
-    ] = None,
+    study: StudiesIfAny = None,
     cost: Annotated[str | None, typer.Option(help="The cost axis of frontier:")] = None,
     metric: Metrics = None,
     evals: Evals = False,

@@ -194,3 +194,16 @@ def test_fit_of_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "fit")
     assert (code, out, err.count("\n")) == (2, "", 1), err
     assert "missing STUDY" in err
+
+
+def test_axes_have_short_names_as_costs_have(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = []
+    for x in ("seen", "examples_seen"):
+        code, out, err = run(capsys, "fit", study, "--x", x, "--replicas", 100, "--json")
+        assert code == 0, err
+        answers.append(json.loads(out))
+    assert answers[0] == answers[1]
+    code, _, err = run(capsys, "fit", study, "--x", "flops")  # with and without padding
+    assert code == 2 and "column 'flops' is missing" in err
