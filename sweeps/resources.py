@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bench.run.config import (
+from bench.run.errors import SettingError
+from bench.run.fields import (
     Frozen,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
 )
-from bench.run.errors import SettingError
 
 OPTION_PATTERN = re.compile(r"[a-z][a-z0-9]+(-[a-z0-9]+)*")
 # Options of sbatch that a resource of ours stands for.

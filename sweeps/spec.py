@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from bench.run.config import Frozen, RunConfig
+from bench.run.config import DURATIONS, RunConfig
 from bench.run.errors import SettingError
+from bench.run.fields import Frozen
 from bench.run.protocols import AnyOptions
 from bench.run.validation import check_name, explain
 from sweeps import spec_keys
@@ -21,7 +22,6 @@ from sweeps.resources import Resources, check
 from sweeps.schedulers import SCHEDULERS
 
 MAX_SPEC_BYTES = 1_000_000
-DURATIONS = ("epochs", "steps", "examples")
 # Of a date that does not exist PyYAML says ValueError, of a thousand brackets RecursionError.
 NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 

@@ -1,6 +1,7 @@
 """Data-parallel training with DeepSpeed, on CPUs (gloo) and on GPUs (NCCL)."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from bench.data.mixing import Mix, mixed
 from bench.data.transforms import normalize
 from bench.engine import shards, zero
-from bench.engine.optimizer import make_optimizer
+from bench.engine.average import WeightAverage
+from bench.engine.lamb import Lamb
+from bench.engine.loss import loss
+from bench.engine.optimizer import LR_SCALE, make_optimizer
 from bench.engine.world import LINEAR, World
 from bench.run.config import RunConfig
 from bench.run.micro_batch import micro_batches
@@ -39,9 +44,10 @@ class Engine:
         self.micro_batch_size, self.num_micro_batches = micro_batches(config, world.size)
         if config.engine.activation_checkpointing:
             recompute(model)
+        optimizer = make_optimizer(model, config)
         self._engine, self._optimizer, _, _ = deepspeed.initialize(
             model=model.to(world.device),
-            optimizer=make_optimizer(model, config),
+            optimizer=optimizer,
             config=self._settings(model, config),
             dist_init_required=False,
         )
@@ -54,31 +60,45 @@ class Engine:
         self._deferring = [
             module for module in model.modules() if isinstance(module, StdConv2d) and defers
         ]
+        if isinstance(optimizer, Lamb):
+            names = [name for name, _ in model.named_parameters()]
+            optimizer.bind(names, self._pieces(), world.sum if self._zero_stage else _unchanged)
+        decay = self.recipe.ema_decay
+        self._average = None if decay is None else WeightAverage(self._pieces(), decay)
+        self._average_of = self._average.of if self._average else None
         self._loss_sum = torch.zeros((), device=world.device)
         self._num_losses = 0
         self._norm: torch.Tensor | None = None
 
     def train_step(
-        self, images: torch.Tensor, labels: torch.Tensor, lr: float, *, measure: bool = False
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        lr: float,
+        *,
+        mix: Mix | None = None,
+        measure: bool = False,
     ) -> None:
         """Do one optimizer step on this rank's images, uint8 (B, C, H, W), and labels (B,).
 
-        `measure` computes the gradient norm that `grad_norm` returns, even without clipping.
+        `mix` mixes neighbouring images. `measure` computes the gradient norm that `grad_norm`
+        returns, even without clipping.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group[LR_SCALE]
         for number, (x, y) in enumerate(self._micro_batches(images, labels), start=1):
             for layer in self._deferring:
                 layer.defers = number < self.num_micro_batches
-            loss = F.cross_entropy(
-                self._engine(normalize(x)).float(), y, label_smoothing=self.recipe.label_smoothing
-            )
-            self._engine.backward(loss)
-            self._loss_sum += loss.detach()
+            pixels = normalize(x) if mix is None else mixed(normalize(x), mix)
+            value = loss(self._engine(pixels).float(), y, self.recipe, mix)
+            self._engine.backward(value)
+            self._loss_sum += value.detach()
             if self._zero_stage == 0 and self._engine.is_gradient_accumulation_boundary():
                 self._clip(measure)
             self._engine.step()
         self._num_losses += self.num_micro_batches
+        if self._average:
+            self._average.update()
 
     def take_loss(self) -> float:
         """Return the mean training loss of all ranks since the last call; wait for the device."""
@@ -105,7 +125,7 @@ class Engine:
         pieces, world = self._pieces(), self.world
         if self._zero_stage == 0:  # every rank has the whole state
             pieces = pieces[world.rank :: world.size]
-        return shards.tensors(pieces, self._states)
+        return shards.tensors(pieces, self._states, self._average_of)
 
     def losses(self) -> Losses:
         """Return the losses since the last `take_loss`, for a checkpoint (collective)."""
@@ -117,7 +137,7 @@ class Engine:
 
         Raises ShardError if they are not of this network.
         """
-        shards.load(paths, self._pieces(), self._states, step)
+        shards.load(paths, self._pieces(), self._states, step, self._average_of)
         zero.publish(self._optimizer, self._zero_stage)
         sums, world = losses.sums, self.world
         mine = sums[world.rank] if len(sums) == world.size else sum(sums) / len(sums)
@@ -135,6 +155,20 @@ class Engine:
         """State of the torch optimizer, which DeepSpeed wraps at stages 1 to 3."""
         wrapped = self._optimizer.optimizer if self._zero_stage else self._optimizer
         return wrapped.state
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Context in which the network has its averaged weights, if it averages (collective)."""
+        if self._average is None:
+            yield
+            return
+        self._average.swap()
+        zero.publish(self._optimizer, self._zero_stage)
+        try:
+            yield
+        finally:
+            self._average.swap()
+            zero.publish(self._optimizer, self._zero_stage)
 
     def first_non_finite(self) -> str | None:
         """Return the name of the first tensor with a non-finite value, if any (collective)."""
@@ -202,3 +236,8 @@ class Engine:
         if config.recipe.precision == "bf16":
             settings["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
         return settings
+
+
+def _unchanged(values: torch.Tensor) -> torch.Tensor:
+    """Return sums that every rank has whole: at stage 0 no layer is divided."""
+    return values

@@ -6,6 +6,7 @@ takes the ranges it updates from whichever files contain them.
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,11 @@ from safetensors.torch import save_file
 from bench.run.errors import BenchError
 
 WEIGHT = "weight"
-# Optimizer states of torch's AdamW and SGD.
+# Optimizer states of Adam, LAMB and SGD.
 MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
+AVERAGE = "average"
+# Returns the moving average of a piece, shaped like its master.
+Average = Callable[["Piece"], torch.Tensor]
 
 
 class ShardError(BenchError):
@@ -45,13 +49,19 @@ class Piece:
         return tensor.detach().view(-1)[self.offset : self.offset + self.size]
 
 
-def tensors(own: list[Piece], states: Any) -> dict[str, torch.Tensor]:
-    """Return weights and optimizer states of the pieces on the CPU; `states` has keys `master`."""
+def tensors(
+    own: list[Piece], states: Any, average: Average | None = None
+) -> dict[str, torch.Tensor]:
+    """Return weights, optimizer states and averages of the pieces on the CPU.
+
+    `states` has the masters as keys.
+    """
     found = {}
     for piece in own:
         state = states.get(piece.master, {})
-        for kind in (WEIGHT, *MOMENTS):
-            tensor = piece.master if kind == WEIGHT else state.get(kind)
+        kinds = {WEIGHT: piece.master, **{kind: state.get(kind) for kind in MOMENTS}}
+        kinds[AVERAGE] = average(piece) if average else None
+        for kind, tensor in kinds.items():
             if tensor is not None:
                 found[f"{kind}:{piece.start}:{piece.name}"] = piece.view_in(tensor).cpu()
     return found
@@ -67,8 +77,10 @@ def write(path: Path, content: dict[str, torch.Tensor]) -> None:
                 raise ShardError(f"{path}: {name} is not what was written")
 
 
-def load(paths: list[Path], own: list[Piece], states: Any, step: int) -> None:
-    """Fill the pieces and their optimizer states from shards of any world size and ZeRO stage.
+def load(
+    paths: list[Path], own: list[Piece], states: Any, step: int, average: Average | None = None
+) -> None:
+    """Fill pieces, optimizer states and averages from shards of any world size and ZeRO stage.
 
     Raises ShardError if a range is in none of the files.
     """
@@ -79,9 +91,11 @@ def load(paths: list[Path], own: list[Piece], states: Any, step: int) -> None:
             for key in file.keys():  # noqa: SIM118 (not a dictionary)
                 kind, start, name = key.split(":", 2)
                 index[kind, name].append((int(start), file, key))
-        kinds = {kind for kind, _ in index} - {WEIGHT}
+        kinds = {kind for kind, _ in index} - {WEIGHT, AVERAGE}
         for piece in own:
             _fill(piece.view_in(piece.master), index[WEIGHT, piece.name], piece)
+            if average:
+                _fill(piece.view_in(average(piece)), index[AVERAGE, piece.name], piece)
             state = states[piece.master]
             for kind in kinds:
                 if state.get(kind) is None:

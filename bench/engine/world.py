@@ -92,6 +92,10 @@ def join_world() -> World:
         torch.cuda.set_device(device)
     else:
         keep_freed_memory()
+        if "LOCAL_SIZE" not in os.environ:
+            # Without it DeepSpeed starts `numactl` to count devices in every step of stage 3.
+            os.environ["LOCAL_SIZE"] = "1"
+            _lent.add("LOCAL_SIZE")
     backend = "nccl" if on_gpu else "gloo"
     # An inference kernel that DeepSpeed would otherwise compile for half a minute on a CPU.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -8,70 +8,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 import models
 from bench.run.errors import SettingError
+from bench.run.fields import (
+    Frozen,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+from bench.run.recipe import Recipe
 from bench.run.validation import NAME_PATTERN, explain
-from models.cost.macs import Cost, count
+from models.cost.macs import Cost, count, train_flops
 
-MAX_INT = 2**63 - 1  # the largest value of a ledger column
-PositiveInt = Annotated[int, Field(gt=0, le=MAX_INT)]
-NonNegativeInt = Annotated[int, Field(ge=0, le=MAX_INT)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 # json.dumps(sort_keys=True) builds an encoder per call, a fifth of the time to make an id.
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 
-class Frozen(BaseModel):
-    """A strict, immutable config: unknown keys and wrong types are errors that name the path."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
-
-
-class Recipe(Frozen):
-    """Optimizer, schedule and precision; the defaults are the paper's (section 4.1, B.1).
-
-    With Adam, `weight_decay` is decoupled and multiplied by the learning rate (AdamW); with SGD it
-    is added to the gradient (torch's convention). Only kernels decay. Without `end_lr`, linear
-    decay ends at 1e-5, as in the published code, and cosine decay at 0.
-    """
-
-    optimizer: Literal["adam", "sgd"] = "adam"
-    lr: PositiveFloat = 1e-3
-    beta1: Fraction = 0.9
-    beta2: Fraction = 0.999
-    momentum: Fraction = 0.9
-    weight_decay: NonNegativeFloat = 0.1
-    warmup_steps: NonNegativeInt = 0
-    decay: Literal["linear", "cosine", "constant"] = "linear"
-    end_lr: NonNegativeFloat | None = None
-    clip_norm: PositiveFloat | None = 1.0
-    label_smoothing: Fraction = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"
-
-    @property
-    def label(self) -> str:
-        """The recipe in one line, as in the ledger's `recipe` column.
-
-        >>> Recipe(lr=8e-4, warmup_steps=10_000).label
-        'adam lr=0.0008 wd=0.1 warmup=10000 linear clip=1 fp32'
-        """
-        parts = [self.optimizer, f"lr={self.lr:g}", f"wd={self.weight_decay:g}"]
-        parts += [f"warmup={self.warmup_steps}", self.decay]
-        if self.end_lr is not None:
-            parts.append(f"end={self.end_lr:g}")
-        if self.clip_norm is not None:
-            parts.append(f"clip={self.clip_norm:g}")
-        if self.label_smoothing:
-            parts.append(f"smooth={self.label_smoothing:g}")
-        defaults = Recipe()
-        for name in ("beta1", "beta2") if self.optimizer == "adam" else ("momentum",):
-            if self.optimizer == "sgd" or getattr(self, name) != getattr(defaults, name):
-                parts.append(f"{name}={getattr(self, name):g}")
-        return " ".join([*parts, self.precision])
+# Ways to give the length of a run, of which it has one.
+DURATIONS = ("epochs", "steps", "examples", "flops")
 
 
 class EngineConfig(Frozen):
@@ -101,8 +57,9 @@ class EngineConfig(Frozen):
 class RunConfig(Frozen):
     """One training run: a model, its data, a duration, a recipe.
 
-    Exactly one of `epochs`, `steps` and `examples` gives the duration. `train_examples` is the
-    number of different training images (None: all), `batch_size` is global. `model` is a
+    Exactly one of `epochs`, `steps`, `examples` and `flops` gives the duration; `flops` are those
+    of `train_flops`, met to the nearest step. `train_examples` is the number of different training
+    images (None: all), `batch_size` is global. `model` is a
     registered name, or `package.module:function`; `model_options` override fields of the
     registered model, such as `dropout`, or are arguments of the function.
     """
@@ -114,6 +71,7 @@ class RunConfig(Frozen):
     epochs: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
     steps: PositiveInt | None = None
     examples: PositiveInt | None = None
+    flops: PositiveFloat | None = None
     batch_size: PositiveInt = 64
     seed: NonNegativeInt = 0
     subset_seed: NonNegativeInt = 0
@@ -124,11 +82,11 @@ class RunConfig(Frozen):
 
     @model_validator(mode="after")
     def _one_duration(self) -> "RunConfig":
-        given = [n for n in ("epochs", "steps", "examples") if getattr(self, n) is not None]
+        given = [name for name in DURATIONS if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
                 f"given {' and '.join(given) or 'no duration'}, "
-                "expected exactly one of epochs, steps, examples"
+                f"expected exactly one of {', '.join(DURATIONS)}"
             )
         return self
 
@@ -202,7 +160,7 @@ class Run(Frozen):
         duration is in steps and sizes are resolved, so equivalent configs have the same identity.
         """
         chosen = self.config.model_dump(mode="json", exclude_defaults=True)
-        for key in ("engine", "epochs", "examples"):
+        for key in ("engine", *DURATIONS):
             chosen.pop(key, None)
         return chosen | {
             "data": [self.data.name, self.data.fingerprint],
@@ -239,12 +197,15 @@ class Run(Frozen):
         """Number of different training images."""
         return self.config.train_examples or self.data.num_train
 
-    @property
+    @cached_property
     def num_steps(self) -> int:
         """Duration in optimizer steps; a partial last batch counts as a step."""
         config = self.config
         if config.steps is not None:
             return config.steps
+        if config.flops is not None:
+            of_a_step = train_flops(self.cost.forward_macs, config.batch_size)
+            return max(1, round(config.flops / of_a_step))
         examples = config.examples
         if examples is None:
             assert config.epochs is not None

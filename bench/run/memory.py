@@ -46,6 +46,8 @@ class _Setting:
     precision: Precision
     device: Device
     num_moments: int
+    averages: bool
+    holds_updates: bool
     zero_stage: int
     recomputes: bool
 
@@ -87,6 +89,7 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
     moments = setting.num_moments * weights
     share = num_devices if stage else 1
     state = moments // share + (weights // share if stage == 3 else weights)
+    state += weights // share if setting.averages else 0
     buffer = 0
     if stage:
         state += weights // share
@@ -103,6 +106,8 @@ def _training_memory(network: models.Config, setting: _Setting) -> TrainingMemor
     alive = _backward(parts, saved, recomputed, images, share, setting.num_micro_batches > 1)
     # ZeRO concatenates a device's gradients for its optimizer, when the buffer is free.
     joined = 2 * gradients if stage else 0
+    if setting.holds_updates:  # of all layers, until their norms are known
+        joined = max(joined, gradients + weights // share)
     return TrainingMemory(
         state, gradients + buffer, sum(saved), state + max(buffer + alive, joined)
     )
@@ -132,7 +137,9 @@ def training_memory(
             num_micro_batches,
             config.recipe.precision,
             device,
-            num_moments=2 if config.recipe.optimizer == "adam" else 1,
+            num_moments=config.recipe.num_moments,
+            averages=config.recipe.ema_decay is not None,
+            holds_updates=config.recipe.optimizer == "lamb",
             zero_stage=config.engine.zero_stage,
             recomputes=config.engine.activation_checkpointing,
         ),

@@ -23,6 +23,11 @@ def micro_batches(config: RunConfig, world_size: int) -> tuple[int, int]:
             f"engine.micro_batch_size: given {micro}, expected a divisor of "
             f"batch_size / devices = {batch} / {world_size} = {share}"
         )
+    if config.recipe.mixes and (micro or share) % 2:
+        raise SettingError(
+            f"recipe: mixup and cutmix mix neighbouring images, given a micro-batch of "
+            f"{micro or share}, expected an even number"
+        )
     return micro or share, share // (micro or share)
 
 
@@ -39,7 +44,9 @@ def clamp_micro_batch(config: RunConfig, world_size: int, limit: int | None) -> 
     if limit is None or before <= limit:
         return config
     share = config.batch_size // world_size
-    size = max(n for n in range(1, limit + 1) if share % n == 0)
+    mixes = config.recipe.mixes
+    sizes = [n for n in range(1, limit + 1) if share % n == 0 and not (mixes and n % 2)]
+    size = max(sizes, default=2)
     changes = {
         "micro_batch_size": size,
         "eval_batch_size": max(1, config.engine.eval_batch_size * size // before),

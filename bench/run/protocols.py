@@ -16,9 +16,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, create_model
 
-from bench.run.config import DataInfo, Describe, Frozen, NonNegativeInt, PositiveInt, Run
+from bench.run.config import DataInfo, Describe, Run
 from bench.run.environment import environment
 from bench.run.errors import SettingError
+from bench.run.fields import Frozen, NonNegativeInt, PositiveInt
 from bench.run.validation import explain
 from results.ledger.files import write_json
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 
 from bench.data.batches import EvaluationBatches, stream
 from bench.engine.engine import Engine
+from bench.engine.loss import summed
 from bench.engine.world import World
 from bench.run.ledger import Evaluation
+from bench.run.recipe import Recipe
 
 
 def evaluate(
@@ -26,7 +27,7 @@ def evaluate(
     totals = torch.zeros(4, dtype=torch.float64)
     for images, labels in stream(batches, range(len(batches)), num_workers):
         scores = engine.logits(images)
-        totals += _score(scores, labels.to(scores.device))
+        totals += _score(scores, labels.to(scores.device), engine.recipe)
         beat()
     count, loss, top1, top5 = world.sum(totals.to(world.device)).tolist()
     return Evaluation(
@@ -37,7 +38,7 @@ def evaluate(
     )
 
 
-def _score(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def _score(scores: torch.Tensor, labels: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Return number of images, summed loss, top-1 hits and top-5 hits: (4,).
 
     Images with the label -1 are padding and do not count.
@@ -45,9 +46,6 @@ def _score(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     scores, labels = scores[labels >= 0], labels[labels >= 0]
     guesses = scores.topk(min(5, scores.shape[1]), dim=1).indices  # (B, 5)
     right = guesses == labels[:, None]
-    sums = [
-        F.cross_entropy(scores, labels, reduction="sum"),
-        right[:, 0].sum(),
-        right.any(dim=1).sum(),
-    ]
-    return torch.tensor([len(labels), *(float(s) for s in sums)], dtype=torch.float64)
+    hits = [float(right[:, 0].sum()), float(right.any(dim=1).sum())]
+    sums = [len(labels), summed(scores, labels, recipe), *hits]
+    return torch.tensor(sums, dtype=torch.float64)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import models
-from bench.data import subsets
+from bench.data import mixing, subsets
 from bench.data.batches import EvaluationBatches, TrainingBatches, stream
 from bench.data.sources import Images, load
 from bench.engine import checkpoint, devices
@@ -126,7 +126,8 @@ class _Training:
             )
             is_point = (step + 1) % settings.log_steps == 0 or step + 1 == run.num_steps
             lr = schedule.lr(step, run.num_steps, config.recipe)
-            engine.train_step(images, labels, lr, measure=is_point)
+            mix = mixing.draw(config.recipe, run.image_size, config.seed, "data", step)
+            engine.train_step(images, labels, lr, mix=mix, measure=is_point)
             step += 1
             self._recorder.beat(step)
             self._watchdog.progress(is_step=True)
@@ -155,9 +156,10 @@ class _Training:
         """Evaluate the trained network, write its weights and record that the run is done."""
         run, world = self._run, self._world
         self._clock.switch("eval")
-        evaluation = _evaluate(run, world, engine, self._recorder, self._watchdog)
-        self._clock.switch("checkpoint")
-        checkpoint.write_weights(self._run_dir, engine, world, _describe_model(run))
+        with engine.averaged():
+            evaluation = _evaluate(run, world, engine, self._recorder, self._watchdog)
+            self._clock.switch("checkpoint")
+            checkpoint.write_weights(self._run_dir, engine, world, _describe_model(run))
         engine.close()
         self._recorder.finish(run.num_steps, evaluation)
         if world.is_main:

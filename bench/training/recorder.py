@@ -142,8 +142,10 @@ class Recorder(NullRecorder):
         log.info("%s: done, top-1 %.4f", self.run.run_id, evaluation.top1_accuracy)
 
     def end(self, ended: Ended, reason: str) -> None:
-        if ended == "out_of_memory" and self.attempt.last.micro_batch_size == 1:
-            ended, reason = "failed", f"{reason} (with a micro-batch of one image)"
+        smallest = 2 if self.run.config.recipe.mixes else 1
+        if ended == "out_of_memory" and self.attempt.last.micro_batch_size == smallest:
+            count = "two images" if smallest == 2 else "one image"
+            ended, reason = "failed", f"{reason} (with a micro-batch of {count})"
         if ended == "failed":
             self.flush()
             self._end("failed", reason, None, None)

@@ -2,7 +2,7 @@
 
 import math
 
-from bench.run.config import Recipe
+from bench.run.recipe import Recipe
 
 
 def lr(step: int, num_steps: int, recipe: Recipe) -> float:
@@ -11,18 +11,33 @@ def lr(step: int, num_steps: int, recipe: Recipe) -> float:
     Linear warm-up multiplies the decayed value, and progress counts after the warm-up, as in the
     published code (google-research/vision_transformer, `vit_jax/utils.py`). Linear decay ends at
     1e-5 (or at the recipe's rate, if that is lower) unless `end_lr` says otherwise, cosine at 0.
+    "rsqrt" divides by sqrt(1 + steps after warm-up / timescale), and the cool-down multiplies by
+    what is left of it (big_vision `utils.py`; arXiv:2106.04560). "step" divides by ten strictly
+    after each of `decay_steps`, with a warm-up from 0 (big_transfer `bit_hyperrule.py`).
 
     >>> [round(lr(s, 10, Recipe(lr=1.0, warmup_steps=2, decay="cosine")), 3) for s in (0, 1, 6)]
     [0.5, 1.0, 0.5]
     """
     warmup = min(recipe.warmup_steps, num_steps)
+    value = _decayed(step, warmup, num_steps, recipe)
+    if warmup:
+        begun = step if recipe.decay == "step" else step + 1
+        value *= min(1.0, begun / warmup)
+    if recipe.cooldown_steps:
+        value *= min(1.0, (num_steps - step) / recipe.cooldown_steps)
+    return value
+
+
+def _decayed(step: int, warmup: int, num_steps: int, recipe: Recipe) -> float:
     progress = min(max((step - warmup) / max(1, num_steps - warmup), 0.0), 1.0)
     if recipe.decay == "linear":
         end = min(1e-5, recipe.lr) if recipe.end_lr is None else recipe.end_lr
-        value = end + (recipe.lr - end) * (1 - progress)
-    elif recipe.decay == "cosine":
+        return end + (recipe.lr - end) * (1 - progress)
+    if recipe.decay == "cosine":
         end = 0.0 if recipe.end_lr is None else recipe.end_lr
-        value = end + (recipe.lr - end) * 0.5 * (1 + math.cos(math.pi * progress))
-    else:
-        value = recipe.lr
-    return value * min(1.0, (step + 1) / warmup) if warmup else value
+        return end + (recipe.lr - end) * 0.5 * (1 + math.cos(math.pi * progress))
+    if recipe.decay == "rsqrt":
+        return recipe.lr / math.sqrt(1 + max(0, step - warmup) / recipe.timescale)
+    if recipe.decay == "step":
+        return recipe.lr / 10.0 ** sum(step > last for last in recipe.decay_steps or [])
+    return recipe.lr

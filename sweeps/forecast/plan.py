@@ -134,7 +134,7 @@ def check_limit(rows: list[Row], limit: float | None) -> None:
 
 
 def warnings(rows: list[Row], planned: Sequence[Planned], max_jobs: int | None = None) -> list[str]:
-    """Return a line per model that does not fit or takes too long, unknown device, or full queue.
+    """Return lines on schedules and models that do not fit, unknown devices and full queues.
 
     `rows` are those of `planned`, `max_jobs` how many jobs the queue takes.
     """
@@ -146,6 +146,7 @@ def warnings(rows: list[Row], planned: Sequence[Planned], max_jobs: int | None =
         if find(name) is None
     ]
     open_rows = [row for row in rows if row["state"] not in ("done", "running")]
+    found += _schedule_warnings(planned)
     found += _memory_warnings(rows, placed)
     found += _time_warnings(open_rows, placed)
     if max_jobs is not None and len(open_rows) > max_jobs:
@@ -154,6 +155,24 @@ def warnings(rows: list[Row], planned: Sequence[Planned], max_jobs: int | None =
             "is left for the next submit"
         )
     return found
+
+
+def _schedule_warnings(planned: Sequence[Planned]) -> list[str]:
+    """Return a line for each phase of a schedule that is longer than runs that have it."""
+    shortest: dict[tuple[str, int], list[int]] = {}
+    for run in (one.run for one in planned):
+        recipe, steps = run.config.recipe, run.num_steps
+        if recipe.warmup_steps >= steps:
+            shortest.setdefault(("warmup_steps", recipe.warmup_steps), []).append(steps)
+        elif recipe.warmup_steps + recipe.cooldown_steps > steps:
+            shortest.setdefault(("cooldown_steps", recipe.cooldown_steps), []).append(steps)
+        if recipe.decay_steps and recipe.decay_steps[-1] >= steps:
+            shortest.setdefault(("decay_steps", recipe.decay_steps[-1]), []).append(steps)
+    return [
+        f"recipe.{key}: {phase:,} steps do not fit into {len(runs):,} runs, the shortest of "
+        f"{min(runs):,} steps: the schedule is cut off"
+        for (key, phase), runs in shortest.items()
+    ]
 
 
 def _memory_warnings(rows: list[Row], placed: Mapping[str, Resources]) -> list[str]:

@@ -12,7 +12,8 @@ import models
 from bench.engine import shards
 from bench.engine.engine import Engine, Losses
 from bench.engine.world import World
-from bench.run.config import EngineConfig, Recipe, RunConfig
+from bench.run.config import EngineConfig, RunConfig
+from bench.run.recipe import Recipe
 from models.bit.network import BiT
 
 STEPS, BATCH_SIZE, NUM_CLASSES = 5, 8, 5

@@ -22,7 +22,8 @@ from bench.data.transforms import normalize
 from bench.engine.engine import Engine
 from bench.engine.optimizer import make_optimizer
 from bench.engine.world import World, join_world, leave_world
-from bench.run.config import EngineConfig, Recipe, RunConfig
+from bench.run.config import EngineConfig, RunConfig
+from bench.run.recipe import Recipe
 from tests.speed.history import Figure, record
 
 LARGE_PARAMS = 10_000_000

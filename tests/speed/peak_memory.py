@@ -15,8 +15,9 @@ import torch
 import models
 from bench.engine.engine import Engine
 from bench.engine.world import World, join_world, leave_world
-from bench.run.config import EngineConfig, Recipe, RunConfig
+from bench.run.config import EngineConfig, RunConfig
 from bench.run.memory import training_memory
+from bench.run.recipe import Recipe
 from tests.speed.history import Figure, record
 
 LIMIT = 0.15

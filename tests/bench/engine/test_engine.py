@@ -15,7 +15,8 @@ import models
 from bench.data.transforms import normalize
 from bench.engine.engine import Engine
 from bench.engine.world import World
-from bench.run.config import Recipe, RunConfig
+from bench.run.config import RunConfig
+from bench.run.recipe import Recipe
 from models import layers
 from tests.helpers.engines import (
     BATCH_SIZE,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.run.config import DataInfo, EngineConfig, Recipe, Run, RunConfig, read_run
+from bench.run.config import DataInfo, EngineConfig, Run, RunConfig, read_run
 from bench.run.errors import SettingError
+from bench.run.recipe import Recipe
 from results.schema import columns
 
 DATA = DataInfo(

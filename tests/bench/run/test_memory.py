@@ -6,9 +6,10 @@ import pytest
 
 import models
 import models.cost.macs
-from bench.run.config import EngineConfig, Recipe, RunConfig
+from bench.run.config import EngineConfig, RunConfig
 from bench.run.errors import SettingError
 from bench.run.memory import training_memory
+from bench.run.recipe import Recipe
 from models.cost.memory import kept
 from models.operators import Device
 
@@ -43,6 +44,8 @@ WEIGHTS = 4 * PARAMS
         (1, 4, "adam", WEIGHTS + 3 * (WEIGHTS // 4), WEIGHTS // 4 + WEIGHTS),
         (2, 4, "sgd", WEIGHTS + 2 * (WEIGHTS // 4), WEIGHTS // 4 + WEIGHTS),
         (3, 4, "adam", 4 * (WEIGHTS // 4), WEIGHTS // 4 + WEIGHTS),
+        (0, 1, "adam_coupled", 3 * WEIGHTS, WEIGHTS),
+        (0, 1, "lamb", 3 * WEIGHTS, WEIGHTS),
     ],
 )
 def test_states_are_shared_out_as_the_stage_says(
@@ -101,3 +104,10 @@ def test_dropout_of_attention_takes_more_on_a_cpu() -> None:
     }
     # 12 blocks of 3 heads keep weights, mask and product of 197 x 197 a head, not a log-sum.
     assert on["cpu"] - on["cuda"] == 8 * 12 * 3 * 4 * (3 * 197 * 197 - 197)
+
+
+def test_averages_are_one_more_copy_of_what_a_device_updates() -> None:
+    plain = config(8, zero_stage=1)
+    averaged = plain.model_copy(update={"recipe": Recipe(ema_decay=0.99)})
+    more = [a - b for a, b in zip(needed(averaged, 4), needed(plain, 4), strict=True)]
+    assert more[:3] == [WEIGHTS // 4, 0, 0] and more[3] == WEIGHTS // 4

@@ -20,6 +20,9 @@ def refusal(**changes: Any) -> str:
     return message
 
 
+ONE_DURATION = "expected exactly one of epochs, steps, examples, flops"
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -32,10 +35,16 @@ def refusal(**changes: Any) -> str:
         ({"seed": -1}, "seed: given -1, expected greater than or equal to 0"),
         ({"epochs": float("inf")}, "epochs: given inf, expected a finite number"),
         ({"recipe": {"lr": 0}}, "recipe.lr: given 0, expected greater than 0"),
-        ({"recipe": {"decay": "step"}}, "recipe.decay: given 'step', expected 'linear', 'cosine'"),
+        ({"recipe": {"decay": "poly"}}, "recipe.decay: given 'poly', expected 'linear', 'cosine'"),
         ({"engine": {"zero_stage": 4}}, "engine.zero_stage: given 4, expected 0, 1, 2 or 3"),
-        ({"steps": 5}, "given epochs and steps, expected exactly one of epochs, steps, examples"),
-        ({"epochs": None}, "given no duration, expected exactly one of epochs, steps, examples"),
+        (
+            {"steps": 5},
+            "given epochs and steps, expected exactly one of epochs, steps, examples, flops",
+        ),
+        (
+            {"epochs": None},
+            "given no duration, expected exactly one of epochs, steps, examples, flops",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_path(changes: dict[str, Any], expected: str) -> None:

@@ -14,6 +14,7 @@ from bench.engine.engine import Engine
 from bench.engine.world import World, join_world, leave_world
 from bench.run.config import RunConfig
 from bench.run.ledger import Evaluation
+from bench.run.recipe import Recipe
 from bench.training.evaluate import _score, evaluate
 
 # Probabilities of six classes; an image of grey level i gets row i.
@@ -79,12 +80,12 @@ def test_five_guesses_among_five_classes_are_no_measurement(world: World) -> Non
 def test_images_that_fill_a_batch_do_not_count() -> None:
     scores, labels = TABLE.log(), torch.tensor(LABELS)
     padded = torch.cat([scores, scores]), torch.cat([labels, torch.full((4,), -1)])
-    assert torch.equal(_score(*padded), _score(scores, labels))
-    assert _score(scores, torch.full((4,), -1)).tolist() == [0, 0, 0, 0]
+    assert torch.equal(_score(*padded, Recipe()), _score(scores, labels, Recipe()))
+    assert _score(scores, torch.full((4,), -1), Recipe()).tolist() == [0, 0, 0, 0]
 
 
 def test_parts_add_up_to_the_whole() -> None:
     scores, labels = TABLE.log(), torch.tensor(LABELS)
-    parts = _score(scores[:1], labels[:1]) + _score(scores[1:], labels[1:])
-    assert torch.allclose(parts, _score(scores, labels))
+    parts = _score(scores[:1], labels[:1], Recipe()) + _score(scores[1:], labels[1:], Recipe())
+    assert torch.allclose(parts, _score(scores, labels, Recipe()))
     assert parts[[0, 2, 3]].tolist() == [4, 1, 3]

@@ -13,9 +13,7 @@ from safetensors.torch import load_file
 
 from bench.engine.engine import Engine
 from bench.run.attempt import AlreadyRunning, Attempt, read_disk
-from bench.run.config import (
-    Recipe,
-)
+from bench.run.recipe import Recipe
 from bench.training.loop import NonFiniteLoss, train
 from results import store
 from results.ledger import parquet
@@ -206,9 +204,9 @@ def test_a_seed_chooses_the_weights_and_the_order_of_images(
     seen: list[list[int]] = []
 
     class Looking(Engine):
-        def train_step(self, images: Any, labels: Any, lr: float, *, measure: bool = False) -> None:
+        def train_step(self, images: Any, labels: Any, lr: float, **options: Any) -> None:
             seen.append(labels.tolist())
-            super().train_step(images, labels, lr, measure=measure)
+            super().train_step(images, labels, lr, **options)
 
     monkeypatch.setitem(train.__globals__, "Engine", Looking)
     changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"subset_seed": 1}]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.run.config import Recipe
+from bench.run.recipe import Recipe
 from bench.training.schedule import lr
 
 
@@ -57,3 +57,40 @@ def test_steps_beyond_the_end_keep_the_last_value() -> None:
 def test_linear_decay_never_rises() -> None:
     recipe = Recipe(lr=1e-6)
     assert lr(0, 10, recipe) >= lr(9, 10, recipe) > 0
+
+
+def test_reciprocal_square_root_begins_after_the_warm_up() -> None:
+    recipe = Recipe(lr=2.0, decay="rsqrt", timescale=100, warmup_steps=10)
+    # 2 / sqrt(1 + 300 / 100) is 1, and 2 / sqrt(1 + 800 / 100) is 2 / 3.
+    assert lr(10, 10_000, recipe) == 2.0
+    assert lr(310, 10_000, recipe) == 1.0
+    assert lr(810, 10_000, recipe) == pytest.approx(2 / 3)
+    assert lr(4, 10_000, recipe) == 1.0
+
+
+@pytest.mark.parametrize("decay", ["constant", "rsqrt"])
+def test_a_cool_down_goes_straight_to_zero(decay: str) -> None:
+    recipe = Recipe.model_validate(
+        {"lr": 1.0, "decay": decay, "timescale": 10**12, "cooldown_steps": 4}
+    )
+    found = [lr(step, 8, recipe) for step in range(9)]
+    assert found == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0.0])
+
+
+# bit_hyperrule.py: linear warm-up from 0, then a tenth strictly after each milestone.
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (0, 0.0),
+        (50, 0.0015),
+        (100, 0.003),
+        (200, 0.003),
+        (201, 0.0003),
+        (300, 0.0003),
+        (301, 0.00003),
+        (499, 0.000003),
+    ],
+)
+def test_steps_divide_by_ten_strictly_after_them(step: int, expected: float) -> None:
+    recipe = Recipe(lr=0.003, warmup_steps=100, decay="step", decay_steps=[200, 300, 400])
+    assert lr(step, 500, recipe) == pytest.approx(expected)
