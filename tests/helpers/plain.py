@@ -16,7 +16,7 @@ STEPS, BATCH_SIZE, NUM_CLASSES, WIDTH = 20, 8, 5, 12
 DECAY = 0.3
 
 
-class Block(Recomputable):
+class TowerBlock(Recomputable):
     def __init__(self) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
@@ -34,7 +34,7 @@ class Tower(nn.Module):
         torch.manual_seed(0)
         self.token = nn.Parameter(torch.randn(WIDTH))
         self.embedding = nn.Linear(48, WIDTH)
-        self.blocks = nn.ModuleList([Block(), Block()])
+        self.blocks = nn.ModuleList([TowerBlock(), TowerBlock()])
         self.norm = nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, NUM_CLASSES)
 
