@@ -15,8 +15,10 @@ from bench.run.micro_batch import micro_batches
 from bench.run.protocols import EvaluationRequest, resolve
 from bench.run.validation import explain
 from models.families import family_of
+from sweeps import recipes
+from sweeps.documents import SpecError
 from sweeps.resources import Resources, check
-from sweeps.spec import SpecError, StudySpec
+from sweeps.spec import StudySpec
 
 Values = dict[str, Any]
 
@@ -111,23 +113,42 @@ def _points(spec: StudySpec) -> Iterator[_Point]:
     keys, is_placed = list(spec.grid), _has_own_resources(spec)
     excluded = [_flat(match) for match in spec.exclude]
     overrides = [(_flat(override.match), override.set) for override in spec.overrides]
-    base = DEFAULTS | _flat(spec.base)
+    base, named = DEFAULTS | _flat(spec.base), _names_recipes(spec)
     for combination in itertools.product(*spec.grid.values()):
         chosen = dict(zip(keys, combination, strict=True))
-        flat = base | _flat(chosen)
+        values = spec.base | chosen
+        flat = DEFAULTS | _with_recipe(values) if named else base | _flat(chosen)
         if any(_matches(flat, match) for match in excluded):
             continue
-        values = spec.base | chosen
         for match, changes in overrides:
             if _matches(flat, match):
                 values = values | changes
-                flat = flat | _flat(changes)
+                flat = DEFAULTS | _with_recipe(values) if named else flat | _flat(changes)
+        if named:
+            values = _with_recipe(values)
         placed = {}
         if is_placed:
             own = [key for key in values if key.startswith(OWN)]
             placed = {key.removeprefix(OWN): values[key] for key in own}
             values = {key: value for key, value in values.items() if key not in own}
         yield _Point(chosen, values, placed)
+
+
+def _names_recipes(spec: StudySpec) -> bool:
+    """Return whether any run may have a recipe by its name, instead of its keys alone."""
+    given = [spec.base.get("recipe"), *spec.grid.get("recipe", [])]
+    given += [override.set.get("recipe") for override in spec.overrides]
+    return any(isinstance(one, str) for one in given)
+
+
+def _with_recipe(values: Values) -> Values:
+    """Return dotted keys, under which lie those of a recipe that is given by its name."""
+    flat = _flat(values)
+    name = flat.get("recipe")
+    if not isinstance(name, str):
+        return flat
+    del flat["recipe"]
+    return recipes.read(name).values(flat) | flat
 
 
 def idle(spec: StudySpec) -> list[str]:
@@ -139,12 +160,21 @@ def idle(spec: StudySpec) -> list[str]:
     varied = {key for values in given for key in values}
     given.append({k: v for k, v in (DEFAULTS | _flat(spec.base)).items() if k not in varied})
     given += [_flat(one.set) for one in spec.overrides]
+    given += [values for one in given for values in _of_recipe(one.get("recipe"))]
     return [
         f"{place}: no run has {key}={wanted}"
         for place, match in matches.items()
         for key, wanted in _flat(match).items()
         if not any(key in values and _matches(values, {key: wanted}) for values in given)
     ]
+
+
+def _of_recipe(name: Any) -> list[Values]:
+    """Return all that a recipe may give to a run, case by case; [] without a recipe's name."""
+    if not isinstance(name, str):
+        return []
+    recipe = recipes.read(name)
+    return [recipe.base, *(given for _, given in recipe.cases)]
 
 
 def _flat(values: Values, before: str = "") -> Values:

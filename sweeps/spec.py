@@ -1,14 +1,12 @@
 """A study as a person writes it: base values, a grid over any of them, excludes, resources."""
 
 import os
-import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources as packaged
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from bench.run.config import DURATIONS, RunConfig
@@ -16,20 +14,11 @@ from bench.run.errors import SettingError
 from bench.run.fields import Frozen
 from bench.run.protocols import AnyOptions
 from bench.run.validation import check_name, explain
-from sweeps import spec_keys
+from sweeps import documents, spec_keys
+from sweeps.documents import SpecError, Values
 from sweeps.jobs import analysis
 from sweeps.resources import Resources, check
 from sweeps.schedulers import SCHEDULERS
-
-MAX_SPEC_BYTES = 1_000_000
-# Of a date that does not exist PyYAML says ValueError, of a thousand brackets RecursionError.
-NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
-
-Values = dict[str, Any]
-
-
-class SpecError(Exception):
-    """A spec is missing, unreadable or wrong; the message names file, key and value."""
 
 
 class Override(Frozen):
@@ -76,7 +65,7 @@ def load(
     is, but for `data_names`, which are no paths. Raises SpecError.
     """
     path = _find(spec)
-    values = _parse(path)
+    values = documents.read(path)
     for setting in settings:
         _apply(values, setting, data_names)
     folder = path.parent if not _is_bundled(path) else Path.cwd()
@@ -112,7 +101,7 @@ def _lay_under(values: Values, profile: str | None, folder: Path) -> None:
     if not isinstance(name, str):
         return
     path = _find_profile(name, Path.cwd() if profile is not None else folder)
-    given = _parse(path)
+    given = documents.read(path)
     if "profile" in given:
         raise SpecError(f"{path}: profile: a profile has no profile of its own")
     try:
@@ -150,17 +139,9 @@ def _check_resources(resources: Resources) -> None:
         raise SettingError(f"resources.{error}") from error
 
 
-class _Dumper(yaml.SafeDumper):
-    """YAML without aliases, which `load` refuses."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def dump(spec: StudySpec) -> str:
     """Return the spec as YAML that `load` reads back to the same spec, without defaults."""
-    values = spec.model_dump(mode="json", exclude_defaults=True)
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return documents.write(spec.model_dump(mode="json", exclude_defaults=True))
 
 
 def bundled() -> list[str]:
@@ -195,60 +176,11 @@ def _find(spec: str) -> Path:
     raise SpecError(f"{spec}: no such spec, expected a YAML file or one of {', '.join(bundled())}")
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys and aliases, and reads 1e-3 as a number."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise SpecError(f"line {event.start_mark.line + 1}: an alias, expected plain values")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float | bool | None):
-                raise SpecError(f"line {key_node.start_mark.line + 1}: given {key}, expected a key")
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise SpecError(f"line {line}: {key} is given twice, expected once")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _parse(path: Path) -> Values:
-    text = path.read_bytes()
-    if len(text) > MAX_SPEC_BYTES:
-        raise SpecError(f"{path}: {len(text)} bytes, expected at most {MAX_SPEC_BYTES}")
-    try:
-        values = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
-    except SpecError as error:
-        raise SpecError(f"{path}: {error}") from None
-    except NOT_YAML as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        raise SpecError(f"{path}:{where} {getattr(error, 'problem', error)}") from error
-    if not isinstance(values, dict):
-        raise SpecError(f"{path}: given {type(values).__name__}, expected keys such as study, base")
-    return values
-
-
 def _apply(values: Values, setting: str, data_names: Collection[str]) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise SpecError(f"given {setting!r}, expected KEY=VALUE")
-    try:
-        value = yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
-    except NOT_YAML as error:
-        raise SpecError(f"{setting}: {text!r} is not a YAML value") from error
+    value = documents.value(text, setting)
     head, _, rest = key.partition(".")
     if key == "study":
         values["study"] = value

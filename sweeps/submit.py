@@ -11,12 +11,13 @@ from bench.run.config import Run, read_run
 from bench.run.protocols import EvaluationRequest, read_record
 from bench.run.provenance import software
 from sweeps import cancel, launch, study
+from sweeps.documents import SpecError
 from sweeps.expand import Planned
 from sweeps.jobs import snapshot
 from sweeps.schedulers import SCHEDULERS, submissions
 from sweeps.schedulers.base import Limits
 from sweeps.schedulers.state import is_pending
-from sweeps.spec import SpecError, StudySpec
+from sweeps.spec import StudySpec
 from sweeps.status import RunStatus, StudyStatus, look
 from sweeps.study import StudyRecord
 

@@ -58,6 +58,7 @@ FLOORS = (
     "bench.measure",
     "sweeps.study",
     "sweeps.resources",
+    "sweeps.documents",
     "sweeps.specs",
     "sweeps.schedulers",
     "sweeps.jobs",

@@ -29,7 +29,7 @@ PROCESSES = {
 DOORS = {
     "deepspeed": ("bench/engine/",),
     "submitit": ("sweeps/jobs/", "sweeps/schedulers/"),
-    "yaml": ("sweeps/spec.py",),
+    "yaml": ("sweeps/documents.py",),
     "pyarrow": ("results/",),
     "matplotlib": ("results/figures/", "results/plot.py"),
     "scipy": ("results/", "bench/data/", "models/checkpoints/"),

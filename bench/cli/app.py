@@ -108,10 +108,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         from models import ModelsError
         from results.ledger.compact import NotWritten
         from results.schema import NoAnswer, ResultsError
+        from sweeps.documents import SpecError
         from sweeps.forecast.plan import LimitExceeded
         from sweeps.forecast.probe import ProbeFailed
         from sweeps.schedulers.base import SchedulerError
-        from sweeps.spec import SpecError
 
         if isinstance(error, LimitExceeded | NoAnswer | NotWritten | ProbeFailed | SchedulerError):
             output.note(f"scalestudy: {error}")

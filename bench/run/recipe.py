@@ -24,6 +24,9 @@ def _canonical(name: Any) -> Any:
 Optimizer = Annotated[Literal["adam", "adam_coupled", "sgd", "lamb"], BeforeValidator(_canonical)]
 
 
+PositiveFraction = Annotated[float, Field(gt=0, lt=1)]
+
+
 class Recipe(Frozen):
     """Optimizer, schedule, regularization and precision; the defaults are the paper's (4.1, B.1).
 
@@ -33,6 +36,7 @@ class Recipe(Frozen):
     `head_weight_decay` is that of the head's kernel. `layer_decay` multiplies the learning rate
     once for every block between a parameter and the head (arXiv:2106.08254).
 
+    Phases of the schedule are numbers of steps, or fractions of the run where they are not whole.
     Without `end_lr`, linear decay ends at 1e-5, as in the published code, the others at 0. "rsqrt"
     has the time scale `timescale`; "step" divides by ten after each of `decay_steps`. With
     `cooldown_steps` the last steps decay linearly to 0 (arXiv:2106.04560).
@@ -52,12 +56,12 @@ class Recipe(Frozen):
     decay_mask: Literal["kernels", "all"] = "kernels"
     head_weight_decay: NonNegativeFloat | None = None
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    warmup_steps: NonNegativeInt = 0
+    warmup_steps: NonNegativeInt | Fraction = 0
     decay: Literal["linear", "cosine", "constant", "rsqrt", "step"] = "linear"
     end_lr: NonNegativeFloat | None = None
     timescale: PositiveInt = 10_000
-    decay_steps: list[PositiveInt] | None = None
-    cooldown_steps: NonNegativeInt = 0
+    decay_steps: list[PositiveInt | PositiveFraction] | None = None
+    cooldown_steps: NonNegativeInt | Fraction = 0
     clip_norm: PositiveFloat | None = 1.0
     loss: Literal["softmax", "sigmoid"] = "softmax"
     label_smoothing: Fraction = 0.0
@@ -80,6 +84,14 @@ class Recipe(Frozen):
             raise ValueError("nesterov: expected optimizer sgd with momentum")
         return self
 
+    def phase(self, length: float, num_steps: int) -> float:
+        """Return a phase in steps: as given, or that fraction of the run, to the nearest step.
+
+        >>> Recipe().phase(0.25, 90), Recipe().phase(500, 90)
+        (22, 500)
+        """
+        return round(length * num_steps) if 0 < length < 1 else length
+
     @property
     def mixes(self) -> bool:
         """Whether training images are mixed in pairs."""
@@ -98,7 +110,7 @@ class Recipe(Frozen):
         'adam lr=0.0008 wd=0.1 warmup=10000 linear clip=1 fp32'
         """
         parts = [self.optimizer, f"lr={self.lr:g}", f"wd={self.weight_decay:g}"]
-        parts += [f"warmup={self.warmup_steps}", self.decay]
+        parts += [f"warmup={self.warmup_steps:g}", self.decay]
         if self.end_lr is not None:
             parts.append(f"end={self.end_lr:g}")
         if self.clip_norm is not None:

@@ -18,17 +18,17 @@ def lr(step: int, num_steps: int, recipe: Recipe) -> float:
     >>> [round(lr(s, 10, Recipe(lr=1.0, warmup_steps=2, decay="cosine")), 3) for s in (0, 1, 6)]
     [0.5, 1.0, 0.5]
     """
-    warmup = min(recipe.warmup_steps, num_steps)
+    warmup = min(recipe.phase(recipe.warmup_steps, num_steps), num_steps)
     value = _decayed(step, warmup, num_steps, recipe)
     if warmup:
         begun = step if recipe.decay == "step" else step + 1
         value *= min(1.0, begun / warmup)
-    if recipe.cooldown_steps:
-        value *= min(1.0, (num_steps - step) / recipe.cooldown_steps)
+    if cooldown := recipe.phase(recipe.cooldown_steps, num_steps):
+        value *= min(1.0, (num_steps - step) / cooldown)
     return value
 
 
-def _decayed(step: int, warmup: int, num_steps: int, recipe: Recipe) -> float:
+def _decayed(step: int, warmup: float, num_steps: int, recipe: Recipe) -> float:
     progress = min(max((step - warmup) / max(1, num_steps - warmup), 0.0), 1.0)
     if recipe.decay == "linear":
         end = min(1e-5, recipe.lr) if recipe.end_lr is None else recipe.end_lr
@@ -39,5 +39,6 @@ def _decayed(step: int, warmup: int, num_steps: int, recipe: Recipe) -> float:
     if recipe.decay == "rsqrt":
         return recipe.lr / math.sqrt(1 + max(0, step - warmup) / recipe.timescale)
     if recipe.decay == "step":
-        return recipe.lr / 10.0 ** sum(step > last for last in recipe.decay_steps or [])
+        ends = (recipe.phase(length, num_steps) for length in recipe.decay_steps or [])
+        return recipe.lr / 10.0 ** sum(step > end for end in ends)
     return recipe.lr

@@ -15,12 +15,13 @@ from bench.run.ledger import SECONDS_PER_DAY, flops
 from bench.run.memory import training_memory
 from models.configs import NotDescribed
 from results.schema import of_role
+from sweeps.documents import SpecError
 from sweeps.expand import Planned
 from sweeps.forecast import predict, probe
 from sweeps.forecast.predict import Kind, Speed
 from sweeps.resources import Resources
 from sweeps.schedulers import SCHEDULERS
-from sweeps.spec import SpecError, StudySpec
+from sweeps.spec import StudySpec
 
 Row = dict[str, Any]
 
@@ -159,17 +160,18 @@ def warnings(rows: list[Row], planned: Sequence[Planned], max_jobs: int | None =
 
 def _schedule_warnings(planned: Sequence[Planned]) -> list[str]:
     """Return a line for each phase of a schedule that is longer than runs that have it."""
-    shortest: dict[tuple[str, int], list[int]] = {}
+    shortest: dict[tuple[str, float], list[int]] = {}
     for run in (one.run for one in planned):
         recipe, steps = run.config.recipe, run.num_steps
-        if recipe.warmup_steps >= steps:
+        warmup = recipe.phase(recipe.warmup_steps, steps)
+        if warmup >= steps:
             shortest.setdefault(("warmup_steps", recipe.warmup_steps), []).append(steps)
-        elif recipe.warmup_steps + recipe.cooldown_steps > steps:
+        elif warmup + recipe.phase(recipe.cooldown_steps, steps) > steps:
             shortest.setdefault(("cooldown_steps", recipe.cooldown_steps), []).append(steps)
         if recipe.decay_steps and recipe.decay_steps[-1] >= steps:
             shortest.setdefault(("decay_steps", recipe.decay_steps[-1]), []).append(steps)
     return [
-        f"recipe.{key}: {phase:,} steps do not fit into {len(runs):,} runs, the shortest of "
+        f"recipe.{key}: {phase:,g} steps do not fit into {len(runs):,} runs, the shortest of "
         f"{min(runs):,} steps: the schedule is cut off"
         for (key, phase), runs in shortest.items()
     ]

@@ -12,8 +12,8 @@ from bench.run.config import Run
 from models.cost.macs import train_flops
 from results.ledger import parquet
 from results.schema import of_role
+from sweeps.documents import SpecError
 from sweeps.resources import Resources
-from sweeps.spec import SpecError
 
 Row = dict[str, Any]
 

@@ -7,8 +7,9 @@ import pytest
 
 from bench.data.sources import describe_from
 from bench.run.config import Run
+from sweeps.documents import SpecError
 from sweeps.expand import expand, idle
-from sweeps.spec import SpecError, StudySpec
+from sweeps.spec import StudySpec
 
 
 def spec(**changes: Any) -> StudySpec:

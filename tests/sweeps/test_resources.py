@@ -8,6 +8,7 @@ import pytest
 
 from bench.run.errors import SettingError
 from sweeps import spec as specs
+from sweeps.documents import SpecError
 from sweeps.resources import OPTIONS, OWN_OPTIONS, Resources, check
 from sweeps.schedulers import SCHEDULERS
 
@@ -69,7 +70,7 @@ def test_a_profile_can_be_a_file_and_given_by_the_command(site: Path) -> None:
     other.write_text("partition: long\n")
     assert load(site, profile=str(other)).partition == "long"
     assert load(site, "resources.profile=other.yaml").partition == "long"
-    with pytest.raises(specs.SpecError, match=r"profile nowhere: no such file, .*nowhere.yaml"):
+    with pytest.raises(SpecError, match=r"profile nowhere: no such file, .*nowhere.yaml"):
         load(site, profile="nowhere")
 
 
@@ -84,12 +85,12 @@ def test_a_profile_can_be_a_file_and_given_by_the_command(site: Path) -> None:
 )
 def test_a_wrong_profile_is_refused_with_its_file(site: Path, text: str, message: str) -> None:
     site.write_text(text)
-    with pytest.raises(specs.SpecError, match=message):
+    with pytest.raises(SpecError, match=message):
         load(site)
 
 
 def test_shell_lines_come_from_files_only(site: Path) -> None:
-    with pytest.raises(specs.SpecError, match="lines of shell come from a spec or a profile only"):
+    with pytest.raises(SpecError, match="lines of shell come from a spec or a profile only"):
         load(site, "resources.setup=[touch x]")
 
 
@@ -106,10 +107,10 @@ def test_other_options_of_sbatch_are_taken() -> None:
 def test_a_single_run_has_no_study_wide_resource(site: Path) -> None:
     spec = site.parents[2] / "spec.yaml"
     spec.write_text(SPEC + "overrides: [{match: {seed: 0}, set: {resources.cluster: local}}]\n")
-    with pytest.raises(specs.SpecError, match=r"overrides.0.set.resources.cluster: no resource of"):
+    with pytest.raises(SpecError, match=r"overrides.0.set.resources.cluster: no resource of"):
         load(site)
     spec.write_text(SPEC + "overrides: [{match: {seed: 0}, set: {resources.node: 4}}]\n")
-    with pytest.raises(specs.SpecError, match=r"did you mean nodes"):
+    with pytest.raises(SpecError, match=r"did you mean nodes"):
         load(site)
 
 

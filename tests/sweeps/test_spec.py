@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sweeps import spec as specs
+from sweeps.documents import SpecError
 from sweeps.resources import Resources
 
 SPEC = """
@@ -22,7 +23,7 @@ def load(tmp_path: Path, text: str, *settings: str) -> specs.StudySpec:
 
 
 def refusal(tmp_path: Path, text: str, *settings: str) -> str:
-    with pytest.raises(specs.SpecError) as caught:
+    with pytest.raises(SpecError) as caught:
         load(tmp_path, text, *settings)
     message = str(caught.value)
     assert "\n" not in message
@@ -45,7 +46,7 @@ def test_the_demo_is_bundled() -> None:
 
 
 def test_an_unknown_spec_is_refused_with_the_bundled_names() -> None:
-    with pytest.raises(specs.SpecError, match=r"nowhere: no such spec, expected .* demo"):
+    with pytest.raises(SpecError, match=r"nowhere: no such spec, expected .* demo"):
         specs.load("nowhere")
 
 

@@ -12,8 +12,8 @@ from bench.run.errors import SettingError
 from results import store
 from sweeps import study as studies
 from sweeps import submit as submission
+from sweeps.documents import SpecError
 from sweeps.schedulers import submissions
-from sweeps.spec import SpecError
 from sweeps.status import RunStatus, StudyStatus, counts, status
 from sweeps.submit import submit
 from tests.helpers.studies import runs_of, spec, states, wait_until_over

@@ -94,3 +94,10 @@ def test_a_cool_down_goes_straight_to_zero(decay: str) -> None:
 def test_steps_divide_by_ten_strictly_after_them(step: int, expected: float) -> None:
     recipe = Recipe(lr=0.003, warmup_steps=100, decay="step", decay_steps=[200, 300, 400])
     assert lr(step, 500, recipe) == pytest.approx(expected)
+
+
+def test_phases_may_be_fractions_of_the_run() -> None:
+    # 30, 60 and 80 of 90 epochs, and a warm-up of a tenth.
+    thirds = Recipe(lr=1.0, decay="step", decay_steps=[1 / 3, 2 / 3, 8 / 9], warmup_steps=0.1)
+    steps = Recipe(lr=1.0, decay="step", decay_steps=[30, 60, 80], warmup_steps=9)
+    assert [lr(n, 90, thirds) for n in range(90)] == [lr(n, 90, steps) for n in range(90)]

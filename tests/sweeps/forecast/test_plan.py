@@ -13,10 +13,11 @@ import models.cost.macs
 from bench.data.sources import describe_from
 from bench.run.accelerators import peak_flops
 from results.ledger import parquet
+from sweeps.documents import SpecError
 from sweeps.expand import expand
 from sweeps.forecast import plan
 from sweeps.resources import Resources
-from sweeps.spec import SpecError, StudySpec
+from sweeps.spec import StudySpec
 from tests.helpers.paths import ROOT
 
 STEPS, BATCH = 10, 64

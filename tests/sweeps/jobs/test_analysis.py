@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.documents import SpecError
 from sweeps.jobs import analysis
-from sweeps.spec import SpecError, load
+from sweeps.spec import load
 
 
 def test_a_line_becomes_a_command_of_ours() -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.documents import SpecError
 from sweeps.resources import Resources
 from sweeps.schedulers import slurm
 from sweeps.schedulers.base import After
-from sweeps.spec import SpecError, load
+from sweeps.spec import load
 
 
 def test_parameters_are_one_task_a_device() -> None:
