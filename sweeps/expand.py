@@ -15,8 +15,8 @@ from bench.run.micro_batch import micro_batches
 from bench.run.protocols import EvaluationRequest, resolve
 from bench.run.validation import explain
 from models.families import family_of
-from sweeps import recipes
 from sweeps.documents import SpecError
+from sweeps.recipes import named
 from sweeps.resources import Resources, check
 from sweeps.spec import StudySpec
 
@@ -113,18 +113,18 @@ def _points(spec: StudySpec) -> Iterator[_Point]:
     keys, is_placed = list(spec.grid), _has_own_resources(spec)
     excluded = [_flat(match) for match in spec.exclude]
     overrides = [(_flat(override.match), override.set) for override in spec.overrides]
-    base, named = DEFAULTS | _flat(spec.base), _names_recipes(spec)
+    base, has_names = DEFAULTS | _flat(spec.base), _names_recipes(spec)
     for combination in itertools.product(*spec.grid.values()):
         chosen = dict(zip(keys, combination, strict=True))
         values = spec.base | chosen
-        flat = DEFAULTS | _with_recipe(values) if named else base | _flat(chosen)
+        flat = DEFAULTS | _with_recipe(values) if has_names else base | _flat(chosen)
         if any(_matches(flat, match) for match in excluded):
             continue
         for match, changes in overrides:
             if _matches(flat, match):
                 values = values | changes
-                flat = DEFAULTS | _with_recipe(values) if named else flat | _flat(changes)
-        if named:
+                flat = DEFAULTS | _with_recipe(values) if has_names else flat | _flat(changes)
+        if has_names:
             values = _with_recipe(values)
         placed = {}
         if is_placed:
@@ -148,7 +148,7 @@ def _with_recipe(values: Values) -> Values:
     if not isinstance(name, str):
         return flat
     del flat["recipe"]
-    return recipes.read(name).values(flat) | flat
+    return named.read(name).values(flat) | flat
 
 
 def idle(spec: StudySpec) -> list[str]:
@@ -173,7 +173,7 @@ def _of_recipe(name: Any) -> list[Values]:
     """Return all that a recipe may give to a run, case by case; [] without a recipe's name."""
     if not isinstance(name, str):
         return []
-    recipe = recipes.read(name)
+    recipe = named.read(name)
     return [recipe.base, *(given for _, given in recipe.cases)]
 
 

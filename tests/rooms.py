@@ -59,6 +59,7 @@ FLOORS = (
     "sweeps.study",
     "sweeps.resources",
     "sweeps.documents",
+    "sweeps.recipes",
     "sweeps.specs",
     "sweeps.schedulers",
     "sweeps.jobs",

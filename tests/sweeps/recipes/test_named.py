@@ -9,10 +9,10 @@ import pytest
 from bench.data.sources import describe
 from bench.run.config import Run, RunConfig
 from results import reference
-from sweeps import recipes
 from sweeps import spec as specs
 from sweeps.documents import SpecError
 from sweeps.expand import expand, idle
+from sweeps.recipes import named
 from tests.helpers.paths import ROOT
 
 # Rows of Table 3 of arXiv:2010.11929v2, by their names in the registry.
@@ -51,7 +51,7 @@ def upstream(is_upstream: bool) -> dict[str, str]:
 @pytest.mark.parametrize("row", rows("vit_table3_pretrain_hparams"), ids=lambda r: r["model"])
 def test_pre_training_is_that_of_table_3(row: dict[str, Any]) -> None:
     name, model = DATA[row["pretrain_dataset"]], MODELS[row["model"]]
-    found = recipes.read(name).values({"model": model})
+    found = named.read(name).values({"model": model})
     assert found["recipe.lr"] == float(row["base_lr"])
     assert found["recipe.decay"] == row["lr_decay"]
     assert found["recipe.weight_decay"] == float(row["weight_decay"])
@@ -71,7 +71,7 @@ def test_pre_training_is_that_of_table_3(row: dict[str, Any]) -> None:
 
 def test_fine_tuning_is_that_of_table_4() -> None:
     imagenet = [row for row in rows("vit_table4_finetune_hparams") if "ImageNet" in row["dataset"]]
-    found = recipes.read("vit_finetune").values({"model": "vit_b16"})
+    found = named.read("vit_finetune").values({"model": "vit_b16"})
     assert found["recipe.lr"] == min(float(row["base_lr"]) for row in imagenet)
     (row, *_) = imagenet
     assert found["steps"] == int(row["steps"])
@@ -87,7 +87,7 @@ def test_fine_tuning_is_that_of_table_4() -> None:
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
 def test_fine_tuning_by_the_hyper_rule_is_as_published(size: str) -> None:
     rule = {row["key"]: row["value"] for row in rows("bit_hyperrule") if row["stage"] != "upstream"}
-    found = recipes.read(f"bit_hyperrule_{size}").values({"model": "bit_r50x1"})
+    found = named.read(f"bit_hyperrule_{size}").values({"model": "bit_r50x1"})
     assert found["steps"] == int(rule[f"{size}_total_steps"])
     assert found["recipe.warmup_steps"] == int(rule[f"{size}_warmup_steps"])
     decays = [int(rule[f"{size}_decay_step_{number}"]) for number in (1, 2, 3)]
@@ -104,7 +104,7 @@ def test_fine_tuning_by_the_hyper_rule_is_as_published(size: str) -> None:
 @pytest.mark.parametrize("name", ["bit_imagenet21k", "bit_jft300m"])
 def test_bit_pre_trains_as_published(name: str) -> None:
     rule = {row["key"]: row["value"] for row in rows("bit_hyperrule") if row["stage"] == "upstream"}
-    found = recipes.read(name).values({"model": "bit_r50x1"})
+    found = named.read(name).values({"model": "bit_r50x1"})
     assert found["batch_size"] == int(rule["batch_size"])
     # The rate is multiplied by batch / 256.
     assert found["recipe.lr"] == pytest.approx(float(rule["base_lr"]) * found["batch_size"] / 256)
@@ -116,9 +116,9 @@ def test_bit_pre_trains_as_published(name: str) -> None:
     assert [at * found["epochs"] for at in found["recipe.decay_steps"]] == pytest.approx(ends)
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", named.names())
 def test_every_number_is_cited(name: str) -> None:
-    recipe = recipes.read(name)
+    recipe = named.read(name)
     keys = set(recipe.base).union(*(given for _, given in recipe.cases))
     assert set(recipe.sources) == keys
     assert all(
@@ -126,10 +126,10 @@ def test_every_number_is_cited(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", named.names())
 @pytest.mark.parametrize("model", ["vit_b16", "r50_vit_b16", "bit_r50x1"])
 def test_every_recipe_makes_a_run(name: str, model: str) -> None:
-    found = recipes.read(name).values({"model": model})
+    found = named.read(name).values({"model": model})
     nested: dict[str, Any] = {"model": model}
     for key, value in found.items():
         head, _, rest = key.partition(".")
@@ -212,7 +212,7 @@ def test_the_page_lists_every_recipe_and_its_spec_is_right(tmp_path: Path) -> No
     page = (ROOT / "docs" / "how-to" / "use-a-recipe.md").read_text()
     listed = page.replace("`_medium`", "`bit_hyperrule_medium`")
     listed = listed.replace("`_large`", "`bit_hyperrule_large`")
-    assert [name for name in recipes.names() if f"`{name}`" not in listed] == []
+    assert [name for name in named.names() if f"`{name}`" not in listed] == []
     (text,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
     vit, _, bit = runs(tmp_path, text, "data=digits", "image_size=32")
     assert (vit.config.recipe.lr, vit.config.recipe.weight_decay) == (5e-4, 0.03)

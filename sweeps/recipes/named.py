@@ -1,0 +1,72 @@
+"""Recipes of papers, as data: a YAML file each, whose every number is cited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import models
+from bench.run.config import DURATIONS
+from results.schema import suggestion
+from sweeps import documents
+from sweeps.documents import SpecError, Values
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class NamedRecipe:
+    """A recipe by its name: keys of a run's config, dotted, and where they are published.
+
+    `cases` are pairs of what a run must have (`model`, `family`, or any key) and what it then
+    gets; the last that agrees counts. `sources` cite each key.
+    """
+
+    name: str
+    title: str
+    base: Values
+    cases: tuple[tuple[Values, Values], ...]
+    sources: Mapping[str, str]
+
+    def values(self, run: Values) -> Values:
+        """Return the recipe's keys for a run with the dotted keys `run`, less those that it gives.
+
+        A duration of the run's own takes the place of the recipe's.
+        """
+        known = dict(run) | {"family": _family(run.get("model"))}
+        found = dict(self.base)
+        for match, given in self.cases:
+            if all(_agrees(known.get(key), wanted) for key, wanted in match.items()):
+                found |= given
+        taken = set(run)
+        if taken & set(DURATIONS):
+            taken |= set(DURATIONS)
+        return {key: value for key, value in found.items() if key not in taken}
+
+
+def names() -> list[str]:
+    """Return the names of all recipes."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@lru_cache
+def read(name: str) -> NamedRecipe:
+    """Return the recipe of that name; raise SpecError for an unknown one."""
+    path = FOLDER / f"{name}.yaml"
+    if name not in names():
+        raise SpecError(f"recipe: given {name!r}; {suggestion(name, names())}")
+    content = documents.read(path)
+    cases = tuple((case["match"], case["set"]) for case in content.get("cases", []))
+    return NamedRecipe(name, content["title"], content["base"], cases, content["sources"])
+
+
+def _agrees(value: Any, wanted: Any) -> bool:
+    return value in wanted if isinstance(wanted, list) else value == wanted
+
+
+def _family(model: Any) -> str | None:
+    try:
+        return models.config(model).family if isinstance(model, str) else None
+    except models.ModelsError:
+        return None  # `expand` refuses the model by its name
