@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from bench.data.sources import Image, Images
 from bench.data.transforms import evaluation_batch, training_batch
 from bench.run import seeds
+from bench.run.recipe import Recipe
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -38,6 +39,7 @@ class TrainingBatches:
     batch_size: int
     rank: int
     world_size: int
+    recipe: Recipe = field(default_factory=Recipe)
     _cache: dict[int, Image] = field(default_factory=dict, init=False)
     _orders: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict, init=False)
 
@@ -52,7 +54,7 @@ class TrainingBatches:
             chosen[here] = self.subset[self._order(int(epoch))[places[here]]]
         pixels = self._read(chosen)
         seed = seeds.derive(self.seed, "augment")
-        batch = training_batch(pixels, self.image_size, self.augment, seed, positions)
+        batch = training_batch(pixels, self.image_size, self.augment, seed, positions, self.recipe)
         return batch, torch.from_numpy(self.images.labels[chosen])
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:

@@ -8,13 +8,16 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from bench.data.augment import pipeline
 from bench.data.sources import Image
 from bench.run import seeds
+from bench.run.recipe import Recipe
 
 MIN_AREA = 0.05
 ASPECT = (3 / 4, 4 / 3)
 CROP_PADDING = 4
 NUM_TRIES = 10
+DEFAULTS = Recipe()
 
 
 def evaluation_batch(images: Sequence[Image], size: int) -> torch.Tensor:
@@ -26,27 +29,23 @@ def evaluation_batch(images: Sequence[Image], size: int) -> torch.Tensor:
 
 
 def training_batch(
-    images: Sequence[Image], size: int, augment: str, seed: int, keys: npt.NDArray[np.int64]
+    images: Sequence[Image],
+    size: int,
+    augment: str,
+    seed: int,
+    keys: npt.NDArray[np.int64],
+    recipe: Recipe = DEFAULTS,
 ) -> torch.Tensor:
     """Augment and resize the images; returns uint8 (B, 3, H, W).
 
     `augment` is "none"; "flip" (left-right, with probability 1/2); "crop_flip" (4 pixels of
     padding, random crop, flip: He et al. 2016, section 4.2); or "inception" (a box of 5 to 100 % of
     the area and an aspect ratio of 3/4 to 4/3, flip: the ViT paper's pre-processing). The random
-    numbers of an image depend on (seed, key) alone, not on its batch or worker.
+    numbers of an image depend on (seed, key) alone, not on its batch or worker. The augmentations
+    of `recipe` follow (`bench.data.augment.pipeline`).
     """
-    if augment == "none":
-        return evaluation_batch(images, size)
-    draws = seeds.uniforms(seed, keys, 3 * NUM_TRIES + 3)
-    crops = []
-    for image, draw in zip(images, draws, strict=True):
-        if augment == "inception":
-            image = _inception_crop(image, draw[1:])
-        crop = _resize(image, size)
-        if augment == "crop_flip":
-            crop = _padded_crop(crop, draw[1:])
-        crops.append(crop[:, ::-1] if draw[0] < 0.5 else crop)
-    return _stack(crops)
+    crops = _crops(images, size, augment, seed, keys)
+    return _stack(pipeline.augment(crops, recipe, seed, keys))
 
 
 def normalize(batch: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -56,6 +55,23 @@ def normalize(batch: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.
 
 def _stack(images: Sequence[Image]) -> torch.Tensor:
     return torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+
+
+def _crops(
+    images: Sequence[Image], size: int, augment: str, seed: int, keys: npt.NDArray[np.int64]
+) -> list[Image]:
+    if augment == "none":
+        return [_resize(image, size) for image in images]
+    draws = seeds.uniforms(seed, keys, 3 * NUM_TRIES + 3)
+    crops = []
+    for image, draw in zip(images, draws, strict=True):
+        if augment == "inception":
+            image = _inception_crop(image, draw[1:])
+        crop = _resize(image, size)
+        if augment == "crop_flip":
+            crop = _padded_crop(crop, draw[1:])
+        crops.append(crop[:, ::-1] if draw[0] < 0.5 else crop)
+    return crops
 
 
 def _resize(image: Image, size: int) -> Image:

@@ -15,6 +15,8 @@ from bench.run.fields import (
 
 # A name that people use -> the name in configs, ledgers and ids.
 OPTIMIZER_ALIASES = {"adamw": "adam"}
+# "Usually best values will be in the range [5, 30]": big_vision, pp/autoaugment.py.
+MAX_MAGNITUDE = 30
 
 
 def _canonical(name: Any) -> Any:
@@ -44,6 +46,11 @@ class Recipe(Frozen):
     The sigmoid `loss` is a binary cross-entropy, summed over classes. `mixup` and `cutmix` are
     parameters of their Beta distributions; given both, each step draws one of them. `ema_decay`
     averages the weights, and the average is what is evaluated and saved.
+
+    Training images pass through `three_augment` (arXiv:2204.07118), `color_jitter` (factors of
+    brightness, contrast and saturation within 1 ± this number), `randaugment_layers` operations of
+    RandAugment at `randaugment_magnitude` of 0 to 30 (arXiv:1909.13719; AugReg has 2 layers and
+    up to 20), and random erasing with probability `random_erasing` (arXiv:1708.04896).
     """
 
     optimizer: Optimizer = "adam"
@@ -68,6 +75,11 @@ class Recipe(Frozen):
     mixup: NonNegativeFloat = 0.0
     cutmix: NonNegativeFloat = 0.0
     ema_decay: Fraction | None = None
+    randaugment_layers: NonNegativeInt = 0
+    randaugment_magnitude: NonNegativeFloat = 0.0
+    random_erasing: Fraction = 0.0
+    color_jitter: NonNegativeFloat = 0.0
+    three_augment: bool = False
     precision: Literal["fp32", "bf16"] = "fp32"
 
     @model_validator(mode="after")
@@ -82,6 +94,16 @@ class Recipe(Frozen):
             raise ValueError(f"end_lr: not used by decay {self.decay!r}")
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
             raise ValueError("nesterov: expected optimizer sgd with momentum")
+        if self.randaugment_magnitude and not self.randaugment_layers:
+            raise ValueError(
+                f"randaugment_magnitude: given {self.randaugment_magnitude:g} "
+                "without randaugment_layers, expected 1 or more layers"
+            )
+        if self.randaugment_magnitude > MAX_MAGNITUDE:
+            raise ValueError(
+                f"randaugment_magnitude: given {self.randaugment_magnitude:g}, "
+                f"expected 0 to {MAX_MAGNITUDE}"
+            )
         return self
 
     def phase(self, length: float, num_steps: int) -> float:
@@ -144,6 +166,11 @@ _LABELS = {
     "mixup": "mixup",
     "cutmix": "cutmix",
     "ema_decay": "ema",
+    "randaugment_layers": "randaugment",
+    "randaugment_magnitude": "magnitude",
+    "random_erasing": "erasing",
+    "color_jitter": "jitter",
+    "three_augment": "three_augment",
 }
 
 

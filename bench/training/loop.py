@@ -216,6 +216,7 @@ def _training_batches(
         batch_size=run.config.batch_size,
         rank=world.rank,
         world_size=world.size,
+        recipe=run.config.recipe,
     )
 
 

@@ -17,8 +17,17 @@ from bench.data.batches import (
     stream,
 )
 from bench.data.sources import Image, Images
+from bench.run.recipe import Recipe
 
 NUM_IMAGES = 40
+DEFAULTS = Recipe()
+AUGMENTED = Recipe(
+    randaugment_layers=2,
+    randaugment_magnitude=10.0,
+    random_erasing=0.5,
+    color_jitter=0.3,
+    three_augment=True,
+)
 
 
 def numbered(size: int = 4) -> Images:
@@ -39,6 +48,7 @@ def training(
     world_size: int = 1,
     augment: str = "none",
     size: int = 4,
+    recipe: Recipe = DEFAULTS,
 ) -> TrainingBatches:
     return TrainingBatches(
         images=numbered(size),
@@ -49,6 +59,7 @@ def training(
         batch_size=batch_size,
         rank=rank,
         world_size=world_size,
+        recipe=recipe,
     )
 
 
@@ -99,12 +110,17 @@ def test_another_seed_is_another_order() -> None:
     assert labels(training(seed=0), range(5)) != labels(training(seed=1), range(5))
 
 
+@pytest.mark.parametrize("recipe", [DEFAULTS, AUGMENTED], ids=["default", "augmented"])
 @pytest.mark.parametrize("augment", ["none", "inception"])
 @pytest.mark.parametrize("world_size", [2, 4])
-def test_the_shares_of_all_ranks_are_the_global_batch(world_size: int, augment: str) -> None:
-    whole = training(augment=augment)
+def test_the_shares_of_all_ranks_are_the_global_batch(
+    world_size: int, augment: str, recipe: Recipe
+) -> None:
+    whole = training(augment=augment, recipe=recipe)
     ranks = range(world_size)
-    shares = [training(rank=r, world_size=world_size, augment=augment) for r in ranks]
+    shares = [
+        training(rank=r, world_size=world_size, augment=augment, recipe=recipe) for r in ranks
+    ]
     for step in (0, 4, 7):
         parts = [share[step] for share in shares]
         pixels, found = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -146,7 +162,8 @@ def test_a_rank_without_images_left_gets_one_that_does_not_count() -> None:
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_workers_give_the_same_batches_in_order(num_workers: int) -> None:
-    for batches in (training(augment="inception", size=6), evaluation(0, 1)):
+    augmented = training(augment="flip", size=6, recipe=AUGMENTED)
+    for batches in (training(augment="inception", size=6), augmented, evaluation(0, 1)):
         alone = list(stream(batches, range(2, 6), 0))
         prepared = list(stream(batches, range(2, 6), num_workers))
         assert len(alone) == len(prepared) == 4

@@ -41,6 +41,10 @@ def test_adamw_is_adam_by_the_name_that_people_use() -> None:
         ({"nesterov": True}, "expected optimizer sgd"),
         ({"layer_decay": 0.0}, "greater than 0"),
         ({"ema_decay": 1.0}, "less than 1"),
+        ({"randaugment_magnitude": 10.0}, "given 10 without randaugment_layers"),
+        ({"randaugment_layers": 2, "randaugment_magnitude": 31.0}, "given 31, expected 0 to 30"),
+        ({"random_erasing": 1.0}, "less than 1"),
+        ({"color_jitter": -0.1}, "greater than or equal to 0"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(values: dict[str, Any], complaint: str) -> None:
@@ -81,8 +85,12 @@ def test_every_field_is_in_the_label() -> None:
         "warmup_steps": 5,
         "cooldown_steps": 5,
         "end_lr": 0.5,
+        "randaugment_layers": 2,
+        "three_augment": True,
     }
-    needed = {"nesterov": {"optimizer": "sgd"}, "decay_steps": {"decay": "step"}}
+    needed: dict[str, dict[str, Any]] = {"decay_steps": {"decay": "step"}}
+    needed["nesterov"] = {"optimizer": "sgd"}
+    needed["randaugment_magnitude"] = {"randaugment_layers": 1}
     needed["momentum"] = {"optimizer": "sgd"}
     for name, field in Recipe.model_fields.items():
         base = needed.get(name, {})
