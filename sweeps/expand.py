@@ -13,6 +13,7 @@ from bench.run.config import Describe, Run, RunConfig
 from bench.run.errors import BenchError, SettingError
 from bench.run.micro_batch import micro_batches
 from bench.run.protocols import EvaluationRequest, resolve
+from bench.run.trackers import check_packages
 from bench.run.validation import explain
 from models.families import family_of
 from sweeps.documents import SpecError
@@ -204,6 +205,7 @@ def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Descr
     chosen = point.chosen
     try:
         config = RunConfig.model_validate(_nest(point.values))
+        check_packages(config.engine.trackers)
         family_of(config.network).check(config.network)
         info = describe(config.data)
         resources = _place(placed, point.placed)

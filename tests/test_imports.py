@@ -46,6 +46,7 @@ DOORS = {
     "fvcore": ("models/cost/counted.py",),
     "jinja2": ("results/report/",),
     "safetensors": ("models/checkpoints/", "bench/engine/", "bench/training/", "bench/protocols/"),
+    "wandb": ("bench/engine/trackers.py",),
     "pynvml": ("bench/engine/", "sweeps/schedulers/"),
     "typer": ("bench/cli/",),
     "rich": ("bench/cli/",),

@@ -19,6 +19,7 @@ from bench.run.fields import (
     PositiveInt,
 )
 from bench.run.recipe import Recipe
+from bench.run.trackers import Tracker
 from bench.run.validation import NAME_PATTERN, explain
 from models.cost.macs import Cost, count, train_flops
 
@@ -38,6 +39,7 @@ class EngineConfig(Frozen):
     is due every `checkpoint_seconds` and every `checkpoint_steps`; the `keep_checkpoints` newest
     are kept, and those at `milestones` (these steps, or multiples of one number) forever. A rank
     without progress for `hang_seconds` ends the attempt; set-up and evaluation may take longer.
+    Every `log_steps` a point goes to the curve and to the `trackers` (`bench.engine.trackers`).
     """
 
     zero_stage: Literal[0, 1, 2, 3] = 0
@@ -52,6 +54,7 @@ class EngineConfig(Frozen):
     heartbeat_seconds: PositiveFloat = 2.0
     log_steps: PositiveInt = 10
     eval_batch_size: PositiveInt = 256
+    trackers: list[Tracker] = Field(default_factory=list)
 
 
 class RunConfig(Frozen):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.engine.checkpoint import check_room
+from bench.engine.trackers import Trackers
 from bench.engine.world import World
 from bench.run import ledger
 from bench.run.accelerators import peak_flops
@@ -75,6 +76,7 @@ class Recorder(NullRecorder):
         self._interval = run.config.engine.heartbeat_seconds
         self._curve: list[dict[str, Any]] = []
         self._last = (0, 0.0)
+        self._trackers: Trackers | None = None
         self._measured: Callable[[], dict[str, float | None]] = dict
         self.manifest: str | None = None
 
@@ -86,6 +88,8 @@ class Recorder(NullRecorder):
     def begin(self, world: World, device_name: str, micro_batch_size: int) -> None:
         check_room(self.run_dir, self.cost.params)
         self._measured = meters.start(world.device)
+        if names := self.run.config.engine.trackers:
+            self._trackers = Trackers(self.run_dir, self.run.study, self.number, names)
         hosts = ",".join(environment().hosts) or self.attempt.last.host
         precision = self.run.config.recipe.precision
         if world.device.type == "cuda" and peak_flops(device_name, precision) is None:
@@ -124,6 +128,9 @@ class Recorder(NullRecorder):
                 "images_per_second": speed,
             }
         )
+        if self._trackers:
+            values = {"loss": loss, "lr": lr, "grad_norm": grad_norm, "images_per_second": speed}
+            self._trackers.write(seen, values)
         self.attempt.beat(
             self._interval, loss=loss, images_per_second=speed, **self._progress(step)
         )
@@ -166,7 +173,10 @@ class Recorder(NullRecorder):
         log.info("%s: %s", self.run.run_id, reason)
 
     def _record_attempt(self, step: int | None, ended: Ended, reason: str | None) -> None:
-        """Write the attempt's row in the ledger."""
+        """Write the attempt's row in the ledger, and close its trackers."""
+        if self._trackers:
+            self._trackers.close()
+            self._trackers = None
         progress = self._costs() if step is None else self._progress(step)
         ended_at = datetime.now(UTC).replace(microsecond=0)
         self.attempt.beat(0.0, **progress, ended_at=ended_at)

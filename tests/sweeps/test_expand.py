@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bench.data.sources import describe_from
+from bench.run import trackers
 from bench.run.config import Run
 from sweeps.documents import SpecError
 from sweeps.expand import expand, idle
@@ -96,6 +97,12 @@ def test_a_wrong_run_is_refused_with_its_values(base: dict[str, Any], expected: 
     message = refusal(spec(base=values, grid={"seed": [4]}))
     assert expected in message
     assert "run seed=4" in message
+
+
+def test_a_tracker_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(trackers.PACKAGES, "wandb", "no_such_package")
+    message = refusal(spec(base={"data": "digits", "steps": 10, "engine.trackers": ["wandb"]}))
+    assert "engine.trackers: given wandb" in message
 
 
 def test_a_batch_that_does_not_divide_over_the_devices_is_refused() -> None:

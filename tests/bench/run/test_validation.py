@@ -28,7 +28,7 @@ ONE_DURATION = "expected exactly one of epochs, steps, examples, flops"
     [
         ({"modle": "x"}, "modle: unknown key; did you mean model?"),
         ({"recipe": {"warmup": 3}}, "recipe.warmup: unknown key; did you mean warmup_steps?"),
-        ({"engine": {"workers": 1}}, "engine.workers: unknown key; did you mean num_workers?"),
+        ({"engine": {"workers": 1}}, "engine.workers: unknown key; did you mean num_workers or "),
         ({"batch_size": "64"}, "batch_size: given '64', expected a valid integer"),
         ({"batch_size": 64.0}, "batch_size: given 64.0, expected a valid integer"),
         ({"seed": True}, "seed: given True, expected a valid integer"),
