@@ -60,19 +60,21 @@ def load_checkpoint(
     *,
     image_size: int | tuple[int, int] | None = None,
     num_classes: int | None = None,
+    new_head: bool = False,
 ) -> "nn.Module":
     """Load a network from a weights file and infer its architecture from it.
 
     Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
     `.safetensors`, or a `.safetensors` of ours. With another `image_size` (one number, or height
     and width) the position embedding is resized like the original; a timm file whose grid is
-    not square needs the image size that it was trained at. With another `num_classes` the head is
-    replaced by one initialized to zero. Every array is used exactly once. Raises CheckpointError
-    if arrays are missing, unexpected or misshaped, or the file is damaged or of another format.
+    not square needs the image size that it was trained at. With another `num_classes`, or with
+    `new_head`, the head is replaced by one initialized to zero. Every array is used exactly once.
+    Raises CheckpointError if arrays are missing, unexpected or misshaped, or the file is damaged
+    or of another format.
     """
     from models.checkpoints.convert import load_checkpoint
 
-    return load_checkpoint(path, image_size=image_size, num_classes=num_classes)
+    return load_checkpoint(path, image_size=image_size, num_classes=num_classes, new_head=new_head)
 
 
 def save_checkpoint(network: "nn.Module", path: str | Path) -> None:

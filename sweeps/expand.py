@@ -4,13 +4,15 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 import models
-from bench.run.config import Describe, Run, RunConfig
+from bench.run.config import Describe, Init, Run, RunConfig
 from bench.run.errors import BenchError, SettingError
+from bench.run.init import Inits
 from bench.run.micro_batch import micro_batches
 from bench.run.protocols import EvaluationRequest, resolve
 from bench.run.trackers import check_packages
@@ -43,17 +45,17 @@ class Planned:
         return self.run.run_id
 
 
-def expand(spec: StudySpec, describe: Describe) -> list[Planned]:
+def expand(spec: StudySpec, describe: Describe, inits: Inits | None = None) -> list[Planned]:
     """Return every run of the study, in the order of the grid, the last axis fastest.
 
-    `describe` finds out what a data set holds. Raises SpecError naming the run's values where a
-    config is wrong, a model or a data set unknown, a batch does not divide, or two runs are the
-    same.
+    `describe` finds out what a data set holds, `inits` where initial weights come from (by default
+    from the current folder). Raises SpecError naming the run's values where a config is wrong, a
+    model or a data set unknown, a batch does not divide, or two runs are the same.
     """
     planned: dict[str, Planned] = {}
-    placed = _Resources(spec)
-    for point in _points(spec):
-        made = _resolve(spec, point, placed, describe)
+    resolver = _Resolver(spec, describe, inits or Inits(Path.cwd()))
+    for number, point in enumerate(resolver.points):
+        made = resolver.planned(number)
         if made.run_id in planned:
             raise SpecError(
                 f"study {spec.study}: two runs are the same, {made.run_id}: "
@@ -201,26 +203,68 @@ def _matches(values: Values, match: Values) -> bool:
     )
 
 
-def _resolve(spec: StudySpec, point: _Point, placed: _Resources, describe: Describe) -> Planned:
-    chosen = point.chosen
-    try:
-        config = RunConfig.model_validate(_nest(point.values))
-        check_packages(config.engine.trackers)
-        family_of(config.network).check(config.network)
-        info = describe(config.data)
-        resources = _place(placed, point.placed)
-        micro_batches(config, resources.num_devices)
-        if config.train_examples and config.train_examples > info.num_train:
+class _Resolver:
+    """Makes each point of the grid a run, after the run of the study that it starts from."""
+
+    def __init__(self, spec: StudySpec, describe: Describe, inits: Inits) -> None:
+        self._spec, self._describe, self._inits = spec, describe, inits
+        self.points = list(_points(spec))
+        self._placed = _Resources(spec)
+        self._made: dict[int, Planned] = {}
+        self._pending: set[int] = set()
+
+    def planned(self, number: int) -> Planned:
+        """Return the run of a point; raise SpecError."""
+        if number not in self._made:
+            self._pending.add(number)
+            self._made[number] = self._resolve(number)
+            self._pending.remove(number)
+        return self._made[number]
+
+    def _resolve(self, number: int) -> Planned:
+        point, spec = self.points[number], self._spec
+        try:
+            config = RunConfig.model_validate(_nest(point.values))
+            check_packages(config.engine.trackers)
+            family_of(config.network).check(config.network)
+            info = self._describe(config.data)
+            resources = _place(self._placed, point.placed)
+            micro_batches(config, resources.num_devices)
+            if config.train_examples and config.train_examples > info.num_train:
+                raise SpecError(
+                    f"train_examples: given {config.train_examples}, "
+                    f"expected at most {info.num_train}, what {info.name} has"
+                )
+            init = self._init(number, config)
+        except ValidationError as error:
+            raise SpecError(f"{_where(spec, point.chosen)}: {explain(error, RunConfig)}") from error
+        except (models.ModelsError, BenchError, SpecError) as error:
+            raise SpecError(f"{_where(spec, point.chosen)}: {error}") from error
+        # Its parts have been validated; once more is a tenth of the time of planning 100,000 runs.
+        run = Run.model_construct(study=spec.study, config=config, data=info, init=init)
+        return Planned(run, resources)
+
+    def _init(self, number: int, config: RunConfig) -> Init | None:
+        if config.init is None:
+            if config.init_head is not None:
+                raise SpecError("init_head: not used without init")
+            return None
+        if isinstance(config.init, str):
+            return self._inits.find(config.init)
+        wanted = {"model": config.model, "seed": config.seed} | _flat(config.init)
+        others = [
+            other
+            for other, point in enumerate(self.points)
+            if other != number and _matches(DEFAULTS | _flat(point.values), wanted)
+        ]
+        if len(others) != 1:
             raise SpecError(
-                f"train_examples: given {config.train_examples}, "
-                f"expected at most {info.num_train}, what {info.name} has"
+                f"init: {len(others)} runs of the study have {_words(wanted)}, expected one"
             )
-    except ValidationError as error:
-        raise SpecError(f"{_where(spec, chosen)}: {explain(error, RunConfig)}") from error
-    except (models.ModelsError, BenchError, SpecError) as error:
-        raise SpecError(f"{_where(spec, chosen)}: {error}") from error
-    # Its parts have been validated; once more is a tenth of the time of planning 100,000 runs.
-    return Planned(Run.model_construct(study=spec.study, config=config, data=info), resources)
+        (trunk,) = others
+        if trunk in self._pending:
+            raise SpecError(f"init: the run with {_words(wanted)} starts from this one itself")
+        return self._inits.of_run(self.planned(trunk).run)
 
 
 def _place(placed: _Resources, own: Values) -> Resources:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.run.protocols import EvaluationRequest
@@ -20,12 +20,14 @@ EPILOGUE = "sweeps.jobs.requeue"
 class Work:
     """Work that a study lacks: runs to train, runs to evaluate by evaluation, the analysis.
 
-    `train` has each run's last attempt until now.
+    `train` has each run's last attempt until now. `trunks` has the run of the study that a run
+    starts from.
     """
 
     train: dict[str, int]
     evaluate: list[tuple[EvaluationRequest, list[str]]]
     analyse: bool
+    trunks: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.train or self.evaluate or self.analyse)
@@ -33,16 +35,21 @@ class Work:
     def fit_into(self, room: int | None) -> "Work":
         """Return the part of at most `room` jobs, a run together with its evaluations.
 
-        The analysis is left for later where anything is.
+        A run whose trunk is left for later is left too, as is the analysis where anything is.
         """
         evaluations = Counter(run_id for _, run_ids in self.evaluate for run_id in run_ids)
         jobs = {run_id: evaluations[run_id] + 1 for run_id in self.train}
         jobs |= {run_id: count for run_id, count in evaluations.items() if run_id not in jobs}
         if room is None or sum(jobs.values()) + self.analyse <= room:
             return self
-        taken = set()
+        taken: set[str] = set()
+        for run_id in (run_id for level in self.levels() for run_id in level):
+            trunk, count = self.trunks.get(run_id), jobs[run_id]
+            if count <= room and (trunk not in self.train or trunk in taken):
+                taken.add(run_id)
+                room -= count
         for run_id, count in jobs.items():
-            if count <= room:
+            if run_id not in self.train and count <= room:
                 taken.add(run_id)
                 room -= count
         return Work(
@@ -53,7 +60,18 @@ class Work:
                 if (chosen := [run_id for run_id in run_ids if run_id in taken])
             ],
             analyse=False,
+            trunks=self.trunks,
         )
+
+    def levels(self) -> list[list[str]]:
+        """Return the runs to train, those first that start from none of the others."""
+        found: list[list[str]] = []
+        left = list(self.train)
+        while left:
+            waiting = set(left)
+            found.append([run_id for run_id in left if self.trunks.get(run_id) not in waiting])
+            left = [run_id for run_id in left if self.trunks.get(run_id) in waiting]
+        return found
 
 
 def launch(
@@ -76,8 +94,10 @@ def launch(
     code = snapshot.take(study_dir, own)
     newest = max((s.name for s in submissions.read(study_dir)), default="")
     launcher = _Launcher(study_dir, SCHEDULERS[resources.cluster], limits, code)
-    for given, run_ids in _groups(work.train, placed):
-        launcher.train(given, {run_id: work.train[run_id] for run_id in run_ids})
+    for level in work.levels():
+        for given, run_ids in _groups(level, placed):
+            after = launcher.after_trunks([work.trunks.get(i) for i in run_ids], before)
+            launcher.train(given, {run_id: work.train[run_id] for run_id in run_ids}, after)
     for wanted, run_ids in work.evaluate:
         launcher.evaluate(for_one_device(resources), wanted, run_ids, before)
     if work.analyse:
@@ -116,9 +136,15 @@ class _Launcher:
         self._trained: list[dict[str, str]] = []  # job ids by run id, a batch each
         self._evaluated: list[str] = []
 
-    def train(self, resources: Resources, attempts: dict[str, int]) -> None:
+    def after_trunks(self, trunks: Iterable[str | None], before: SchedulerState) -> After:
+        """Return the jobs that train `trunks`, as far as their ids are known."""
+        jobs = {i: run.job_id for i, run in before.runs.items() if run.job_id in before.jobs}
+        jobs |= {run_id: job for batch in self._trained for run_id, job in batch.items()}
+        return After(tuple(dict.fromkeys(str(jobs[i]) for i in trunks if i in jobs)))
+
+    def train(self, resources: Resources, attempts: dict[str, int], after: After) -> None:
         jobs = {run_id: TrainJob(self._study_dir / run_id) for run_id in attempts}
-        for batch in self._submit(resources, jobs, After(), attempts, epilogue=EPILOGUE):
+        for batch in self._submit(resources, jobs, after, attempts, epilogue=EPILOGUE):
             if batch:
                 self._trained.append(batch)
 

@@ -31,6 +31,9 @@ def _check_key(place: str, key: str) -> None:
     path = key.split(".")
     if path[0] == "model_options" and len(path) == 2:
         return
+    if path[0] == "init" and len(path) > 1:  # keys of the run to start from
+        _check_key(place, ".".join(path[1:]))
+        return
     if place.endswith(".set") and path[0] == "resources" and len(path) == 2:
         _check_own_resource(place, key, path[1])
         return
@@ -51,10 +54,13 @@ def check_keys(
 
     `overrides` are pairs of `match` and `set`. Raises SettingError.
     """
-    places = {"base": base, "grid": grid}
+    places: dict[str, Values] = {"base": base, "grid": grid}
     places |= {f"exclude.{i}": match for i, match in enumerate(exclude)}
     for i, (match, given) in enumerate(overrides):
         places |= {f"overrides.{i}.match": match, f"overrides.{i}.set": given}
     for place, values in places.items():
-        for key in values:
+        for key, value in values.items():
             _check_key(place, str(key))
+            if key == "init" and isinstance(value, dict):
+                for inner in value:
+                    _check_key(f"{place}.init", str(inner))

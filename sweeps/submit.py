@@ -79,7 +79,8 @@ def submit(
         for run in unwritten:
             if run.run_id not in kept:
                 write_config(study_dir, run)
-        lacking = _lacking(study_dir, spec, before, evaluations)
+        trunks = {run.run_id: run.init.run_id for run in runs if run.init and run.init.run_id}
+        lacking = replace(_lacking(study_dir, spec, before, evaluations), trunks=trunks)
         limits = SCHEDULERS[spec.resources.cluster].limits(spec.resources) if lacking else Limits()
         work = lacking.fit_into(limits.room)
         placed = {one.run_id: one.resources for one in planned}

@@ -52,6 +52,7 @@ def plan(
 ) -> None:
     """Show every run of a study with its cost, before anything is submitted."""
     from bench.data import sources
+    from bench.run.init import Inits
     from sweeps import expand
     from sweeps import spec as specs
     from sweeps.forecast import plan
@@ -60,7 +61,7 @@ def plan(
     study, folder = specs.load(spec, [*(values or ()), *(settings or ())], profile, sources.names())
     describe = sources.describe_from(folder)
     with specs.naming(spec):
-        planned = expand.expand(study, describe)
+        planned = expand.expand(study, describe, Inits(folder, root / study.study))
         expand.evaluations(study, describe)
     rows = plan.plan(study, planned, root, probe_steps=probe)
     output.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
@@ -93,6 +94,7 @@ def submit(
     """Run what is missing of a study, or has failed; what is done is left alone."""
     from bench.cli import progress
     from bench.data import sources
+    from bench.run.init import Inits
     from sweeps import expand, submit
     from sweeps import spec as specs
     from sweeps.forecast import plan
@@ -103,7 +105,7 @@ def submit(
     study, folder = specs.load(spec, chosen, profile, sources.names())
     describe = sources.describe_from(folder)
     with specs.naming(spec):
-        planned = expand.expand(study, describe)
+        planned = expand.expand(study, describe, Inits(folder, root / study.study))
         wanted = expand.evaluations(study, describe)
     limit = plan.limit(study.resources, max_accelerator_days)
 

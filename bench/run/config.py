@@ -27,6 +27,7 @@ from models.cost.macs import Cost, count, train_flops
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 
+SEEDS = ("seed", "subset_seed")
 # Ways to give the length of a run, of which it has one.
 DURATIONS = ("epochs", "steps", "examples", "flops")
 
@@ -65,6 +66,10 @@ class RunConfig(Frozen):
     images (None: all), `batch_size` is global. `model` is a
     registered name, or `package.module:function`; `model_options` override fields of the
     registered model, such as `dropout`, or are arguments of the function.
+
+    `init` is a run or a weights file to start from (`bench.run.init`), or keys and values of a run
+    of the same study that has this run's model and seed, such as `{data: cifar10}`. Its head is
+    kept where it is a run on the same data, else it is a new one, unless `init_head` says it.
     """
 
     model: str
@@ -80,6 +85,8 @@ class RunConfig(Frozen):
     subset_seed: NonNegativeInt = 0
     augment: Literal["none", "flip", "crop_flip", "inception"] = "none"
     model_options: dict[str, Any] = Field(default_factory=dict)
+    init: Annotated[str, Field(min_length=1)] | dict[str, Any] | None = None
+    init_head: Literal["new", "keep"] | None = None
     recipe: Recipe = Recipe()
     engine: EngineConfig = EngineConfig()
 
@@ -107,6 +114,8 @@ class RunConfig(Frozen):
         'adam lr=0.001 wd=0.1 warmup=0 linear clip=1 fp32 augment=flip'
         """
         parts = [self.recipe.label]
+        if self.init is not None and self.init_head is not None:
+            parts.append(f"init_head={self.init_head}")
         if self.augment != "none":
             parts.append(f"augment={self.augment}")
         return " ".join(parts + [f"{k}={v}" for k, v in sorted(self.model_options.items())])
@@ -126,6 +135,24 @@ class DataInfo(Frozen):
     num_eval: PositiveInt
     num_classes: PositiveInt
     fingerprint: str
+
+
+class Init(Frozen):
+    """Initial weights of a run, as found when it was planned.
+
+    `source` is their file, relative to the run's folder, and `digest` tells them from others: a
+    run's id, or a file's SHA-256. `name` leaves seeds out. Of a run, `data` is the fingerprint of
+    its data, and `flops` and `examples_seen` are what it trained, with the runs that it started
+    from itself; None where unknown.
+    """
+
+    source: str
+    name: str
+    digest: str
+    run_id: str | None = None
+    data: str | None = None
+    flops: float | None = None
+    examples_seen: int | None = None
 
 
 # Describes a data set, given its name or a path relative to a folder chosen before.
@@ -154,6 +181,7 @@ class Run(Frozen):
     study: str
     config: RunConfig
     data: DataInfo
+    init: Init | None = None
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -163,8 +191,10 @@ class Run(Frozen):
         duration is in steps and sizes are resolved, so equivalent configs have the same identity.
         """
         chosen = self.config.model_dump(mode="json", exclude_defaults=True)
-        for key in ("engine", *DURATIONS):
+        for key in ("engine", "init", *DURATIONS):
             chosen.pop(key, None)
+        if self.init is not None:
+            chosen["init"] = self.init.digest
         return chosen | {
             "data": [self.data.name, self.data.fingerprint],
             "steps": self.num_steps,
@@ -179,6 +209,15 @@ class Run(Frozen):
         config = self.config
         model = config.model.replace(":", ".")
         return f"{model}-{self.data.name}-n{self.train_examples}-s{config.seed}-{digest[:12]}"
+
+    @property
+    def name(self) -> str:
+        """The run without its seed: readable prefix and 8 hex digits of a hash over the rest."""
+        rest = {key: value for key, value in self.identity.items() if key not in SEEDS}
+        if self.init is not None:
+            rest["init"] = self.init.name
+        digest = hashlib.sha256(_SORTED.encode(rest).encode()).hexdigest()
+        return f"{self.config.model}-{self.data.name}-n{self.train_examples}-{digest[:8]}"
 
     @property
     def network(self) -> models.Config:
@@ -219,6 +258,13 @@ class Run(Frozen):
     def examples_seen(self) -> int:
         """Number of images trained on, repetitions included."""
         return self.num_steps * self.config.batch_size
+
+    @property
+    def keeps_head(self) -> bool:
+        """Whether the head of the initial weights is trained on."""
+        if self.init is None or self.config.init_head is not None:
+            return self.config.init_head == "keep"
+        return self.init.data == self.data.fingerprint
 
     def summary(self) -> RunSummary:
         """Return the columns that follow from the config."""

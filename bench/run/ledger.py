@@ -155,6 +155,7 @@ def run_row(
         "forward_macs_valid_per_image": macs_valid,
         "train_flops": flops(macs, seen),
         "train_flops_valid": flops(macs_valid, seen),
+        **init_columns(run, flops(macs, seen)),
         "host": (last["hosts"] or "").split(",")[0] or None,
         "created_at": attempts[0]["created_at"],
     }
@@ -164,6 +165,20 @@ def run_row(
     for metric in METRICS:
         row[metric] = getattr(evaluation, metric) if evaluation else None
     return row
+
+
+def init_columns(run: Run, own_flops: float | None) -> Row:
+    """Return what a run started from, and its compute with that of the runs before it."""
+    init = run.init
+    before = 0.0 if init is None else init.flops
+    return {
+        "init": None if init is None else init.name,
+        "init_run_id": None if init is None else init.run_id,
+        "init_flops": None if init is None else init.flops,
+        "init_examples_seen": None if init is None else init.examples_seen,
+        "own_flops": own_flops,
+        "total_flops": None if before is None or own_flops is None else before + own_flops,
+    }
 
 
 def eval_rows(run: Run, evaluation: Evaluation) -> list[Row]:

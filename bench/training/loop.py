@@ -22,7 +22,7 @@ from bench.run.config import Run, read_run
 from bench.run.errors import BenchError
 from bench.run.ledger import Evaluation
 from bench.run.micro_batch import clamp_micro_batch, micro_batches
-from bench.training import cost_check, schedule
+from bench.training import cost_check, initial, schedule
 from bench.training.async_max import AsyncMax
 from bench.training.clock import Clock, Deadline
 from bench.training.evaluate import evaluate
@@ -107,6 +107,7 @@ class _Training:
         images = load(run.data, "train")
         batches = _training_batches(self._run_dir, run, world, images, self._recorder)
         network = _build(run)
+        initial.load(self._run_dir, run, network)
         if world.is_main:
             cost_check.check(run, network)
         engine = Engine(network, run.config, world)

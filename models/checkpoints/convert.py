@@ -117,6 +117,7 @@ def load_checkpoint(
     *,
     image_size: ImageSize = None,
     num_classes: int | None = None,
+    new_head: bool = False,
 ) -> nn.Module:
     """Load a network in float32; see `models.load_checkpoint`."""
     path = Path(path)
@@ -135,7 +136,7 @@ def load_checkpoint(
         num_classes = inferred.num_classes
     if num_classes is None:
         raise CheckpointError(f"{path}: holds no head, so num_classes must be given")
-    if num_classes != inferred.num_classes:
+    if new_head or num_classes != inferred.num_classes:
         config = _replace_head(state, config, num_classes)
     with torch.device("meta"):
         network = assemble(config, num_classes=num_classes)

@@ -19,6 +19,7 @@ CONFIGURATION = (
     "epochs",
     "image_size",
     "recipe",
+    "init",
     "batch_size",
     "params",
     "study",

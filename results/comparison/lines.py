@@ -35,14 +35,16 @@ def column(runs: pd.DataFrame, name: str) -> str:
 def cost(runs: pd.DataFrame, name: str) -> str:
     """Return the column of that name, or the only one that begins or ends with it as a word.
 
-    `cost(runs, "energy")` is "energy_joules". Raises MissingColumn.
+    `cost(runs, "energy")` is "energy_joules". Of two of which one ends with the other, the shorter
+    is meant: "seen" is "examples_seen", not "init_examples_seen". Raises MissingColumn.
     """
     if name in runs:
         return name
     full = [c for c in map(str, runs) if c.startswith(f"{name}_") or c.endswith(f"_{name}")]
-    if len(full) != 1:
+    shortest = min(full, key=len, default="")
+    if not full or not all(c == shortest or c.endswith(f"_{shortest}") for c in full):
         summary.check_columns(runs, [name])
-    return full[0]
+    return shortest
 
 
 def _names(table: pd.DataFrame, model: str, varied: list[str]) -> list[str]:

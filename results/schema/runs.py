@@ -146,6 +146,29 @@ RUNS = (
     Column("batch_size", "int", "images", "images per update, over all devices"),
     Column("seed", "int", "", "the run's seed", shown=("report",)),
     Column("recipe", "text", "", "optimizer, schedule, augmentation, options of the model"),
+    Column(
+        "init",
+        "text",
+        "",
+        "what the weights started from, whatever its seed",
+        title="initial weights",
+    ),
+    Column("init_run_id", "text", "", "the run that the weights started from"),
+    Column(
+        "init_flops",
+        "float",
+        "FLOPs",
+        "training of the initial weights",
+        role="scale",
+        display=units("initial {}FLOPs", *_PREFIXES),
+    ),
+    Column(
+        "init_examples_seen",
+        "int",
+        "images",
+        "images that the initial weights were trained on",
+        role="scale",
+    ),
     FORWARD_MACS,
     Column(
         "forward_macs_valid_per_image",
@@ -171,6 +194,20 @@ RUNS = (
         title="training compute without padding",
         display=units("train {}FLOPs, valid", *_PREFIXES),
         plan="computed",
+    ),
+    cost(
+        "own_flops",
+        "FLOPs",
+        "train_flops, without the initial weights'",
+        title="own training compute",
+        display=units("own {}FLOPs", *_PREFIXES),
+    ),
+    cost(
+        "total_flops",
+        "FLOPs",
+        "own_flops + init_flops",
+        title="total training compute",
+        display=units("total {}FLOPs", *_PREFIXES),
     ),
     Column(
         "device", "text", "", "name of the accelerator", role="provenance", total="last", rank=1

@@ -11,7 +11,7 @@ from typing import Any
 from bench.run.accelerators import GB, find
 from bench.run.attempt import read_disk
 from bench.run.config import Run
-from bench.run.ledger import SECONDS_PER_DAY, flops
+from bench.run.ledger import SECONDS_PER_DAY, flops, init_columns
 from bench.run.memory import training_memory
 from models.configs import NotDescribed
 from results.schema import of_role
@@ -68,6 +68,7 @@ def plan(
                 "forward_macs_valid_per_image": cost.forward_macs_valid,
                 "train_flops": flops(cost.forward_macs, seen),
                 "train_flops_valid": flops(cost.forward_macs_valid, seen),
+                **init_columns(run, flops(cost.forward_macs, seen)),
                 **_predicted(run, resources, speeds.of(run, cost.forward_macs, resources)),
                 "predicted_memory_bytes": _memory(run, resources),
             }
@@ -100,12 +101,24 @@ def totals(rows: list[Row], resources: Resources | None = None) -> Row:
     for key in (*costs, "predicted_price"):
         found[key] = _sum(row[key] for row in rows)
         found[f"{key}_to_do"] = _sum(row[key] for row in open_rows)
+    found["total_flops"] = _total_flops(rows)
     if resources is not None:
         seconds = [row["predicted_wall_seconds"] for row in open_rows]
         found["predicted_wall_seconds_to_do"] = _wall_seconds(
             seconds, SCHEDULERS[resources.cluster].slots(resources)
         )
     return found
+
+
+def _total_flops(rows: list[Row]) -> float | None:
+    """Return the compute of all runs and, once each, of what they start from outside the study."""
+    own = {row["run_id"] for row in rows}
+    outside = {
+        row["init_run_id"] or row["init"]: row["init_flops"]
+        for row in rows
+        if row["init"] is not None and row["init_run_id"] not in own
+    }
+    return _sum([row["train_flops"] for row in rows] + list(outside.values()))
 
 
 def limit(resources: Resources, asked: float | None) -> float | None:

@@ -17,7 +17,9 @@ from pathlib import Path
 import submitit
 
 from bench.run.attempt import read_disk
+from bench.run.config import read_run
 from bench.run.environment import END_TIME
+from bench.run.errors import SettingError
 from bench.run.heartbeat import last_attempt
 from bench.run.protocols import read_request
 from sweeps.jobs import snapshot
@@ -79,6 +81,7 @@ class _Dispatcher:
         self._cancelled: set[str] = set()
         # How often a run's job ended without an attempt, since the last attempt.
         self._silent: dict[str, int] = {}
+        self._trunks: dict[str, str | None] = {}
         self._gpus = local.gpus()
 
     def work(self) -> None:
@@ -160,7 +163,10 @@ class _Dispatcher:
         if task in self._running:
             return False  # its last job is on its way out
         if task.kind == "train":
-            return True
+            # A trunk that has failed ends the wait: the run then fails, and says so.
+            trunk = self._trunk(task.run_id)
+            ahead = (*self._waiting, *self._running)
+            return not any(other.kind == "train" and other.run_id == trunk for other in ahead)
         others = [other for other in (*self._waiting, *self._running) if other != task]
         if task.kind == "analyse":
             return not others
@@ -171,6 +177,16 @@ class _Dispatcher:
         if self._state(task.run_id) != "running":
             del self._waiting[task]
         return False
+
+    def _trunk(self, run_id: str) -> str | None:
+        """Return the run that a run starts from; None without one, or without a config."""
+        if run_id not in self._trunks:
+            try:
+                init = read_run(self._study_dir / run_id).init
+            except SettingError:
+                init = None  # its job says what is wrong
+            self._trunks[run_id] = init.run_id if init else None
+        return self._trunks[run_id]
 
     def _state(self, run_id: str) -> str:
         return read_disk(self._study_dir / run_id).state

@@ -28,6 +28,7 @@ def make_runs() -> pd.DataFrame:
             "epochs": 10.0,
             "image_size": 8,
             "recipe": "r",
+            "init": "i",
             "batch_size": 8,
             "seed": seed,
             "train_flops": flops,

@@ -64,6 +64,11 @@ def test_the_row_of_a_run_is_complete(done: Path) -> None:
         # What a CPU does not tell is null.
         "energy_joules": None,
         "peak_memory_bytes": None,
+        "init": None,
+        "init_run_id": None,
+        "init_flops": None,
+        "init_examples_seen": None,
+        "own_flops": 6 * row["forward_macs_per_image"] * STEPS * BATCH_SIZE,
         "model_flops_utilization": None,
         "normalized_accelerator_days": None,
         "failure": None,
