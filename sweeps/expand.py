@@ -1,11 +1,8 @@
 """From a spec to runs, each checked before anything starts."""
 
-import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,14 +16,9 @@ from bench.run.trackers import check_packages
 from bench.run.validation import explain
 from models.families import family_of
 from sweeps.documents import SpecError
-from sweeps.recipes import named
+from sweeps.points import DEFAULTS, Values, flat, matches, nest, points, words
 from sweeps.resources import Resources, check
 from sweeps.spec import StudySpec
-
-Values = dict[str, Any]
-
-# What a key of an override that is no run's config, but a resource, begins with.
-OWN = "resources."
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ def expand(spec: StudySpec, describe: Describe, inits: Inits | None = None) -> l
         if made.run_id in planned:
             raise SpecError(
                 f"study {spec.study}: two runs are the same, {made.run_id}: "
-                f"{_words(point.chosen)} repeats an earlier point of the grid"
+                f"{words(point.chosen)} repeats an earlier point of the grid"
             )
         planned[made.run_id] = made
     if not planned:
@@ -77,15 +69,6 @@ def evaluations(spec: StudySpec, describe: Describe) -> list[EvaluationRequest]:
             raise SpecError(f"study {spec.study}, evaluations.{number}: {error}") from error
         found[request.key] = request
     return list(found.values())
-
-
-@dataclass(frozen=True)
-class _Point:
-    """The grid's own values of a run, all its config's values, and resources of its own."""
-
-    chosen: Values
-    values: Values
-    placed: Values
 
 
 class _Resources:
@@ -107,109 +90,14 @@ class _Resources:
         return self._made[key]
 
 
-def _has_own_resources(spec: StudySpec) -> bool:
-    return any(key.startswith(OWN) for override in spec.overrides for key in override.set)
-
-
-def _points(spec: StudySpec) -> Iterator[_Point]:
-    """Yield the points of the grid, with base and overrides."""
-    keys, is_placed = list(spec.grid), _has_own_resources(spec)
-    excluded = [_flat(match) for match in spec.exclude]
-    overrides = [(_flat(override.match), override.set) for override in spec.overrides]
-    base, has_names = DEFAULTS | _flat(spec.base), _names_recipes(spec)
-    for combination in itertools.product(*spec.grid.values()):
-        chosen = dict(zip(keys, combination, strict=True))
-        values = spec.base | chosen
-        flat = DEFAULTS | _with_recipe(values) if has_names else base | _flat(chosen)
-        if any(_matches(flat, match) for match in excluded):
-            continue
-        for match, changes in overrides:
-            if _matches(flat, match):
-                values = values | changes
-                flat = DEFAULTS | _with_recipe(values) if has_names else flat | _flat(changes)
-        if has_names:
-            values = _with_recipe(values)
-        placed = {}
-        if is_placed:
-            own = [key for key in values if key.startswith(OWN)]
-            placed = {key.removeprefix(OWN): values[key] for key in own}
-            values = {key: value for key, value in values.items() if key not in own}
-        yield _Point(chosen, values, placed)
-
-
-def _names_recipes(spec: StudySpec) -> bool:
-    """Return whether any run may have a recipe by its name, instead of its keys alone."""
-    given = [spec.base.get("recipe"), *spec.grid.get("recipe", [])]
-    given += [override.set.get("recipe") for override in spec.overrides]
-    return any(isinstance(one, str) for one in given)
-
-
-def _with_recipe(values: Values) -> Values:
-    """Return dotted keys, under which lie those of a recipe that is given by its name."""
-    flat = _flat(values)
-    name = flat.get("recipe")
-    if not isinstance(name, str):
-        return flat
-    del flat["recipe"]
-    return named.read(name).values(flat) | flat
-
-
-def idle(spec: StudySpec) -> list[str]:
-    """Return the excludes and overrides that match no run, in words: mostly a slip in a value."""
-    matches = {f"exclude.{i}": match for i, match in enumerate(spec.exclude)}
-    matches |= {f"overrides.{i}.match": one.match for i, one in enumerate(spec.overrides)}
-    # Each axis on its own: cheap, and enough to tell a value that is nowhere.
-    given = [_flat({key: value}) for key, axis in spec.grid.items() for value in axis]
-    varied = {key for values in given for key in values}
-    given.append({k: v for k, v in (DEFAULTS | _flat(spec.base)).items() if k not in varied})
-    given += [_flat(one.set) for one in spec.overrides]
-    given += [values for one in given for values in _of_recipe(one.get("recipe"))]
-    return [
-        f"{place}: no run has {key}={wanted}"
-        for place, match in matches.items()
-        for key, wanted in _flat(match).items()
-        if not any(key in values and _matches(values, {key: wanted}) for values in given)
-    ]
-
-
-def _of_recipe(name: Any) -> list[Values]:
-    """Return all that a recipe may give to a run, case by case; [] without a recipe's name."""
-    if not isinstance(name, str):
-        return []
-    recipe = named.read(name)
-    return [recipe.base, *(given for _, given in recipe.cases)]
-
-
-def _flat(values: Values, before: str = "") -> Values:
-    """Inner keys as dotted ones: {"recipe": {"lr": 1}} becomes {"recipe.lr": 1}."""
-    found: Values = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            found |= _flat(value, f"{before}{key}.")
-        else:
-            found[f"{before}{key}"] = value
-    return found
-
-
-# What a run has of which a spec says nothing.
-DEFAULTS = _flat(RunConfig.model_construct().model_dump())
-
-
-def _matches(values: Values, match: Values) -> bool:
-    """Return whether all of `match` holds, where a list means any of its values; dotted keys."""
-    return all(
-        values.get(key) in wanted if isinstance(wanted, list) else values.get(key) == wanted
-        for key, wanted in match.items()
-    )
-
-
 class _Resolver:
     """Makes each point of the grid a run, after the run of the study that it starts from."""
 
     def __init__(self, spec: StudySpec, describe: Describe, inits: Inits) -> None:
         self._spec, self._describe, self._inits = spec, describe, inits
-        self.points = list(_points(spec))
+        self.points = list(points(spec))
         self._placed = _Resources(spec)
+        self._flats: list[Values] = []
         self._made: dict[int, Planned] = {}
         self._pending: set[int] = set()
 
@@ -224,7 +112,7 @@ class _Resolver:
     def _resolve(self, number: int) -> Planned:
         point, spec = self.points[number], self._spec
         try:
-            config = RunConfig.model_validate(_nest(point.values))
+            config = RunConfig.model_validate(nest(point.values))
             check_packages(config.engine.trackers)
             family_of(config.network).check(config.network)
             info = self._describe(config.data)
@@ -251,19 +139,21 @@ class _Resolver:
             return None
         if isinstance(config.init, str):
             return self._inits.find(config.init)
-        wanted = {"model": config.model, "seed": config.seed} | _flat(config.init)
+        wanted = {"model": config.model, "seed": config.seed} | flat(config.init)
+        if not self._flats:
+            self._flats = [DEFAULTS | flat(point.values) for point in self.points]
         others = [
             other
-            for other, point in enumerate(self.points)
-            if other != number and _matches(DEFAULTS | _flat(point.values), wanted)
+            for other, values in enumerate(self._flats)
+            if other != number and matches(values, wanted)
         ]
         if len(others) != 1:
             raise SpecError(
-                f"init: {len(others)} runs of the study have {_words(wanted)}, expected one"
+                f"init: {len(others)} runs of the study have {words(wanted)}, expected one"
             )
         (trunk,) = others
         if trunk in self._pending:
-            raise SpecError(f"init: the run with {_words(wanted)} starts from this one itself")
+            raise SpecError(f"init: the run with {words(wanted)} starts from this one itself")
         return self._inits.of_run(self.planned(trunk).run)
 
 
@@ -277,25 +167,4 @@ def _place(placed: _Resources, own: Values) -> Resources:
 
 
 def _where(spec: StudySpec, chosen: Values) -> str:
-    return f"study {spec.study}" + (f", run {_words(chosen)}" if chosen else "")
-
-
-def _nest(values: Values) -> Values:
-    """Nest dotted keys: {"recipe.lr": 1} becomes {"recipe": {"lr": 1}}."""
-    nested: Values = {}
-    for key, value in values.items():
-        *path, last = key.split(".")
-        here = nested
-        for part in path:
-            here = here.setdefault(part, {})
-            if not isinstance(here, dict):
-                raise SpecError(f"{part}: given {here!r}, expected keys and values, for {key}")
-        if isinstance(value, dict) and isinstance(here.get(last), dict):
-            here[last] = here[last] | value
-        else:
-            here[last] = dict(value) if isinstance(value, dict) else value
-    return nested
-
-
-def _words(values: Values) -> str:
-    return " ".join(f"{key}={value}" for key, value in values.items()) or "(no grid)"
+    return f"study {spec.study}" + (f", run {words(chosen)}" if chosen else "")

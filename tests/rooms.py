@@ -65,6 +65,7 @@ FLOORS = (
     "sweeps.jobs",
     "sweeps.spec_keys",
     "sweeps.spec",
+    "sweeps.points",
     "sweeps.expand",
     "sweeps.status",
     "sweeps.launch",

@@ -53,7 +53,7 @@ def plan(
     """Show every run of a study with its cost, before anything is submitted."""
     from bench.data import sources
     from bench.run.init import Inits
-    from sweeps import expand
+    from sweeps import expand, points
     from sweeps import spec as specs
     from sweeps.forecast import plan
     from sweeps.schedulers import SCHEDULERS
@@ -66,7 +66,7 @@ def plan(
     rows = plan.plan(study, planned, root, probe_steps=probe)
     output.plan(study.study, plan.totals(rows, study.resources), rows, json=json)
     room = SCHEDULERS[study.resources.cluster].limits(study.resources).room
-    for line in expand.idle(study) + plan.warnings(rows, planned, room):
+    for line in points.idle(study) + plan.warnings(rows, planned, room):
         output.note(f"warning: {line}")
     limit = plan.limit(study.resources, max_accelerator_days)
     plan.check_limit(rows, limit)

@@ -9,7 +9,8 @@ from bench.data.sources import describe_from
 from bench.run import trackers
 from bench.run.config import Run
 from sweeps.documents import SpecError
-from sweeps.expand import expand, idle
+from sweeps.expand import expand
+from sweeps.points import idle
 from sweeps.spec import StudySpec
 
 

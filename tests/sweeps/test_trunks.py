@@ -12,8 +12,9 @@ from bench.run.init import Inits
 from results import store
 from sweeps import spec as specs
 from sweeps.documents import SpecError
-from sweeps.expand import Planned, expand, idle
+from sweeps.expand import Planned, expand
 from sweeps.launch import Work
+from sweeps.points import idle
 
 SPEC = """
 study: small

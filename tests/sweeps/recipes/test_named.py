@@ -11,7 +11,8 @@ from bench.run.config import Run, RunConfig
 from results import reference
 from sweeps import spec as specs
 from sweeps.documents import SpecError
-from sweeps.expand import expand, idle
+from sweeps.expand import expand
+from sweeps.points import idle
 from sweeps.recipes import named
 from tests.helpers.paths import ROOT
 
