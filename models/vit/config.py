@@ -15,7 +15,8 @@ class ViTConfig(Config):
     """A Vision Transformer (arXiv:2010.11929, section 3.1).
 
     `representation_size` is the width of the hidden layer (with tanh) of the pre-training head;
-    None is the single linear head of transfer. Dropout belongs to a recipe and starts at 0.
+    None is the single linear head of transfer. Dropout and stochastic depth belong to a recipe and
+    start at 0; the depth's rate rises linearly from 0 in the first block (arXiv:1603.09382).
     """
 
     family = "vit"
@@ -31,6 +32,7 @@ class ViTConfig(Config):
     norm_eps: float = 1e-6
     dropout: float = 0.0
     attention_dropout: float = 0.0
+    stochastic_depth: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,7 +42,7 @@ class ViTConfig(Config):
             raise ConfigError(
                 self._complaint("width", "a 2d position embedding needs an even width")
             )
-        for rate in ("dropout", "attention_dropout"):
+        for rate in ("dropout", "attention_dropout", "stochastic_depth"):
             if not 0.0 <= getattr(self, rate) < 1.0:
                 raise ConfigError(self._complaint(rate, "expected a fraction in [0, 1)"))
         if self.image.rows % self.downsampling or self.image.columns % self.downsampling:

@@ -104,21 +104,40 @@ class Mlp(nn.Module):
         return out
 
 
+class StochasticDepth(nn.Module):
+    """Drop a residual branch for whole images at random, in training only (arXiv:1603.09382).
+
+    What is kept is divided by its probability, so that the expectation stays.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, N, D)."""
+        if not self.training or self.rate == 0.0:
+            return x
+        kept = torch.rand(len(x), 1, 1, device=x.device) >= self.rate  # (B, 1, 1)
+        return x * kept / (1 - self.rate)
+
+
 class Block(Recomputable):
     """Attention and MLP, each on a normalized copy and added to its input (equations 2, 3)."""
 
-    def __init__(self, config: ViTConfig, num_tokens: int) -> None:
+    def __init__(self, config: ViTConfig, num_tokens: int, drop_rate: float = 0.0) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.attention = Attention(config, num_tokens)
         self.norm2 = nn.LayerNorm(config.width, eps=config.norm_eps)
         self.mlp = Mlp(config)
         self.dropout = nn.Dropout(config.dropout)
+        self.depth = StochasticDepth(drop_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, N, D)."""
-        x = x + self.dropout(self.attention(self.norm1(x)))
-        out: Tensor = x + self.mlp(self.norm2(x))
+        x = x + self.depth(self.dropout(self.attention(self.norm1(x))))
+        out: Tensor = x + self.depth(self.mlp(self.norm2(x)))
         return out
 
 
@@ -182,7 +201,8 @@ class ViT(nn.Module):
         )
         self.position_embedding = _position_embedding(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config, config.num_tokens) for _ in range(config.depth))
+        rates = torch.linspace(0.0, config.stochastic_depth, config.depth, device="cpu").tolist()
+        self.blocks = nn.ModuleList(Block(config, config.num_tokens, rate) for rate in rates)
         self.norm = nn.LayerNorm(width, eps=config.norm_eps)
         self.representation = None
         if config.representation_size is not None:

@@ -11,6 +11,7 @@ from models.vit.network import (
     Attention,
     Block,
     RelativePosition,
+    StochasticDepth,
     ViT,
 )
 
@@ -182,3 +183,19 @@ def test_images_do_not_influence_each_other() -> None:
     _fill(network)
     together = network(_images())
     torch.testing.assert_close(network(_images()[1:2]), together[1:2])
+
+
+def test_stochastic_depth_drops_branches_of_whole_images_and_keeps_the_mean() -> None:
+    network = _network(stochastic_depth=0.5)
+    rates = [block.depth.rate for block in network.blocks if isinstance(block, Block)]
+    # From 0 in the first block to the rate in the last.
+    assert rates == pytest.approx([0.5 * n / (len(rates) - 1) for n in range(len(rates))])
+    torch.manual_seed(0)
+    layer = StochasticDepth(0.25).train()
+    out = layer(torch.ones(4000, 2, 3))
+    per_image = out[:, 0, 0]
+    assert torch.equal(out, per_image[:, None, None].expand(-1, 2, 3))
+    assert per_image.unique().tolist() == pytest.approx([0.0, 1 / 0.75])
+    # The share of what is kept has a standard deviation of sqrt(0.25 * 0.75 / 4000) = 0.007.
+    assert float((per_image > 0).float().mean()) == pytest.approx(0.75, abs=0.03)
+    assert torch.equal(layer.eval()(torch.ones(3, 1, 1)), torch.ones(3, 1, 1))

@@ -117,14 +117,22 @@ def test_bit_pre_trains_as_published(name: str) -> None:
     assert [at * found["epochs"] for at in found["recipe.decay_steps"]] == pytest.approx(ends)
 
 
+@pytest.mark.parametrize("row", rows("augreg_augmentations"), ids=lambda row: row["name"])
+def test_augmentations_of_augreg_are_as_published(row: dict[str, Any]) -> None:
+    found = named.read(f"augreg_{row['name']}").values({"model": "vit_b16"})
+    assert found["recipe.randaugment_layers"] == row["randaugment_layers"]
+    assert found["recipe.randaugment_magnitude"] == row["randaugment_magnitude"]
+    assert found["recipe.mixup"] == row["mixup_alpha"]
+
+
 @pytest.mark.parametrize("name", named.names())
 def test_every_number_is_cited(name: str) -> None:
     recipe = named.read(name)
     keys = set(recipe.base).union(*(given for _, given in recipe.cases))
     assert set(recipe.sources) == keys
-    assert all(
-        "arXiv:" in source or "google-research/" in source for source in recipe.sources.values()
-    )
+    places = ("arXiv:", "google-research/", "facebookresearch/")
+    for source in recipe.sources.values():
+        assert any(place in source for place in places), source
 
 
 @pytest.mark.parametrize("name", named.names())
