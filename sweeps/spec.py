@@ -17,6 +17,7 @@ from bench.run.validation import check_name, explain
 from sweeps import documents, spec_keys
 from sweeps.documents import SpecError, Values
 from sweeps.jobs import analysis
+from sweeps.recipes import named
 from sweeps.resources import Resources, check
 from sweeps.schedulers import SCHEDULERS
 
@@ -68,6 +69,7 @@ def load(
     values = documents.read(path)
     for setting in settings:
         _apply(values, setting, data_names)
+    _name_recipes(path, values)
     folder = path.parent if not _is_bundled(path) else Path.cwd()
     _lay_under(values, profile, folder)
     try:
@@ -89,6 +91,17 @@ def load(
         if not axis:
             raise SpecError(f"{path}: grid.{key}: given an empty list, expected at least one value")
     return made, folder
+
+
+def _name_recipes(path: Path, values: Values) -> None:
+    """Put the keys of recipes that evaluations name in the place of their names."""
+    evaluations = values.get("evaluations")
+    for number, options in enumerate(evaluations if isinstance(evaluations, list) else []):
+        if isinstance(options, dict):
+            try:
+                evaluations[number] = named.of_evaluation(options)
+            except SpecError as error:
+                raise SpecError(f"{path}: evaluations.{number}: {error}") from error
 
 
 def _lay_under(values: Values, profile: str | None, folder: Path) -> None:

@@ -18,6 +18,7 @@ def request(
     from bench.data import sources
     from bench.run.errors import SettingError
     from bench.run.protocols import OPTIONS, check_options, resolve
+    from sweeps.recipes import named
 
     if protocol not in OPTIONS:
         expected = ", ".join(OPTIONS)
@@ -31,7 +32,7 @@ def request(
         if not equals or not key:
             raise SettingError(f"--set {setting}: expected key=value")
         values[key] = _value(text)
-    return resolve(check_options(values), sources.describe)
+    return resolve(check_options(named.of_evaluation(values)), sources.describe)
 
 
 def numbers(text: str, option: str, least: int) -> list[int]:

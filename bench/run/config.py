@@ -125,7 +125,8 @@ class DataInfo(Frozen):
     """What a data source holds, as found when the run was planned.
 
     `fingerprint` hashes the names, sizes and row counts that distinguish sources. `kind` is
-    the source that reads it (`bench.data.sources`).
+    the source that reads it (`bench.data.sources`). With `dev_every` one training image in so many
+    of each class is the evaluation split, to choose settings on.
     """
 
     name: str
@@ -135,6 +136,7 @@ class DataInfo(Frozen):
     num_eval: PositiveInt
     num_classes: PositiveInt
     fingerprint: str
+    dev_every: PositiveInt | None = None
 
 
 class Init(Frozen):

@@ -19,12 +19,14 @@ from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, cre
 from bench.run.config import DataInfo, Describe, Run
 from bench.run.environment import environment
 from bench.run.errors import SettingError
-from bench.run.fields import Frozen, NonNegativeInt, PositiveInt
+from bench.run.fields import Frozen, NonNegativeInt, PositiveFloat, PositiveInt
+from bench.run.recipe import Recipe
 from bench.run.validation import explain
 from results.ledger.files import write_json
 
 SHOTS = (1, 5, 10, 25)
 SEEDS = (0, 1, 2)
+FINETUNE_LRS = (0.001, 0.003, 0.01, 0.03)  # Table 4, but for ImageNet
 
 # One result of an evaluation: the columns of `evals` that tell it from its others.
 Case = dict[str, Any]
@@ -69,8 +71,46 @@ class FewShotOptions(EvaluationOptions):
         return [sorted(self.shots), sorted(self.seeds)]
 
 
+class FinetuneOptions(EvaluationOptions):
+    """Options of fine-tuning; the defaults are those of the ViT paper's Table 4 and appendix B.1.1.
+
+    The learning rate is the best of `lrs` on `dev_fraction` of the training images, which the
+    others train for; with it the network is trained on all of them, once for each seed. `steps`
+    are those of Pets and Flowers; CIFAR has 10,000 and ImageNet 20,000 steps and larger rates.
+    `image_size` is the run's own by default, 384 in the paper.
+    """
+
+    protocol: Literal["finetune"]
+    lrs: list[PositiveFloat] = Field(default_factory=lambda: list(FINETUNE_LRS), min_length=1)
+    steps: PositiveInt = 500
+    batch_size: PositiveInt = 512
+    image_size: PositiveInt | None = None
+    augment: Literal["none", "flip", "crop_flip", "inception"] = "inception"
+    dev_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0], min_length=1)
+    recipe: Recipe = Recipe(optimizer="sgd", weight_decay=0.0, decay="cosine")
+
+    summary: ClassVar[str] = "all weights trained further, learning rate chosen on held-out images"
+
+    def cases(self) -> list[Case]:
+        return [{"seed": seed, "recipe": self.label} for seed in self.seeds]
+
+    @property
+    def label(self) -> str:
+        """How the network is trained, in one line: the column `recipe` of `evals`."""
+        rates = ",".join(f"{lr:g}" for lr in sorted(self.lrs))
+        size = [] if self.image_size is None else [f"{self.image_size}px"]
+        parts = [f"{self.steps} steps", f"batch={self.batch_size}", *size, f"lrs={rates}"]
+        rest = [word for word in self.recipe.label.split() if not word.startswith("lr=")]
+        parts += [f"dev={self.dev_fraction:g}", *rest, f"augment={self.augment}"]
+        return " ".join(parts)
+
+
 # What can be asked of each protocol, by its name; `bench.protocols` has a measurement for each.
-OPTIONS: dict[str, type[EvaluationOptions]] = {"fewshot": FewShotOptions}
+OPTIONS: dict[str, type[EvaluationOptions]] = {
+    "fewshot": FewShotOptions,
+    "finetune": FinetuneOptions,
+}
 
 
 def read_options(value: Any) -> EvaluationOptions:

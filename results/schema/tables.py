@@ -36,6 +36,9 @@ EVALS = (
     key("step", "int", "steps", "updates the evaluated weights had", False),
     key("image_size", "int", "pixels", "side of the images evaluated on", False),
     key("manifest", "text", "", "id of the list of images used to adapt", False),
+    key("recipe", "text", "", "how finetune trained, and the rates it chose from", False),
+    Column("transfer_flops", "float", "FLOPs", "training for this evaluation"),
+    Column("search_flops", "float", "FLOPs", "training to choose its settings"),
 )
 
 CURVE = (

@@ -12,6 +12,8 @@ from results.schema import suggestion
 from sweeps import documents
 from sweeps.documents import SpecError, Values
 
+# Keys of a run that fine-tuning has too, besides those of `recipe`.
+SHARED = ("steps", "batch_size", "image_size", "augment")
 FOLDER = Path(__file__).parent
 
 
@@ -59,6 +61,24 @@ def read(name: str) -> NamedRecipe:
     content = documents.read(path)
     cases = tuple((case["match"], case["set"]) for case in content.get("cases", []))
     return NamedRecipe(name, content["title"], content["base"], cases, content["sources"])
+
+
+def of_evaluation(options: Values) -> Values:
+    """Return options of an evaluation with the keys of a recipe that they name, under their own.
+
+    The recipe's learning rate is the only one tried, unless the options give several.
+    """
+    name = options.get("recipe")
+    if not isinstance(name, str):
+        return options
+    found = read(name).values({})
+    unknown = [key for key in found if key not in SHARED and not key.startswith("recipe.")]
+    if unknown:
+        raise SpecError(f"recipe: {name} gives {unknown[0]}, expected steps, as for fine-tuning")
+    own = {key.removeprefix("recipe."): found[key] for key in found if key.startswith("recipe.")}
+    shared = {key: found[key] for key in SHARED if key in found}
+    rest = {key: value for key, value in options.items() if key != "recipe"}
+    return shared | {"lrs": [own["lr"]], "recipe": own} | rest
 
 
 def _agrees(value: Any, wanted: Any) -> bool:

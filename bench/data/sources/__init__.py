@@ -3,7 +3,16 @@
 from functools import lru_cache, partial
 from pathlib import Path
 
-from bench.data.sources.base import DataError, Image, Images, Source, Split, WrongForm
+from bench.data.sources.base import (
+    DataError,
+    Image,
+    Images,
+    Source,
+    Split,
+    WrongForm,
+    count_held_out,
+    hold_out,
+)
 from bench.data.sources.digits import Digits
 from bench.data.sources.folder import Folder
 from bench.data.sources.parquet import Parquet
@@ -20,6 +29,7 @@ __all__ = [
     "expected",
     "load",
     "names",
+    "with_dev_split",
 ]
 
 # By kind, from the most general to the most particular: the last that knows a data set reads it.
@@ -74,4 +84,21 @@ def load(info: DataInfo, split: Split) -> Images:
         raise DataError(
             f"data: kind {info.kind!r} is unknown, expected one of {', '.join(SOURCES)}"
         )
-    return SOURCES[info.kind].open(info, split)
+    if info.dev_every is None:
+        return SOURCES[info.kind].open(info, split)
+    return hold_out(SOURCES[info.kind].open(info, "train"), split, info.dev_every)
+
+
+def with_dev_split(info: DataInfo, fraction: float) -> DataInfo:
+    """Return a data set whose evaluation split is `fraction` of the training images of each class.
+
+    One image in round(1 / fraction) is held out, the same ones whatever the seed. The evaluation
+    split proper is not touched. Raises DataError if nothing is left on one side.
+    """
+    every = max(2, round(1 / fraction))
+    num_train, num_eval = count_held_out(load(info, "train").labels, every)
+    if not (num_train and num_eval):
+        raise DataError(f"data: {info.name} is too small to hold out one image in {every}")
+    changes = {"num_train": num_train, "num_eval": num_eval, "dev_every": every}
+    fingerprint = f"{info.fingerprint}-dev{every}"
+    return info.model_copy(update=changes | {"fingerprint": fingerprint})

@@ -8,6 +8,7 @@ import pytest
 
 from bench.data.sources import describe
 from bench.run.config import Run, RunConfig
+from bench.run.protocols import FinetuneOptions
 from results import reference
 from sweeps import spec as specs
 from sweeps.documents import SpecError
@@ -226,3 +227,16 @@ def test_the_page_lists_every_recipe_and_its_spec_is_right(tmp_path: Path) -> No
     vit, _, bit = runs(tmp_path, text, "data=digits", "image_size=32")
     assert (vit.config.recipe.lr, vit.config.recipe.weight_decay) == (5e-4, 0.03)
     assert bit.config.recipe.optimizer == "sgd"
+
+
+def test_an_evaluation_names_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SMALL + "evaluations: [{protocol: finetune, recipe: bit_hyperrule_small}]\n")
+    spec, _ = specs.load(str(path))
+    (options,) = spec.evaluations
+    assert isinstance(options, FinetuneOptions)
+    assert (options.steps, options.batch_size, options.image_size) == (500, 512, 128)
+    assert (options.lrs, options.recipe.decay_steps) == ([0.003], [200, 300, 400])
+    path.write_text(SMALL + "evaluations: [{protocol: finetune, recipe: vit_imagenet}]\n")
+    with pytest.raises(SpecError, match="evaluations.0: recipe: vit_imagenet gives epochs"):
+        specs.load(str(path))
