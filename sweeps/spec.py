@@ -96,7 +96,9 @@ def load(
 def _name_recipes(path: Path, values: Values) -> None:
     """Put the keys of recipes that evaluations name in the place of their names."""
     evaluations = values.get("evaluations")
-    for number, options in enumerate(evaluations if isinstance(evaluations, list) else []):
+    if not isinstance(evaluations, list):
+        return
+    for number, options in enumerate(evaluations):
         if isinstance(options, dict):
             try:
                 evaluations[number] = named.of_evaluation(options)

@@ -96,7 +96,7 @@ def test_help_and_refusals_list_the_toy_protocol(
     assert "ridge regression on few images; " in helped
     assert "; noise: accuracy on noisy images." in helped
     complaint = refused(capsys, "evaluate", "noisy", "--protocol", "nose")
-    assert "given 'nose', expected one of fewshot, noise" in complaint
+    assert "given 'nose', expected one of fewshot, finetune, noise" in complaint
     complaint = refused(capsys, "evaluate", "noisy", "--protocol", "noise", "--shots", "5")
     assert "shots: unknown key (expected one of protocol, data, levels)" in complaint
     (tmp_path / "wrong.yaml").write_text(SPEC.replace("noise,", "nose,"))

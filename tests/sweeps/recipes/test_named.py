@@ -238,5 +238,5 @@ def test_an_evaluation_names_a_recipe(tmp_path: Path) -> None:
     assert (options.steps, options.batch_size, options.image_size) == (500, 512, 128)
     assert (options.lrs, options.recipe.decay_steps) == ([0.003], [200, 300, 400])
     path.write_text(SMALL + "evaluations: [{protocol: finetune, recipe: vit_imagenet}]\n")
-    with pytest.raises(SpecError, match="evaluations.0: recipe: vit_imagenet gives epochs"):
+    with pytest.raises(SpecError, match="recipe: vit_imagenet gives epochs"):
         specs.load(str(path))
