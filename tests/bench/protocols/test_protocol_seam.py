@@ -96,12 +96,13 @@ def test_help_and_refusals_list_the_toy_protocol(
     assert "ridge regression on few images; " in helped
     assert "; noise: accuracy on noisy images." in helped
     complaint = refused(capsys, "evaluate", "noisy", "--protocol", "nose")
-    assert "given 'nose', expected one of fewshot, finetune, noise" in complaint
+    assert "given 'nose', expected one of " in complaint and ", noise" in complaint
     complaint = refused(capsys, "evaluate", "noisy", "--protocol", "noise", "--shots", "5")
     assert "shots: unknown key (expected one of protocol, data, levels)" in complaint
     (tmp_path / "wrong.yaml").write_text(SPEC.replace("noise,", "nose,"))
     complaint = refused(capsys, "plan", "wrong.yaml")
-    assert "evaluations.0.protocol: given 'nose', expected 'fewshot' or 'noise'" in complaint
+    assert "evaluations.0.protocol: given 'nose', expected 'fewshot', " in complaint
+    assert " or 'noise'" in complaint
     (tmp_path / "wrong.yaml").write_text(SPEC.replace("levels", "level"))
     complaint = refused(capsys, "plan", "wrong.yaml")
     assert "evaluations.0.level: unknown key; did you mean levels?" in complaint
