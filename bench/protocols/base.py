@@ -26,12 +26,20 @@ class EvaluationError(BenchError):
     """An evaluation that does not exist, or a run that cannot be evaluated."""
 
 
-def load_network(run_dir: Path) -> torch.nn.Module:
-    """Return the trained network of a finished run; raises EvaluationError without weights."""
+def weights_of(run_dir: Path) -> Path:
+    """Return the file of a finished run's weights; raise EvaluationError without."""
     weights = run_dir / "checkpoint" / "weights.safetensors"
     if not weights.exists():
         raise EvaluationError(f"{weights}: no such file; only a finished run can be evaluated")
-    return models.load_checkpoint(weights).eval()
+    return weights
+
+
+def load_network(run_dir: Path, image_size: int | None = None) -> torch.nn.Module:
+    """Return the trained network of a finished run, for images of another size if one is given.
+
+    Raises EvaluationError without weights.
+    """
+    return models.load_checkpoint(weights_of(run_dir), image_size=image_size).eval()
 
 
 def shared_columns(run: Run, request: EvaluationRequest, num_examples: int) -> Row:

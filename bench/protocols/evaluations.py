@@ -4,7 +4,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from bench.protocols import fewshot, finetune
+from bench.protocols import fewshot, finetune, knn, linear
 from bench.protocols.base import Measure
 from bench.run.config import read_run
 from bench.run.protocols import Case, EvaluationRequest, recorded
@@ -12,7 +12,12 @@ from results.ledger import parquet
 from results.schema import Row
 
 # By name, as the options in `bench.run.protocols`.
-PROTOCOLS: dict[str, Measure] = {"fewshot": fewshot.measure, "finetune": finetune.measure}
+PROTOCOLS: dict[str, Measure] = {
+    "fewshot": fewshot.measure,
+    "linear": linear.measure,
+    "knn": knn.measure,
+    "finetune": finetune.measure,
+}
 
 
 def evaluate_run(run_dir: Path, request: EvaluationRequest) -> list[Row]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench import fewshot
 from bench.data import sources
-from bench.protocols import base
+from bench.protocols import base, features
 from bench.run.config import Run
 from bench.run.protocols import Case, EvaluationRequest
 from results.schema import Row
@@ -26,16 +26,15 @@ def measure(
         fewshot.choose(train.labels, case["shots"], case["seed"], source.num_classes)
         for case in cases
     ]
-    network = base.load_network(run_dir)
-    used = np.unique(np.concatenate(chosen))
-    features = base.features(network, train, used, run.image_size)
-    test_features = base.features(network, test, np.arange(len(test)), run.image_size)
+    used, size = np.unique(np.concatenate(chosen)), run.image_size
+    x = features.load(run_dir, run, source, "train", used, size)
+    x_test = features.load(run_dir, run, source, "eval", np.arange(len(test)), size)
     rows = []
     for case, at in zip(cases, chosen, strict=True):
         value = fewshot.ridge_accuracy(
-            features[np.searchsorted(used, at)],
+            x[np.searchsorted(used, at)],
             train.labels[at],
-            test_features,
+            x_test,
             test.labels,
             num_classes=source.num_classes,
         )

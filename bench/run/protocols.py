@@ -12,103 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, create_model
+from pydantic import PlainValidator, SerializeAsAny, ValidationError, create_model
 
 from bench.run.config import DataInfo, Describe, Run
 from bench.run.environment import environment
 from bench.run.errors import SettingError
-from bench.run.fields import Frozen, NonNegativeInt, PositiveFloat, PositiveInt
-from bench.run.recipe import Recipe
+from bench.run.evaluation_options import Case as Case
+from bench.run.evaluation_options import EvaluationOptions as EvaluationOptions
+from bench.run.evaluation_options import FewShotOptions as FewShotOptions
+from bench.run.evaluation_options import FinetuneOptions as FinetuneOptions
+from bench.run.evaluation_options import KnnOptions as KnnOptions
+from bench.run.evaluation_options import LinearOptions as LinearOptions
 from bench.run.validation import explain
 from results.ledger.files import write_json
-
-SHOTS = (1, 5, 10, 25)
-SEEDS = (0, 1, 2)
-FINETUNE_LRS = (0.001, 0.003, 0.01, 0.03)  # Table 4, but for ImageNet
-
-# One result of an evaluation: the columns of `evals` that tell it from its others.
-Case = dict[str, Any]
-
-
-class EvaluationOptions(Frozen):
-    """Base class of the options of an evaluation; each protocol has a subclass.
-
-    `protocol` is its name, a literal. `data` is another data set than the run's own: the network
-    is adapted to its training split and tested on its evaluation split. `summary` describes
-    the measurement in help texts.
-    """
-
-    protocol: str
-    data: str | None = None
-
-    summary: ClassVar[str]
-
-    def cases(self) -> list[Case]:
-        """Return the results wanted, each as the columns of `evals` that tell it from others."""
-        raise NotImplementedError
-
-    def identity(self) -> list[Any]:
-        """Return the JSON values that distinguish this evaluation from others on the same data."""
-        chosen = self.model_dump(mode="json", exclude={"protocol", "data"}, exclude_defaults=True)
-        return [chosen]
-
-
-class FewShotOptions(EvaluationOptions):
-    """Options of few-shot ridge regression: images per class, and seeds of the draws."""
-
-    protocol: Literal["fewshot"]
-    shots: list[PositiveInt] = Field(default_factory=lambda: list(SHOTS), min_length=1)
-    seeds: list[NonNegativeInt] = Field(default_factory=lambda: list(SEEDS), min_length=1)
-
-    summary: ClassVar[str] = "ridge regression on few images"
-
-    def cases(self) -> list[Case]:
-        return [{"shots": number, "seed": seed} for number in self.shots for seed in self.seeds]
-
-    def identity(self) -> list[Any]:
-        return [sorted(self.shots), sorted(self.seeds)]
-
-
-class FinetuneOptions(EvaluationOptions):
-    """Options of fine-tuning; the defaults are those of the ViT paper's Table 4 and appendix B.1.1.
-
-    The learning rate is the best of `lrs` on `dev_fraction` of the training images, which the
-    others train for; with it the network is trained on all of them, once for each seed. `steps`
-    are those of Pets and Flowers; CIFAR has 10,000 and ImageNet 20,000 steps and larger rates.
-    `image_size` is the run's own by default, 384 in the paper.
-    """
-
-    protocol: Literal["finetune"]
-    lrs: list[PositiveFloat] = Field(default_factory=lambda: list(FINETUNE_LRS), min_length=1)
-    steps: PositiveInt = 500
-    batch_size: PositiveInt = 512
-    image_size: PositiveInt | None = None
-    augment: Literal["none", "flip", "crop_flip", "inception"] = "inception"
-    dev_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    seeds: list[NonNegativeInt] = Field(default_factory=lambda: [0], min_length=1)
-    recipe: Recipe = Recipe(optimizer="sgd", weight_decay=0.0, decay="cosine")
-
-    summary: ClassVar[str] = "all weights trained further, learning rate chosen on held-out images"
-
-    def cases(self) -> list[Case]:
-        return [{"seed": seed, "recipe": self.label} for seed in self.seeds]
-
-    @property
-    def label(self) -> str:
-        """How the network is trained, in one line: the column `recipe` of `evals`."""
-        rates = ",".join(f"{lr:g}" for lr in sorted(self.lrs))
-        size = [] if self.image_size is None else [f"{self.image_size}px"]
-        parts = [f"{self.steps} steps", f"batch={self.batch_size}", *size, f"lrs={rates}"]
-        rest = [word for word in self.recipe.label.split() if not word.startswith("lr=")]
-        parts += [f"dev={self.dev_fraction:g}", *rest, f"augment={self.augment}"]
-        return " ".join(parts)
-
 
 # What can be asked of each protocol, by its name; `bench.protocols` has a measurement for each.
 OPTIONS: dict[str, type[EvaluationOptions]] = {
     "fewshot": FewShotOptions,
+    "linear": LinearOptions,
+    "knn": KnnOptions,
     "finetune": FinetuneOptions,
 }
 

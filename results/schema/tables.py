@@ -24,7 +24,7 @@ ENDED = "done, failed, killed, preempted, timeout, lost, out_of_memory or hang"
 EVALS = (
     STUDY,
     RUN_ID,
-    key("protocol", "text", "", "upstream, finetune, fewshot or linear"),
+    key("protocol", "text", "", "upstream, finetune, fewshot, linear or knn"),
     key("dataset", "text", "", "name of the data set"),
     key("split", "text", "", "split that was evaluated"),
     key("metric", "text", "", "what was measured: top1_accuracy, top5_accuracy, loss"),
@@ -36,7 +36,9 @@ EVALS = (
     key("step", "int", "steps", "updates the evaluated weights had", False),
     key("image_size", "int", "pixels", "side of the images evaluated on", False),
     key("manifest", "text", "", "id of the list of images used to adapt", False),
-    key("recipe", "text", "", "how finetune trained, and the rates it chose from", False),
+    key("neighbours", "int", "images", "nearest training images of knn", False),
+    key("recipe", "text", "", "settings of the protocol, and what it chose from", False),
+    Column("strength", "float", "", "L2 term that linear chose, of a mean loss"),
     Column("transfer_flops", "float", "FLOPs", "training for this evaluation"),
     Column("search_flops", "float", "FLOPs", "training to choose its settings"),
 )
