@@ -61,6 +61,9 @@ def load_checkpoint(
     image_size: int | tuple[int, int] | None = None,
     num_classes: int | None = None,
     new_head: bool = False,
+    num_heads: int | None = None,
+    gelu: str | None = None,
+    pooling: str | None = None,
 ) -> "nn.Module":
     """Load a network from a weights file and infer its architecture from it.
 
@@ -69,12 +72,25 @@ def load_checkpoint(
     and width) the position embedding is resized like the original; a timm file whose grid is
     not square needs the image size that it was trained at. With another `num_classes`, or with
     `new_head`, the head is replaced by one initialized to zero. Every array is used exactly once.
+
+    Names and shapes do not say everything: `num_heads`, `gelu` ("erf" or "tanh") and `pooling`
+    ("token" or "gap") of a timm file do. What all of timm's networks of that size have is assumed,
+    and logged in one line; what would be a guess is refused unless it is given.
+
     Raises CheckpointError if arrays are missing, unexpected or misshaped, or the file is damaged
     or of another format.
     """
     from models.checkpoints.convert import load_checkpoint
 
-    return load_checkpoint(path, image_size=image_size, num_classes=num_classes, new_head=new_head)
+    return load_checkpoint(
+        path,
+        image_size=image_size,
+        num_classes=num_classes,
+        new_head=new_head,
+        num_heads=num_heads,
+        gelu=gelu,
+        pooling=pooling,
+    )
 
 
 def save_checkpoint(network: "nn.Module", path: str | Path) -> None:

@@ -167,11 +167,25 @@ def convert(
     num_classes: Annotated[
         int | None, typer.Option(help="Outputs of a new head, all zeros.", callback=between(1))
     ] = None,
+    num_heads: Annotated[
+        int | None, typer.Option(help="Heads, where the file does not say.", callback=between(1))
+    ] = None,
+    gelu: Annotated[
+        str | None, typer.Option(help="erf or tanh, where the file does not say.")
+    ] = None,
+    pooling: Annotated[str | None, typer.Option(help="token or gap, as you expect it.")] = None,
 ) -> None:
     """Turn a published checkpoint into ours, or back, without loss."""
     import models as registry
 
-    network = registry.load_checkpoint(source, image_size=image_size, num_classes=num_classes)
+    network = registry.load_checkpoint(
+        source,
+        image_size=image_size,
+        num_classes=num_classes,
+        num_heads=num_heads,
+        gelu=gelu,
+        pooling=pooling,
+    )
     registry.save_checkpoint(network, output)
     show.note(f"{output}: {sum(p.numel() for p in network.parameters()):,} parameters")
 

@@ -3,12 +3,13 @@
 N tokens, D width, H W rows and columns of the grid.
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import safetensors.torch
@@ -21,6 +22,8 @@ from models.configs import CheckpointError, Config, Grid, ModelsError, check_cla
 from models.families import assemble, family_of
 from models.layouts.rules import Layout, Rule
 from models.layouts.shapes import ImageSize, Inferred
+
+log = logging.getLogger("scalestudy")
 
 MAX_LISTED = 30  # names of one kind in an error
 # Values that an .npz does not record and that its shapes do not imply: the published code's.
@@ -84,20 +87,71 @@ def _check(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
         raise CheckpointError("; ".join(filter(None, problems)))
 
 
-def _read(arrays: Arrays, image_size: ImageSize) -> tuple[Inferred, dict[str, Tensor]]:
-    """Return the config of a file's network and its state dict, under our names."""
-    has_words = {"model", "config"} & arrays.metadata.keys()
-    inferred = described(arrays.metadata) if has_words else infer(arrays.shapes, image_size)
+def expected_shapes(inferred: Inferred) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of all arrays in a file of this network and layout."""
     parameters = _meta_state(inferred.config, inferred.num_classes or 1)
-    found = _rules(inferred, parameters)
-    expected = {
+    return {
         rule.theirs: tuple(rule.to_theirs(_part(rule, parameters[rule.ours])).shape)
-        for rule in found
+        for rule in _rules(inferred, parameters)
     }
-    _check(arrays, expected)
+
+
+def _inferred(arrays: Arrays, image_size: ImageSize) -> Inferred:
+    """Return the network that a file's metadata describes, else that of its names and shapes."""
+    if "num_classes" not in arrays.metadata or not {"model", "config"} & arrays.metadata.keys():
+        return infer(arrays.shapes, image_size)
+    try:
+        return described(arrays.metadata)
+    except CheckpointError as error:
+        try:
+            return infer(arrays.shapes, image_size)  # the keys may be there by chance
+        except CheckpointError:
+            raise error from None
+
+
+def _completed(inferred: Inferred, given: dict[str, Any]) -> Inferred:
+    """Return the network with what the user says of it; raise CheckpointError for a mere guess."""
+    config = inferred.config
+    names = {field.name for field in fields(config)}
+    foreign = [key for key in given if key not in names]
+    if foreign:
+        raise CheckpointError(f"{foreign[0]}: a network of family {config.family} has none")
+    if given.get("pooling", pooling := getattr(config, "pooling", None)) != pooling:
+        has = "a" if pooling == "token" else "no"
+        raise CheckpointError(
+            f"pooling: given {given['pooling']!r}, but the file has {has} class token: {pooling!r}"
+        )
+    if inferred.layout.naming != "timm":
+        for key, value in given.items():
+            if getattr(config, key) != value:
+                raise CheckpointError(
+                    f"{key}: given {value!r}, but the file says {getattr(config, key)!r}"
+                )
+    for key, why in inferred.unsaid.items():
+        if key not in given:
+            raise CheckpointError(
+                f"{key} is not in the arrays ({why}): give {key}, or --{key.replace('_', '-')}"
+            )
+    return replace(inferred, config=replace(config, **given))
+
+
+def _read(
+    path: Path, arrays: Arrays, image_size: ImageSize, given: dict[str, Any]
+) -> tuple[Inferred, dict[str, Tensor]]:
+    """Return the config of a file's network and its state dict, under our names."""
+    inferred = _inferred(arrays, image_size)
+    found = _rules(inferred, _meta_state(inferred.config, inferred.num_classes or 1))
+    _check(arrays, expected_shapes(inferred))
+    assumed = [text for text in inferred.assumed if not given]
+    inferred = _completed(inferred, given)
+    if assumed:
+        log.warning("%s: assumed, as the arrays do not say it: %s", path, ", ".join(assumed))
     parts: dict[str, list[Tensor]] = {}
     for rule in found:  # the thirds of a parameter come in their order
-        parts.setdefault(rule.ours, []).append(rule.to_ours(arrays.read(rule.theirs)))
+        array = arrays.read(rule.theirs)
+        if not array.isfinite().all():
+            raise CheckpointError(f"{rule.theirs} holds a value that is not finite")
+        parts.setdefault(rule.ours, []).append(rule.to_ours(array))
     return inferred, {name: torch.cat(list_) for name, list_ in parts.items()}
 
 
@@ -118,12 +172,14 @@ def load_checkpoint(
     image_size: ImageSize = None,
     num_classes: int | None = None,
     new_head: bool = False,
+    **given: Any,
 ) -> nn.Module:
     """Load a network in float32; see `models.load_checkpoint`."""
     path = Path(path)
+    given = {key: value for key, value in given.items() if value is not None}
     try:
         with open_arrays(path) as arrays:
-            inferred, state = _read(arrays, image_size)
+            inferred, state = _read(path, arrays, image_size, given)
         config = inferred.config
         if num_classes is not None:
             check_classes(config.name, num_classes)

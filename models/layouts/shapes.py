@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from models.configs import Config
@@ -16,11 +16,17 @@ C = TypeVar("C", bound=Config)
 
 @dataclass(frozen=True)
 class Inferred:
-    """An inferred config and its file's layout; `num_classes` is None if there is no head."""
+    """An inferred config and its file's layout; `num_classes` is None if there is no head.
+
+    `assumed` says in words what names and shapes do not determine but files of this kind have.
+    `unsaid` are fields that would only be guessed, each with the values that it may have.
+    """
 
     config: Config
     num_classes: int | None
     layout: Layout
+    assumed: tuple[str, ...] = ()
+    unsaid: Mapping[str, str] = field(default_factory=dict)
 
 
 def size_of(shapes: Shapes, pattern: str, axis: int, missing: int = 1) -> int:

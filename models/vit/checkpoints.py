@@ -166,16 +166,38 @@ def _infer_flax(config: type[V], shapes: Shapes, resnet: dict[str, Any]) -> Infe
     return Inferred(made, num_classes, layout)
 
 
-def _num_heads(width: int, depth: int, mlp_dim: int) -> int:
-    """Return the number of heads of a published size, else assume heads of 64 channels."""
-    for size in SIZES.values():
-        if size[:3] == (width, depth, mlp_dim):
-            return size[3]
-    if width % 64:
-        raise CheckpointError(
-            f"cannot infer the number of heads: width {width} is not a multiple of 64"
-        )
-    return width // 64
+# Heads by width and MLP width: published sizes, and so400m, giantopt and test_vit of timm 1.0.31.
+PUBLISHED = [size for name, size in SIZES.items() if name not in ("nano", "micro")]
+HEADS = {(width, mlp_dim): heads for width, _, mlp_dim, heads in PUBLISHED}
+HEADS |= {(1152, 4304): 16, (1536, 6144): 16, (64, 192): 2}
+# timm's networks without a class token: sizes with two numbers of heads (vit_base_patch16_gap_224
+# and SigLIP), and with two forms of GELU (SigLIP and its second version).
+EITHER_HEADS = {(768, 3072): "12 or 16"}
+EITHER_GELU = {(768, 3072), (1024, 4096), (1152, 4304)}
+TANH_GELU = {(1536, 6144)}
+
+
+def _untold(
+    width: int, mlp_dim: int, has_token: bool
+) -> tuple[dict[str, Any], tuple[str, ...], dict[str, str]]:
+    """Return heads and GELU of a timm file, which arrays do not say: values, assumed, unsaid."""
+    size = (width, mlp_dim)
+    unsaid: dict[str, str] = {}
+    heads = HEADS.get(size, max(1, width // 64))
+    if not has_token and size in EITHER_HEADS:
+        unsaid["num_heads"] = f"{EITHER_HEADS[size]} in timm's networks of width {width}"
+    if size not in HEADS and (width % 64 or width < 128 or mlp_dim != 4 * width):
+        unsaid["num_heads"] = f"no published network has width {width} and MLP width {mlp_dim}"
+        heads = 1
+    gelu = "tanh" if size in TANH_GELU else "erf"
+    if not has_token and (size in EITHER_GELU or size not in HEADS):
+        unsaid["gelu"] = "erf or tanh in timm's networks without a class token"
+    words = {"num_heads": f"{heads} heads", "gelu": f"{gelu} GELU"}
+    kind = "as timm's networks of this size" if size in HEADS else "of 64 channels"
+    if size not in HEADS and "num_heads" not in unsaid:
+        words["num_heads"] += f" {kind}"
+    assumed = tuple(text for key, text in words.items() if key not in unsaid)
+    return {"num_heads": heads, "gelu": gelu}, assumed, unsaid
 
 
 def _infer_timm(
@@ -185,19 +207,19 @@ def _infer_timm(
     width = size_of(shapes, rf"{norms}|patch_embed\.proj\.bias|cls_token|pos_embed", -1)
     depth = num_layers(shapes, r"blocks\.(\d+)\.")
     mlp_dim = size_of(shapes, r"blocks\.\d+\.mlp\.fc1\.(weight|bias)", 0)
+    untold, assumed, unsaid = _untold(width, mlp_dim, "cls_token" in shapes)
     values = {
         "patch_size": size_of(shapes, r"patch_embed\.proj\.weight", -1),
         "width": width,
         "depth": depth,
         "mlp_dim": mlp_dim,
-        "num_heads": _num_heads(width, depth, mlp_dim),
         "representation_size": optional_size(shapes, r"pre_logits\.fc\.(weight|bias)", 0),
-        "gelu": "erf",
+        **untold,
     }
     num_classes = optional_size(shapes, r"head\.(weight|bias)", 0)
     layout = Layout("timm")
     made, layout = _with_positions(config, values | resnet, shapes, layout, image_size)
-    return Inferred(made, num_classes, layout)
+    return Inferred(made, num_classes, layout, assumed, unsaid)
 
 
 def _with_positions(

@@ -103,7 +103,8 @@ def test_two_arrays_of_one_name(tmp_path: Path) -> None:
 
 def test_metadata_that_describes_no_network(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    for metadata in ({"config": "{"}, {"config": '{"family": "gpt"}', "num_classes": "3"}):
+    for config in ("{", '{"family": "gpt"}'):
+        metadata = {"config": config, "num_classes": "3"}
         save_file({"head.weight": torch.zeros(3, 4)}, path, metadata=metadata)
         assert "metadata does not describe a network" in _refused(path)
 

@@ -50,8 +50,7 @@ def test_heads_need_not_be_64_wide_where_the_size_is_known() -> None:
     assert isinstance(inferred.config, models.ViTConfig)
     assert inferred.config.num_heads == 16  # 80 wide
     strange = models.config("vit_h14", width=1200, depth=1, mlp_dim=64, num_heads=10)
-    with pytest.raises(models.CheckpointError, match="number of heads: width 1200"):
-        infer(_shapes(strange, timm))
+    assert "width 1200" in infer(_shapes(strange, timm)).unsaid["num_heads"]
 
 
 def test_a_position_embedding_that_is_no_square() -> None:
