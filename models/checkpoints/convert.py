@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoints.files import Arrays, open_arrays
-from models.checkpoints.infer import describe, described, infer
+from models.checkpoints.infer import describe, described, infer, registered
 from models.configs import CheckpointError, Config, Grid, ModelsError, check_classes
 from models.families import assemble, family_of
 from models.layouts.rules import Layout, Rule
@@ -132,7 +132,9 @@ def _completed(inferred: Inferred, given: dict[str, Any]) -> Inferred:
             raise CheckpointError(
                 f"{key} is not in the arrays ({why}): give {key}, or --{key.replace('_', '-')}"
             )
-    return replace(inferred, config=replace(config, **given))
+    if not given:
+        return inferred
+    return replace(inferred, config=registered(replace(config, **given)))
 
 
 def _read(

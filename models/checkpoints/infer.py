@@ -21,15 +21,16 @@ def infer(shapes: Shapes, image_size: ImageSize = None) -> Inferred:
         files = family.published_files()
         inferred = files and files.infer(shapes, image_size)
         if inferred:
-            return replace(inferred, config=_registered(inferred.config))
+            return replace(inferred, config=registered(inferred.config))
     raise CheckpointError(f"{len(shapes)} arrays, but not named like a ViT, hybrid or BiT network")
 
 
-def _registered(made: Config) -> Config:
+def registered(made: Config) -> Config:
     """Return the config under its registered name, if it has one."""
     family = family_of(made)
     files = family.published_files()
-    assert files is not None
+    if files is None:
+        return made
     for known in family.models.values():
         if all(getattr(known, key) == getattr(made, key) for key in files.structure):
             return replace(made, **{key: getattr(known, key) for key in IDENTITY})
