@@ -66,12 +66,13 @@ def test_a_timm_file_of_another_shape_than_a_square(pooling: str, tmp_path: Path
         r.theirs: r.to_theirs(state[r.ours]).contiguous() for r in rules(config_of(network), TIMM)
     }
     safetensors.torch.save_file(arrays, tmp_path / "x.safetensors")
-    again = models.load_checkpoint(tmp_path / "x.safetensors", image_size=(8, 12))
+    path = tmp_path / "x.safetensors"
+    again = models.load_checkpoint(path, image_size=(8, 12), num_heads=6, gelu="erf")
     assert all(torch.equal(state[key], value) for key, value in again.state_dict().items())
     config = vit_config_of(again)
     assert config.image_size == (8, 12) and config.pooling == pooling
     with pytest.raises(models.CheckpointError, match=r"image_size must be|not a square"):
-        models.load_checkpoint(tmp_path / "x.safetensors")
+        models.load_checkpoint(path, num_heads=6, gelu="erf")
 
 
 def test_an_npz_holds_squares_only(tmp_path: Path) -> None:
