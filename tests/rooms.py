@@ -28,6 +28,7 @@ FLOORS = (
     "models.bit",
     "models.custom",
     "models.families",
+    "models.aliases",
     "models.registry",
     "models.cost",
     "models.checkpoints",

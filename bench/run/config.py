@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 import models
 from bench.run.errors import SettingError
@@ -21,6 +21,7 @@ from bench.run.fields import (
 from bench.run.recipe import Recipe
 from bench.run.trackers import Tracker
 from bench.run.validation import NAME_PATTERN, explain
+from models import aliases
 from models.cost.macs import Cost, count, train_flops
 
 # json.dumps(sort_keys=True) builds an encoder per call, a fifth of the time to make an id.
@@ -58,6 +59,12 @@ class EngineConfig(Frozen):
     trackers: list[Tracker] = Field(default_factory=list)
 
 
+def _registered(model: Any) -> Any:
+    """Return the registered name of a network for any that it is known by."""
+    meant = aliases.registered(model) if isinstance(model, str) else []
+    return meant[0] if len(meant) == 1 else model
+
+
 class RunConfig(Frozen):
     """One training run: a model, its data, a duration, a recipe.
 
@@ -72,7 +79,7 @@ class RunConfig(Frozen):
     kept where it is a run on the same data, else it is a new one, unless `init_head` says it.
     """
 
-    model: str
+    model: Annotated[str, BeforeValidator(_registered)]
     data: Annotated[str, Field(min_length=1)] = "digits"
     image_size: PositiveInt | None = None
     train_examples: PositiveInt | None = None

@@ -36,7 +36,7 @@ class NamedRecipe:
 
         A duration of the run's own takes the place of the recipe's.
         """
-        known = dict(run) | {"family": _family(run.get("model"))}
+        known = dict(run) | _network(run.get("model"))
         found = dict(self.base)
         for match, given in self.cases:
             if all(_agrees(known.get(key), wanted) for key, wanted in match.items()):
@@ -85,8 +85,10 @@ def _agrees(value: Any, wanted: Any) -> bool:
     return value in wanted if isinstance(wanted, list) else value == wanted
 
 
-def _family(model: Any) -> str | None:
+def _network(model: Any) -> Values:
+    """Return the registered name and the family of a model; {} for an unknown one."""
     try:
-        return models.config(model).family if isinstance(model, str) else None
+        config = models.config(model) if isinstance(model, str) else None
     except models.ModelsError:
-        return None  # `expand` refuses the model by its name
+        return {}  # `expand` refuses the model by its name
+    return {} if config is None else {"model": config.name, "family": config.family}
