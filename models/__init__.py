@@ -67,8 +67,9 @@ def load_checkpoint(
 ) -> "nn.Module":
     """Load a network from a weights file and infer its architecture from it.
 
-    Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a timm
-    `.safetensors`, or a `.safetensors` of ours. With another `image_size` (one number, or height
+    Takes a published `.npz` (ViT and hybrids of vit_jax and big_vision, BiT), a `.safetensors` of
+    timm or of ours, shards with their index, or a state dict of `torch.save` (`.pth`, `.bin`), of
+    which nothing but tensors is unpickled. With another `image_size` (one number, or height
     and width) the position embedding is resized like the original; a timm file whose grid is
     not square needs the image size that it was trained at. With another `num_classes`, or with
     `new_head`, the head is replaced by one initialized to zero. Every array is used exactly once.

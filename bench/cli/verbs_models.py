@@ -157,7 +157,9 @@ def throughput(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A .npz or .safetensors.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A .npz, .safetensors, .pth, or shards.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", help="A .safetensors or .npz file; a missing folder is made.")
     ],

@@ -16,7 +16,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints.files import Arrays, open_arrays
+from models.checkpoints.arrays import Arrays
+from models.checkpoints.files import open_arrays
 from models.checkpoints.infer import describe, described, infer, registered
 from models.configs import CheckpointError, Config, Grid, ModelsError, check_classes
 from models.families import assemble, family_of

@@ -3,14 +3,14 @@
 Nothing is unpickled, and nothing is allocated before the file is known to hold it.
 """
 
+import json
 import math
 import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from models.checkpoints import pickled
+from models.checkpoints.arrays import Arrays, unwrapped
 from models.configs import CheckpointError
 
 # Twice the largest registered network, ViT-G/14, in float32.
@@ -40,35 +42,37 @@ NO_HEADER = (SyntaxError, tokenize.TokenError, TypeError, RecursionError)
 # NumPy stores JAX's bfloat16 as an opaque two-byte void type.
 BFLOAT16 = np.dtype("V2")
 ENCRYPTED = 1  # in a zip member's flags
-
-
-@dataclass(frozen=True)
-class Arrays:
-    """Contents of a checkpoint file: shapes by name, metadata, and a reader of single arrays."""
-
-    shapes: dict[str, tuple[int, ...]]
-    metadata: dict[str, str]
-    read: Callable[[str], Tensor]
+INDEX = ".index.json"
+PICKLE = b"\x80"  # how a pickle of protocol 2 and later begins
 
 
 @contextmanager
 def open_arrays(path: Path) -> Iterator[Arrays]:
-    """Open an `.npz` or `.safetensors` file; the format is detected from its first bytes.
+    """Open weights; their format is detected from the first bytes.
 
-    Raises CheckpointError for a file that is missing, foreign, damaged, or over MAX_BYTES, also
-    while arrays are read within the `with`.
+    It is an `.npz`, a `.safetensors`, shards of these with their `.index.json` (or the folder that
+    holds it), or a file of `torch.save`, of which nothing but tensors is unpickled. Names lose the
+    prefixes that wrappers put before all of them, which is logged. Raises CheckpointError for a
+    file that is missing, foreign, damaged, or over MAX_BYTES, also while arrays are read within
+    the `with`.
     """
     try:
+        path = _index_in(path) if path.is_dir() else path
         with path.open("rb") as file:
             start = file.read(9)
-        if start[:2] == b"PK":
+        if path.name.endswith(INDEX):
+            with ExitStack() as stack:
+                yield unwrapped(path, _sharded(path, stack))
+        elif start[:2] == b"PK" and not _is_of_torch(path):
             with zipfile.ZipFile(path) as archive:
                 yield _npz(archive)
         elif start[8:] == b"{":
             with safe_open(path, "pt") as tensors:
-                yield _safetensors(tensors, path.stat().st_size)
+                yield unwrapped(path, _safetensors(tensors, path.stat().st_size))
+        elif start[:2] == b"PK" or start[:1] == PICKLE:
+            yield unwrapped(path, pickled.read(path, MAX_BYTES))
         else:
-            raise CheckpointError("neither an .npz nor a .safetensors file")
+            raise CheckpointError("neither an .npz nor a .safetensors file, nor one of torch.save")
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise CheckpointError(f"cannot be read: {error.strerror}") from error
     except DAMAGED as error:
@@ -148,6 +152,43 @@ def _plain_names(raw: list[str]) -> dict[str, str]:
             raise CheckpointError(f"{names[plain]} and {name} mean the same array")
         names[plain] = name
     return names
+
+
+def _is_of_torch(path: Path) -> bool:
+    """Return whether a zip archive was written by `torch.save`."""
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/data.pkl") for name in archive.namelist())
+
+
+def _index_in(folder: Path) -> Path:
+    """Return the index of shards in a folder, or its only file of weights."""
+    found = sorted(folder.glob(f"*{INDEX}")) or sorted(folder.glob("*.safetensors"))
+    if len(found) != 1:
+        raise CheckpointError(f"holds {len(found)} files of weights, expected one or an *{INDEX}")
+    return found[0]
+
+
+def _sharded(index: Path, stack: ExitStack) -> Arrays:
+    """Return the arrays of all shards that an index lists, beside it."""
+    try:
+        places = json.loads(index.read_bytes())["weight_map"]
+        names = sorted(set(places.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError("not an index of shards: expected a weight_map") from error
+    foreign = [name for name in names if not isinstance(name, str) or Path(name).name != name]
+    if foreign:
+        raise CheckpointError(f"shard {foreign[0]!r}: expected a file beside the index")
+    files = [index.with_name(name) for name in names]
+    _check_size(sum(file.stat().st_size for file in files))
+    shards = {
+        name: _safetensors(stack.enter_context(safe_open(file, "pt")), 0)
+        for name, file in zip(names, files, strict=True)
+    }
+    missing = [array for array, shard in places.items() if array not in shards[shard].shapes]
+    if missing:
+        raise CheckpointError(f"{missing[0]} is not in {places[missing[0]]}, as the index says")
+    shapes = {array: shards[shard].shapes[array] for array, shard in places.items()}
+    return Arrays(shapes, {}, lambda name: shards[places[name]].read(name))
 
 
 def _safetensors(tensors: Any, num_bytes: int) -> Arrays:
