@@ -164,7 +164,9 @@ def _index_in(folder: Path) -> Path:
     """Return the index of shards in a folder, or its only file of weights."""
     found = sorted(folder.glob(f"*{INDEX}")) or sorted(folder.glob("*.safetensors"))
     if len(found) != 1:
-        raise CheckpointError(f"holds {len(found)} files of weights, expected one or an *{INDEX}")
+        raise CheckpointError(
+            f"a directory with {len(found)} files of weights, expected one or an *{INDEX}"
+        )
     return found[0]
 
 

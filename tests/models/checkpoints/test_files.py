@@ -57,6 +57,9 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert "neither an .npz nor a .safetensors" in _refused(path)
     torch.save({"weight": torch.zeros(3)}, path)
+    assert "not named like a ViT, hybrid or BiT" in _refused(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
     assert "not an .npz file" in _refused(path)
     np.savez(path, weight=np.zeros(3, np.float32))
     assert "not named like a ViT, hybrid or BiT" in _refused(path)

@@ -141,5 +141,5 @@ def test_what_holds_no_weights_says_what_it_holds(tmp_path: Path) -> None:
     with pytest.raises(models.CheckpointError, match="holds optimizer, epoch; expected tensors"):
         load_checkpoint(path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(models.CheckpointError, match="holds 0 files of weights"):
+    with pytest.raises(models.CheckpointError, match="a directory with 0 files of weights"):
         load_checkpoint(tmp_path / "empty")
