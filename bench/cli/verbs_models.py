@@ -173,9 +173,11 @@ def convert(
         int | None, typer.Option(help="Heads, where the file does not say.", callback=between(1))
     ] = None,
     gelu: Annotated[
-        str | None, typer.Option(help="erf or tanh, where the file does not say.")
+        str | None, typer.Option(help="GELU, erf or tanh, where the file does not say.")
     ] = None,
-    pooling: Annotated[str | None, typer.Option(help="token or gap, as you expect it.")] = None,
+    pooling: Annotated[
+        str | None, typer.Option(help="Pooling that you expect, token or gap.")
+    ] = None,
 ) -> None:
     """Turn a published checkpoint into ours, or back, without loss."""
     import models as registry

@@ -73,7 +73,7 @@ class LinearOptions(EvaluationOptions):
         few = [f"{strength:g}" for strength in sorted(self.strengths)]
         among = f"{few[0]}..{few[-1]} ({len(few)})" if len(few) > 1 else few[0]
         size = "" if self.image_size is None else f" {self.image_size}px"
-        return [{"recipe": f"l2={among} dev={self.dev_fraction:g}{size}"}]
+        return [{"settings": f"l2={among} dev={self.dev_fraction:g}{size}"}]
 
 
 class KnnOptions(EvaluationOptions):
@@ -88,8 +88,8 @@ class KnnOptions(EvaluationOptions):
 
     def cases(self) -> list[Case]:
         size = "" if self.image_size is None else f" {self.image_size}px"
-        recipe = f"temperature={self.temperature:g}{size}"
-        return [{"neighbours": number, "recipe": recipe} for number in self.neighbours]
+        settings = f"temperature={self.temperature:g}{size}"
+        return [{"neighbours": number, "settings": settings} for number in self.neighbours]
 
 
 class FinetuneOptions(EvaluationOptions):
@@ -114,11 +114,11 @@ class FinetuneOptions(EvaluationOptions):
     summary: ClassVar[str] = "all weights trained further, learning rate chosen on held-out images"
 
     def cases(self) -> list[Case]:
-        return [{"seed": seed, "recipe": self.label} for seed in self.seeds]
+        return [{"seed": seed, "settings": self.label} for seed in self.seeds]
 
     @property
     def label(self) -> str:
-        """How the network is trained, in one line: the column `recipe` of `evals`."""
+        """How the network is trained, in one line: the column `settings` of `evals`."""
         rates = ",".join(f"{lr:g}" for lr in sorted(self.lrs))
         size = [] if self.image_size is None else [f"{self.image_size}px"]
         parts = [f"{self.steps} steps", f"batch={self.batch_size}", *size, f"lrs={rates}"]

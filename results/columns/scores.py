@@ -43,10 +43,11 @@ def of_evals(runs: pd.DataFrame, evals: pd.DataFrame, metrics: Sequence[str]) ->
     were evaluated at several steps the last count.
     """
     known = {"dataset": "pretrain_dataset", "image_size": "pretrain_image_size"}
-    key = [*OF_A_RUN, "protocol", "dataset", "split", "metric", *protocol_keys(), "seed", "lr"]
+    options = [name for name in protocol_keys() if name in evals]
+    key = [*OF_A_RUN, "protocol", "dataset", "split", "metric", *options, "seed", "lr"]
     found = evals[evals["metric"].isin(list(metrics))]
     found = found.sort_values("step", kind="stable").drop_duplicates(key, keep="last")
-    found = found.sort_values(["dataset", *protocol_keys()], na_position="first", kind="stable")
+    found = found.sort_values(["dataset", *options], na_position="first", kind="stable")
     found = found.drop(columns=["manifest", "num_examples", "step"])
     found = found.rename(columns={"seed": "draw", "lr": "finetune_lr"})
     return found.merge(runs.rename(columns=known), on=OF_A_RUN, how="inner", validate="m:1")

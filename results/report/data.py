@@ -97,6 +97,7 @@ def add_evaluations(runs: pd.DataFrame, evals: pd.DataFrame) -> tuple[pd.DataFra
     if found.empty:
         return runs, []
     inner = _inner_keys()
+    found = found.assign(**{name: None for name in inner if name not in found})
     by = ["protocol", "dataset", *inner, "metric"]
     last = found.groupby([*IDENTITY, *by], dropna=False)["step"].transform("max")
     found = found[found["step"].isna() | (found["step"] == last)]

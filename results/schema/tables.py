@@ -37,7 +37,7 @@ EVALS = (
     key("image_size", "int", "pixels", "side of the images evaluated on", False),
     key("manifest", "text", "", "id of the list of images used to adapt", False),
     key("neighbours", "int", "images", "nearest training images of knn", False),
-    key("recipe", "text", "", "settings of the protocol, and what it chose from", False),
+    key("settings", "text", "", "settings of the protocol, and what it chose from", False),
     Column("strength", "float", "", "L2 term that linear chose, of a mean loss"),
     Column("transfer_flops", "float", "FLOPs", "training for this evaluation"),
     Column("search_flops", "float", "FLOPs", "training to choose its settings"),

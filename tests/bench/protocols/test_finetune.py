@@ -100,8 +100,8 @@ def test_the_compute_of_the_grid_stands_beside_that_of_the_winner(
     evals = store.load(run_dir.parent).evals
     found = evals[evals["protocol"] == "finetune"]
     assert sorted(found["value"]) == sorted(row["value"] for row in rows)
-    assert set(found["step"]) == {40} and set(found["recipe"]) == {
-        request().options.cases()[0]["recipe"]
+    assert set(found["step"]) == {40} and set(found["settings"]) == {
+        request().options.cases()[0]["settings"]
     }
 
 
@@ -124,7 +124,7 @@ def test_nothing_is_trained_twice(tuned: tuple[Path, list[dict[str, Any]]]) -> N
     assert [{key: row[key] for key in rows[0]} for row in again] == rows
     assert trials(run_dir, request()) == before
     more = evaluate_run(run_dir, request(seeds=[3, 4, 5]))
-    assert [row["seed"] for row in more if row["recipe"] == rows[0]["recipe"]] == [3, 4, 5]
+    assert [row["seed"] for row in more if row["settings"] == rows[0]["settings"]] == [3, 4, 5]
     after = trials(run_dir, request())
     assert len(after) == 5 and all(row in after for row in before)
 
@@ -133,7 +133,7 @@ def test_other_settings_are_other_rows(trunk: Path) -> None:
     one = evaluate_run(trunk, request(lrs=[0.01], seeds=[0], steps=3, image_size=12))
     row = next(row for row in one if row["image_size"] == 12)
     assert row["lr"] == 0.01 and row["search_flops"] == 0 and row["step"] == 3
-    assert "3 steps batch=64 12px lrs=0.01 dev=0.1 sgd" in row["recipe"]
+    assert "3 steps batch=64 12px lrs=0.01 dev=0.1 sgd" in row["settings"]
 
 
 def test_the_held_out_images_are_a_tenth_of_each_class() -> None:
@@ -180,11 +180,11 @@ def test_a_grid_that_was_killed_goes_on_and_ends_the_same(trunk: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.unlink()
-    row = next(row for row in resumed if row["recipe"] == wanted.options.cases()[0]["recipe"])
+    row = next(row for row in resumed if row["settings"] == wanted.options.cases()[0]["settings"])
     path = wanted.path(trunk, read_run(trunk))
     parquet.write(path, "evals", [other for other in resumed if other != row])
     again = evaluate_run(trunk, wanted)
-    undisturbed = next(other for other in again if other["recipe"] == row["recipe"])
+    undisturbed = next(other for other in again if other["settings"] == row["settings"])
     assert undisturbed == row
     scores = [[r["top1_accuracy"], r["loss"]] for r in trials(trunk, wanted)]
     assert scores == [[r["top1_accuracy"], r["loss"]] for r in rows]

@@ -83,5 +83,5 @@ def test_a_run_is_evaluated_as_scikit_learn_would(done: Path) -> None:
     everything = np.ones(len(train), bool)
     expected = score(row["strength"], everything, x_test, test.labels)
     assert row["value"] == pytest.approx(expected, abs=1.5 / len(test))
-    assert row["recipe"] == "l2=0.001..0.1 (2) dev=0.1"
+    assert row["settings"] == "l2=0.001..0.1 (2) dev=0.1"
     assert (row["metric"], row["num_examples"]) == ("top1_accuracy", len(test))
