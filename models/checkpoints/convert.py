@@ -203,7 +203,7 @@ def load_checkpoint(
     return network
 
 
-def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file atomically: a temporary file beside it, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -223,7 +223,8 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         os.close(folder)
 
 
-def _config_of(network: nn.Module) -> Config:
+def config_of(network: nn.Module) -> Config:
+    """Return the config of a network of ours; raise CheckpointError for any other."""
     config = getattr(network, "config", None)
     if not isinstance(config, Config):
         kind = type(network).__name__
@@ -244,31 +245,38 @@ def _check_implied(config: Config) -> None:
         raise CheckpointError(f"model {config.name}: {implied}, not {config.image_size}")
 
 
+def to_layout(network: nn.Module, layout: Layout | None) -> dict[str, Tensor]:
+    """Return the network's arrays as a layout (None: that of `.npz` files) names and shapes them.
+
+    What the names and shapes do not say is not checked.
+    """
+    state = network.state_dict()
+    return {
+        rule.theirs: rule.to_theirs(_part(rule, state[rule.ours].detach().cpu()))
+        for rule in _rules_of(config_of(network), layout)
+    }
+
+
 def to_npz(network: nn.Module, *, layout: Layout | None = None) -> dict[str, np.ndarray]:
     """Return the network's arrays under the names and in the shapes of published files.
 
     Reading them back restores the network bit for bit. Raises CheckpointError for a network that
     such a file cannot represent, such as one with timm's erf GELU.
     """
-    config = _config_of(network)
-    _check_implied(config)
-    state = network.state_dict()
-    arrays = {}
-    for rule in _rules_of(config, layout):
-        value = rule.to_theirs(_part(rule, state[rule.ours].detach().cpu()))
-        arrays[rule.theirs] = np.ascontiguousarray(value.numpy())
-    return arrays
+    _check_implied(config_of(network))
+    arrays = to_layout(network, layout).items()
+    return {name: np.ascontiguousarray(value.numpy()) for name, value in arrays}
 
 
 def save_checkpoint(network: nn.Module, path: str | Path) -> None:
     """Save a network; see `models.save_checkpoint`."""
-    path, config = Path(path), _config_of(network)
+    path, config = Path(path), config_of(network)
     if path.suffix == ".npz":
         arrays = to_npz(network)
-        _write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
     elif path.suffix == ".safetensors":
         metadata = describe(config, len(network.state_dict()["head.bias"]))
         content = safetensors.torch.save(network.state_dict(), metadata=metadata)
-        _write_whole(path, lambda file: file.write(content))
+        write_whole(path, lambda file: file.write(content))
     else:
         raise CheckpointError(f"{path}: expected a name that ends in .npz or .safetensors")
